@@ -1,0 +1,64 @@
+# Needs make and Python 3.11, 3.12 or 3.13 (those that TensorFlow has wheels for); the rest is installed into .venv.
+# Another Python: make setup PYTHON=/path/to/python3.12
+
+BIN := .venv/bin
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve demo check format test lock clean
+
+help:  ## show these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+
+setup: .venv/installed  ## install everything into .venv
+
+serve: setup  ## run the API and a worker until Ctrl-C (127.0.0.1:8000)
+	@$(BIN)/python -m scripts.serve $(ARGS)
+
+demo: setup  ## train the question's four experiments over HTTP and compare them
+	@$(BIN)/python -m scripts.demo $(ARGS)
+
+check: setup  ## format, lint, strict types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup  ## format the code and repair what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+test: check  ## check, then all tests (ARGS="-k name" for some, ARGS="-m slow" for the long ones)
+	$(BIN)/pytest $(ARGS)
+
+lock: setup  ## resolve requirements/*.in again (ARGS=--upgrade for newer versions)
+	cd requirements && $(COMPILE) $(ARGS) --output-file dev.txt dev.in
+	cd requirements && for name in uv api worker worker-gpu; do \
+		$(COMPILE) --constraints dev.txt --output-file $$name.txt $$name.in || exit 1; done
+
+clean:  ## remove .venv and the tools' caches; var/ stays
+	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+COMPILE = ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
+
+# uv installs in a third of pip's time, but does not read pip's configuration: where only pip
+# knows the way to an index, pip does it. Bytecode is compiled here, because
+# PYTHONDONTWRITEBYTECODE may be set, and TensorFlow then takes 8 s instead of 3 s to import.
+.venv/installed: requirements/dev.txt requirements/uv.txt
+	@test -n "$(PYTHON)" && $(PYTHON) -c '$(SUPPORTED)' || { \
+		echo "Plateau needs Python 3.11, 3.12 or 3.13: TensorFlow has no wheels for others." >&2; \
+		echo "Found: $$($(or $(PYTHON),python3) --version 2>&1)." >&2; \
+		echo "Install one of them, or name it: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Setting up .venv with $$($(PYTHON) --version)."
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/uv.txt
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode \
+		requirements/dev.txt \
+	|| { echo "uv could not install; trying pip."; \
+		$(BIN)/pip install --quiet --no-compile --require-hashes -r requirements/dev.txt \
+		&& $(BIN)/python -m compileall -q -j 0 .venv/lib; }
+	@touch $@

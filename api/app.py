@@ -1,0 +1,67 @@
+"""The ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from fastapi.routing import APIRoute
+
+from api import problems
+from api.bell import Bell
+from api.body import BodyLimit
+from api.callers import authenticated
+from api.feed import Feed
+from api.headers import SecurityHeaders
+from api.limits import Streams
+from api.metrics import Metrics
+from api.observed import Observed
+from api.rate import Rate
+from api.routers import catalogue, events, health, home, jobs, metrics, results
+from contract.artifacts import ArtifactStore
+from contract.database import Database
+from contract.settings import Settings
+
+VERSION = "0.1.0"
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The API on `settings`; what it opens is open while the app's lifespan lasts."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.settings = settings
+        app.state.database = Database(settings.database_url)
+        app.state.store = ArtifactStore(settings.artifacts_url)
+        app.state.bell = Bell(settings)
+        app.state.rate = Rate(settings.requests_per_second)
+        app.state.streams = Streams(settings.max_streams)
+        async with Feed(app.state.database).running() as app.state.feed:
+            yield
+        app.state.bell.close()
+        app.state.database.dispose()
+
+    app = FastAPI(
+        title="Plateau",
+        version=VERSION,
+        summary="Trains Keras experiments, and returns their learning curves.",
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+        redirect_slashes=False,
+        docs_url=None,  # ours loads nothing from elsewhere: api.docs
+        redoc_url=None,
+    )
+    app.state.metrics = Metrics()
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Observed, metrics=app.state.metrics)
+    app.add_middleware(SecurityHeaders)
+    problems.install(app)
+    app.state.routes = []
+    for module in (jobs, events, results, catalogue, metrics, health, home):
+        known = [] if module in (health, home) else [Depends(authenticated)]
+        app.include_router(module.router, dependencies=known)
+        app.state.routes += module.router.routes
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,110 @@
+"""What may come in a request's body: JSON, of bounded size.
+
+Errors are FastAPI's HTTPException: it lets those through, and any other raised while it reads the
+body it answers with a bare 400.
+"""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import HTTPException, Request, Response
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from typing_extensions import override
+
+from api.callers import identify
+from contract.settings import Settings
+
+
+class BodyLimit:
+    """ASGI middleware that reads no more than `max_bytes` of a body, declared or streamed."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self.app = app
+        self.max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        declared = Headers(scope=scope).get("content-length", "")
+        total = 0
+
+        async def limited() -> Message:
+            nonlocal total
+            if declared.isdecimal() and int(declared) > self.max_bytes:
+                raise self._too_large(f"{int(declared):,}")
+            message = await receive()
+            total += len(message.get("body", b""))
+            if total > self.max_bytes:
+                raise self._too_large(f"{total:,} and more")
+            return message
+
+        return await self.app(scope, limited, send)
+
+    def _too_large(self, received: str) -> HTTPException:
+        return HTTPException(
+            413,
+            f"expected at most {self.max_bytes:,} bytes (PLATEAU_MAX_BODY_BYTES); "
+            f"received {received}",
+        )
+
+
+class JSONRoute(APIRoute):
+    """A route whose body, if it takes one, is JSON."""
+
+    @override
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+        if self.body_field is None:
+            return handler
+
+        async def checked(request: Request) -> Response:
+            await identify(request)  # of a stranger's body nothing is read
+            return await handler(_JSONRequest(request.scope, request.receive))
+
+        return checked
+
+
+class _JSONRequest(Request):
+    @override
+    async def body(self) -> bytes:
+        body = await super().body()
+        _check_media_type(self.headers.get("content-type", ""), body)
+        return body
+
+    @override
+    async def json(self) -> Any:
+        body = await self.body()
+        _check_members(body, self.app.state.settings)
+        try:
+            return json.loads(body)
+        except RecursionError:
+            raise HTTPException(400, "it is nested too deeply") from None
+        except UnicodeDecodeError as error:
+            raise HTTPException(400, f"expected UTF-8: {error}") from None
+        except ValueError as error:  # JSONDecodeError, or an integer of thousands of digits
+            raise HTTPException(400, f"expected JSON: {error}") from None
+
+
+def _check_media_type(given: str, body: bytes) -> None:
+    """A form's media type may be sent across origins unasked, so a web page could submit jobs."""
+    media_type = given.partition(";")[0].strip().lower()
+    if body and media_type != "application/json":
+        raise HTTPException(
+            415,
+            f"expected Content-Type: application/json; received {media_type or 'none'} "
+            "(with curl: --json @file, or -H 'Content-Type: application/json' --data @file)",
+        )
+
+
+def _check_members(body: bytes, settings: Settings) -> None:
+    """Pydantic finds every error of a body: for 10^5 members that took 2 s, longer than anyone
+    should wait. An experiment within the budget has at most some 30 members a layer."""
+    limit = 1000 + 40 * settings.max_layers
+    members = body.count(b",") + 1
+    if members > limit:
+        raise HTTPException(
+            413, f"expected at most {limit:,} members and items in all; received about {members:,}"
+        )

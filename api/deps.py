@@ -1,0 +1,70 @@
+"""What handlers ask for.
+
+A handler opens its session itself and closes it before it returns: what is answered is committed,
+and no connection is held while a request waits for a thread. (Held by dependencies, connections
+starve: FastAPI runs each dependency, the handler and the check of its answer in a thread each,
+and 100 clients at once could take all threads to wait for the connections of the others.)
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import BackgroundTasks, Depends, Request
+
+from api.callers import AppCaller
+from api.feed import Feed
+from contract.artifacts import ArtifactStore
+from contract.database import Database
+from contract.errors import NotFound
+from contract.settings import Settings
+from contract.tables import Job
+
+# What is no id cannot be in the table, and Postgres refuses to look for some of it.
+_JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
+
+
+async def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+async def _database(request: Request) -> Database:
+    database: Database = request.app.state.database
+    return database
+
+
+async def _store(request: Request) -> ArtifactStore:
+    store: ArtifactStore = request.app.state.store
+    return store
+
+
+async def _ring(request: Request, background: BackgroundTasks) -> Callable[[Job], None]:
+    bell = request.app.state.bell
+    return lambda job: background.add_task(bell.ring, job.id, job.device)
+
+
+async def _feed(request: Request) -> Feed:
+    feed: Feed = request.app.state.feed
+    return feed
+
+
+AppSettings = Annotated[Settings, Depends(_settings)]
+AppDatabase = Annotated[Database, Depends(_database)]
+Store = Annotated[ArtifactStore, Depends(_store)]
+AppFeed = Annotated[Feed, Depends(_feed)]
+# Rings for a job once the answer is sent.
+Ring = Annotated[Callable[[Job], None], Depends(_ring)]
+
+
+def _job_by_id(job_id: str, caller: AppCaller, database: AppDatabase) -> Job:
+    """Someone else's job is no job: 404, and not a word more."""
+    with database.reading() as session:
+        job = session.get(Job, job_id) if _JOB_ID.fullmatch(job_id) else None
+    if job is None or job.owner != caller.owner:
+        raise NotFound(f"There is no job {job_id}; GET /v1/jobs lists them.")
+    return job
+
+
+# The row as it was a moment ago, of no session.
+JobById = Annotated[Job, Depends(_job_by_id)]

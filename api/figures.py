@@ -1,0 +1,108 @@
+"""The state of the service as the database has it, over all owners, for Prometheus."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, get_args
+
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from api import queries
+from contract import clock
+from contract.cost import training_examples
+from contract.database import Database
+from contract.datasets import facts_of
+from contract.settings import Queue, Settings
+from contract.spec import Experiment
+from contract.status import HELD, Status
+from contract.tables import EpochRow, Job
+
+DEVICES = get_args(Queue)
+
+
+def read(database: Database, settings: Settings) -> list[Metric]:
+    """Six statements, of which those that count jobs and epochs read an index and no rows."""
+    with database.reading() as session:
+        return [
+            *_jobs(session),
+            *_oldest(session),
+            *_slots(session, settings),
+            _epochs(session),
+            _speed(session),
+        ]
+
+
+def _gauge(name: str, help_: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"plateau_{name}", help_, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family
+
+
+def _jobs(session: Session) -> Iterable[Metric]:
+    rows = session.exec(
+        select(Job.status, Job.device, func.count()).group_by(Job.status, Job.device)
+    )
+    by_status = Counter(dict.fromkeys(map(str, Status), 0))
+    queued = Counter(dict.fromkeys(DEVICES, 0))
+    for status, device, count in rows:
+        by_status[status] += count
+        if status == Status.QUEUED:
+            queued[device] += count
+    yield _gauge("jobs", "Jobs, ended ones too.", "status", by_status)
+    yield _gauge("queue_jobs", "Jobs that wait, by the device that they ask for.", "device", queued)
+
+
+def _oldest(session: Session) -> Iterable[Metric]:
+    rows = session.exec(
+        select(Job.device, func.min(Job.created_at))
+        .where(Job.status == Status.QUEUED)
+        .group_by(Job.device)
+    ).all()
+    at = clock.read(session)
+    ages = dict.fromkeys(DEVICES, 0.0)
+    ages |= {device: max(0.0, (at - since).total_seconds()) for device, since in rows}
+    yield _gauge("queue_oldest_seconds", "Age of the oldest job that waits.", "device", ages)
+
+
+def _slots(session: Session, settings: Settings) -> Iterable[Metric]:
+    alive = queries.alive_workers(session, settings)
+    busy = queries.busy_slots(session, [worker.id for worker in alive])
+    slots, taken = Counter(dict.fromkeys(DEVICES, 0)), Counter(dict.fromkeys(DEVICES, 0))
+    for worker in alive:
+        for queue in worker.queues:
+            slots[queue] += worker.slots
+            taken[queue] += busy.get(worker.id, 0)
+    workers = GaugeMetricFamily("plateau_workers", "Workers that are alive.")
+    workers.add_metric([], len(alive))
+    yield workers
+    shared = "of the live workers that serve a queue; a worker of several counts in each"
+    yield _gauge("slots", f"Slots {shared}.", "queue", slots)
+    yield _gauge("slots_busy", f"Slots with a job, {shared}.", "queue", taken)
+
+
+def _epochs(session: Session) -> Metric:
+    family = CounterMetricFamily("plateau_epochs", "Epochs that were recorded, of all jobs.")
+    family.add_metric([], session.exec(select(func.count()).select_from(EpochRow)).one())
+    return family
+
+
+def _speed(session: Session) -> Metric:
+    rows = session.exec(
+        select(Job.spec, Job.upload, Job.seconds_per_epoch).where(
+            col(Job.status).in_(HELD), col(Job.seconds_per_epoch) > 0
+        )
+    )
+    family = GaugeMetricFamily(
+        "plateau_examples_per_second", "Training examples a second, over the running jobs."
+    )
+    speeds = [_examples(spec, upload) / seconds for spec, upload, seconds in rows if seconds]
+    family.add_metric([], sum(speeds))
+    return family
+
+
+def _examples(spec: Mapping[str, Any], upload: Mapping[str, Any] | None) -> int:
+    """Of an epoch of a job."""
+    experiment = Experiment.model_validate(spec)
+    return training_examples(experiment, facts_of(experiment.dataset.name, upload))

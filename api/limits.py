@@ -1,0 +1,101 @@
+"""What an owner of keys may have at once. While keys are off there are no such limits."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Lock
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from api.callers import Caller
+from contract.errors import TooManyBytes, TooManyJobs, TooManyStreams
+from contract.settings import Settings
+from contract.status import Status
+from contract.tables import Dataset, Job
+
+_JOBS_SECONDS = 10
+_BYTES_SECONDS = 60
+_STREAMS_SECONDS = 10
+# Any two numbers that no other advisory lock has.
+_JOBS_LOCK, _BYTES_LOCK = 0x706A, 0x7062
+
+
+def check_queue(session: Session, caller: Caller, settings: Settings) -> None:
+    """Raises TooManyJobs if one more would be too many. `session` goes on to store the job."""
+    if caller.key_id is None:
+        return
+    _one_at_a_time(session, _JOBS_LOCK, caller.owner)
+    waiting = session.exec(
+        select(func.count()).where(Job.owner == caller.owner, col(Job.status) == Status.QUEUED)
+    ).one()
+    if waiting >= settings.max_queued_jobs:
+        raise TooManyJobs(
+            f"{caller.owner} may have {settings.max_queued_jobs:,} jobs in the queue "
+            f"(PLATEAU_MAX_QUEUED_JOBS), and has {waiting:,}: wait until some have run, or cancel "
+            "some",
+            _JOBS_SECONDS,
+        )
+
+
+def check_storage(session: Session, caller: Caller, settings: Settings, adding: int) -> None:
+    """Raises TooManyBytes if `adding` bytes more of datasets would be too many.
+
+    Final only in the transaction that goes on to store the dataset.
+    """
+    if caller.key_id is None:
+        return
+    _one_at_a_time(session, _BYTES_LOCK, caller.owner)
+    stored = session.exec(
+        select(func.coalesce(func.sum(Dataset.bytes), 0)).where(Dataset.owner == caller.owner)
+    ).one()
+    if stored + adding > settings.max_stored_bytes:
+        raise TooManyBytes(
+            f"{caller.owner} may store {settings.max_stored_bytes:,} bytes of datasets "
+            f"(PLATEAU_MAX_STORED_BYTES), and has {int(stored):,}; {adding:,} more do not fit: "
+            "delete a dataset",
+            _BYTES_SECONDS,
+        )
+
+
+def _one_at_a_time(session: Session, lock: int, owner: str) -> None:
+    """Let no two transactions count at once and then both add; SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(lock, func.hashtext(owner))))
+
+
+class Streams:
+    """The open event streams of each owner, in this process alone."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._open: Counter[str] = Counter()
+        self._lock = Lock()
+
+    @contextmanager
+    def one_more(self, caller: Caller) -> Iterator[None]:
+        """Counts a stream for as long as it is entered. Raises TooManyStreams at once."""
+        if caller.key_id is None:
+            yield
+            return
+        self._enter(caller.owner)
+        try:
+            yield
+        finally:
+            self._leave(caller.owner)
+
+    def _enter(self, owner: str) -> None:
+        with self._lock:
+            if self._open[owner] >= self.limit:
+                raise TooManyStreams(
+                    f"{owner} may have {self.limit:,} event streams open (PLATEAU_MAX_STREAMS), "
+                    "and has them: close one, or read the pages of events",
+                    _STREAMS_SECONDS,
+                )
+            self._open[owner] += 1
+
+    def _leave(self, owner: str) -> None:
+        with self._lock:
+            self._open[owner] -= 1
+            if not self._open[owner]:
+                del self._open[owner]

@@ -1,0 +1,112 @@
+"""Rows into the objects that the API answers with."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlmodel import Session
+
+from api import queries, views
+from api.waiting import waiting
+from contract.numbers import encode
+from contract.settings import Settings
+from contract.status import HELD, TERMINAL, Status
+from contract.tables import Event, Job, Result
+
+
+def url(job_id: str, *rest: str) -> str:
+    return "/".join(("/v1/jobs", job_id, *rest))
+
+
+def jobs(session: Session, rows: Sequence[Job], settings: Settings) -> list[views.Job]:
+    """As many views as rows, in four statements at most."""
+    history = queries.transitions(session, [row.id for row in rows])
+    queue = waiting(session, rows, settings)
+    return [_job(row, history[row.id], queue.get(row.id)) for row in rows]
+
+
+def job(session: Session, row: Job, settings: Settings) -> views.Job:
+    return jobs(session, [row], settings)[0]
+
+
+def _job(row: Job, history: Sequence[Event], queue: views.Queue | None) -> views.Job:
+    return views.Job.model_validate(
+        row.model_dump()
+        | {
+            "tags": list(dict.fromkeys(row.spec.get("tags", []))),
+            "terminal": row.status in TERMINAL,
+            "progress": _progress(row),
+            "queue": queue,
+            "worker": row.worker_id,
+            # Not those that came after `row` was read.
+            "transitions": [_transition(event) for event in history if event.seq <= row.events],
+            "urls": _urls(row.id),
+        }
+    )
+
+
+def _urls(job_id: str) -> dict[str, str]:
+    names = set(views.JobUrls.model_fields) - {"self"}
+    return {"self": url(job_id)} | {name: url(job_id, name) for name in names}
+
+
+def _progress(row: Job) -> views.Progress:
+    done = min(row.epochs, row.epoch + row.epoch_fraction)
+    eta = None
+    if row.status == Status.RUNNING and row.seconds_per_epoch is not None:
+        eta = round((row.epochs - done) * row.seconds_per_epoch, 1)
+    # A run that stopped early is done, whatever was planned.
+    fraction = 1.0 if row.status == Status.SUCCEEDED else round(done / row.epochs, 4)
+    return views.Progress(epoch=row.epoch, epochs=row.epochs, fraction=fraction, eta_seconds=eta)
+
+
+def _transition(event: Event) -> views.Transition:
+    reason = event.data.get("reason") or event.data.get("message")
+    return views.Transition(status=event.data["status"], at=event.at, reason=reason)
+
+
+def event(row: Event) -> views.Event:
+    return views.Event(job=row.job_id, **row.model_dump(exclude={"job_id"}))
+
+
+def curves(epochs: Sequence[queries.Epoch]) -> dict[str, list[views.Number]]:
+    """Columns of equal length; a metric that an epoch does not have is null there."""
+    names = dict.fromkeys(name for _, metrics, _, _ in epochs for name in metrics)
+    columns = {
+        "epoch": [epoch for epoch, _, _, _ in epochs],
+        **{name: [metrics.get(name) for _, metrics, _, _ in epochs] for name in names},
+        "learning_rate": [rate for _, _, rate, _ in epochs],
+        "seconds": [seconds for _, _, _, seconds in epochs],
+    }
+    encoded: dict[str, list[views.Number]] = encode(columns)
+    return encoded
+
+
+def results(row: Job, result: Result | None, epochs: Sequence[queries.Epoch]) -> views.Results:
+    """`result` is None for jobs that failed or were cancelled."""
+    first_taken = row.started_at or row.finished_at
+    queued = (first_taken - row.created_at).total_seconds() if first_taken else None
+    return views.Results.model_validate(
+        {
+            "job": row.id,
+            "status": row.status,
+            "verdict": row.verdict,
+            "headline": row.headline,
+            "error": row.error,
+            "metrics": row.metrics,
+            "curves": curves(epochs),
+            "confusion_matrix": result and result.confusion_matrix,
+            "timing": {**(result.timing if result else {}), "queued_seconds": queued},
+            "environment": result.environment if result else {},
+            "diagnosis": result and result.diagnosis,
+            "artifacts": _artifacts(row.id, result.artifacts if result else {}),
+        }
+    )
+
+
+def _artifacts(job_id: str, artifacts: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    return {name: {**kept, "url": url(job_id, name)} for name, kept in artifacts.items()}
+
+
+def retry_after_seconds(row: Job) -> int:
+    """When it is worth asking again: by the estimate if there is one, but at least each 30 s."""
+    eta = _progress(row).eta_seconds if row.status in HELD else None
+    return 2 if eta is None else max(1, min(30, round(eta)))

@@ -1,0 +1,129 @@
+"""What the routes read, each in a fixed number of statements."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from contract.clock import now
+from contract.datasets import AnyDatasetName
+from contract.settings import Settings
+from contract.spec import Tag
+from contract.status import HELD, Status
+from contract.tables import EpochRow, Event, Job, JobTag, Worker
+
+Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
+Seq = Annotated[int, Field(ge=0, lt=2**31)]
+Epoch = tuple[int, Mapping[Any, Any], float, float]
+
+
+class JobFilter(BaseModel, extra="forbid"):
+    """Several statuses mean any of them, several tags all of them."""
+
+    status: list[Status] = []
+    verdict: Annotated[str | None, Field(pattern=r"^[a-z_]{1,50}$")] = None
+    dataset: AnyDatasetName | None = None
+    tag: Annotated[list[Tag], Field(max_length=20)] = []
+    after: Annotated[
+        str | None,
+        Field(pattern=r"^job_[0-9A-Z]{26}$", description="id of the previous page's last job"),
+    ] = None
+    limit: Limit = 20
+
+
+class EventPage(BaseModel, extra="forbid"):
+    after: Annotated[Seq, Field(description="seq of the last event seen")] = 0
+    limit: Limit = 20
+
+
+class WorkerPage(BaseModel, extra="forbid"):
+    after: Annotated[
+        str | None,
+        Field(pattern=r"^worker_[0-9A-Z]{26}$", description="id of the previous page's last one"),
+    ] = None
+    limit: Limit = 20
+
+
+def jobs(session: Session, owner: str, wanted: JobFilter) -> tuple[Sequence[Job], bool]:
+    """Newest first, and whether there are more."""
+    statement = (
+        select(Job).where(Job.owner == owner).order_by(col(Job.id).desc()).limit(wanted.limit + 1)
+    )
+    if wanted.status:
+        statement = statement.where(col(Job.status).in_(wanted.status))
+    if wanted.verdict:
+        statement = statement.where(Job.verdict == wanted.verdict)
+    if wanted.dataset:
+        statement = statement.where(Job.dataset == wanted.dataset)
+    if wanted.after:
+        statement = statement.where(Job.id < wanted.after)
+    for tag in wanted.tag:
+        tagged = select(JobTag.job_id).where(JobTag.tag == tag)
+        statement = statement.where(col(Job.id).in_(tagged))
+    rows = session.exec(statement).all()
+    return rows[: wanted.limit], len(rows) > wanted.limit
+
+
+def transitions(session: Session, job_ids: Iterable[str]) -> dict[str, list[Event]]:
+    """The events of each job that tell of a status, in order."""
+    rows = session.exec(
+        select(Event)
+        .where(col(Event.job_id).in_(list(job_ids)), Event.type == "status")
+        .order_by(col(Event.job_id), col(Event.seq))
+    )
+    found: dict[str, list[Event]] = defaultdict(list)
+    for event in rows:
+        found[event.job_id].append(event)
+    return found
+
+
+def events(session: Session, job_id: str, page: EventPage) -> tuple[Sequence[Event], bool]:
+    """Oldest first, and whether there are more."""
+    rows = session.exec(
+        select(Event)
+        .where(Event.job_id == job_id, Event.seq > page.after)
+        .order_by(col(Event.seq))
+        .limit(page.limit + 1)
+    ).all()
+    return rows[: page.limit], len(rows) > page.limit
+
+
+def epochs(session: Session, job_id: str) -> Sequence[Epoch]:
+    """(epoch, metrics, learning rate, seconds) of the finished epochs."""
+    return session.exec(
+        select(EpochRow.epoch, EpochRow.metrics, EpochRow.learning_rate, EpochRow.seconds)
+        .where(EpochRow.job_id == job_id)
+        .order_by(col(EpochRow.epoch))
+    ).all()
+
+
+def workers(session: Session, page: WorkerPage) -> tuple[Sequence[Worker], bool]:
+    """Newest first, and whether there are more."""
+    statement = select(Worker).order_by(col(Worker.id).desc()).limit(page.limit + 1)
+    if page.after:
+        statement = statement.where(Worker.id < page.after)
+    rows = session.exec(statement).all()
+    return rows[: page.limit], len(rows) > page.limit
+
+
+def alive_workers(session: Session, settings: Settings) -> Sequence[Worker]:
+    """Those that beat their heart within a lease's time, by the database's clock."""
+    return session.exec(
+        select(Worker).where(
+            col(Worker.stopped_at).is_(None),
+            col(Worker.heartbeat_at) > now(-settings.lease_seconds),
+        )
+    ).all()
+
+
+def busy_slots(session: Session, worker_ids: Iterable[str]) -> dict[str, int]:
+    """How many jobs each worker holds; those that hold none are left out."""
+    rows = session.exec(
+        select(Job.worker_id, func.count())
+        .where(col(Job.worker_id).in_(list(worker_ids)), col(Job.status).in_(HELD))
+        .group_by(Job.worker_id)
+    )
+    return {worker_id: count for worker_id, count in rows if worker_id is not None}

@@ -1,0 +1,76 @@
+"""What can be run, on what, and by whom."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from api import inventory, queries, views
+from api.callers import AppCaller
+from api.deps import AppDatabase, AppSettings
+from contract.datasets import CATALOGUE
+from contract.errors import NotFound
+
+router = APIRouter(prefix="/v1", tags=["catalogue"])
+
+_RECIPES = Path(__file__).parents[2] / "recipes"
+
+
+def _recipes() -> dict[str, str]:
+    """The recipes' JSON by name."""
+    return {file.stem: file.read_text("utf-8") for file in sorted(_RECIPES.glob("*.json"))}
+
+
+@router.get("/recipes")
+def list_recipes() -> views.Page[inventory.Recipe]:
+    """Experiments that are ready to be posted."""
+    data = [
+        inventory.Recipe(name=name, url=f"/v1/recipes/{name}", spec=json.loads(text))
+        for name, text in _recipes().items()
+    ]
+    return views.Page(data=data, has_more=False)
+
+
+@router.get("/recipes/{name}", response_model=dict[str, Any])
+def get_recipe(name: str) -> Response:
+    """The bare experiment: POST it to /v1/jobs as it is."""
+    recipes = _recipes()
+    if name not in recipes:
+        raise NotFound(f"There is no recipe {name}; there are {', '.join(recipes)}.")
+    return Response(recipes[name], media_type="application/json")
+
+
+@router.get("/datasets")
+def list_datasets(settings: AppSettings) -> views.Page[inventory.Dataset]:
+    """What is known of each dataset without loading it."""
+    data = []
+    for name, facts in CATALOGUE.items():
+        file = settings.data_dir / f"{name}.npz"
+        present = file.is_file() if facts.source == "file" else None
+        data.append(
+            inventory.Dataset.model_validate({**vars(facts), "name": name, "file_present": present})
+        )
+    return views.Page(data=data, has_more=False)
+
+
+@router.get("/workers")
+def list_workers(
+    page: Annotated[queries.WorkerPage, Query()],
+    caller: AppCaller,
+    database: AppDatabase,
+    settings: AppSettings,
+) -> views.Page[inventory.Worker]:
+    """Runs of worker processes, newest first, those that have ended too."""
+    with database.reading() as session:
+        rows, has_more = queries.workers(session, page)
+        alive = {worker.id for worker in queries.alive_workers(session, settings)}
+        busy = queries.busy_slots(session, [row.id for row in rows])
+    hidden = {} if "admin" in caller.scopes else {"host": None, "pid": None}
+    data = [
+        inventory.Worker(
+            alive=row.id in alive, busy=busy.get(row.id, 0), **(row.model_dump() | hidden)
+        )
+        for row in rows
+    ]
+    return views.Page(data=data, has_more=has_more)

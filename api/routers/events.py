@@ -1,0 +1,68 @@
+"""All that happens to a job: a page at a time, or as it happens."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic.json_schema import SkipJsonSchema
+
+from api import accept, present, queries, views
+from api.callers import AppCaller
+from api.deps import AppDatabase, JobById
+from api.news import News
+from api.streams import MEDIA_TYPE, EventStream
+from contract.status import TERMINAL
+
+router = APIRouter(prefix="/v1/jobs/{job_id}/events", tags=["jobs"])
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            MEDIA_TYPE: {
+                "schema": {"type": "string"},
+                "example": 'event: status\ndata: {"object":"event",...}\nid: 1\n\n',
+            }
+        }
+    },
+    204: {"description": "To a stream: the job has ended, and the client has seen all its events."},
+}
+Page = Annotated[queries.EventPage, Query()]
+LastEventId = Annotated[
+    queries.Seq | SkipJsonSchema[None],
+    Header(alias="Last-Event-ID", description="to a stream: as `after`, which it overrules"),
+]
+
+
+async def _stream(
+    request: Request, job: JobById, caller: AppCaller, page: Page, last_event_id: LastEventId = None
+) -> Response | None:
+    """None where the client would rather have a page."""
+    wanted = ", ".join(request.headers.getlist("accept"))
+    if accept.preferred(wanted, ("application/json", MEDIA_TYPE)) != MEDIA_TYPE:
+        return None
+    seq = page.after if last_event_id is None else last_event_id
+    if job.status in TERMINAL and seq >= job.events:
+        return Response(status_code=204, headers={"Cache-Control": "no-store", "Vary": "Accept"})
+    state = request.app.state
+    place = state.streams.one_more(caller)
+    return EventStream(state.feed, job.id, News(job.events, job.status), seq, place)
+
+
+Stream = Annotated[Response | None, Depends(_stream)]
+
+
+@router.get("", response_model=views.Page[views.Event], responses=_ANSWERS)
+def list_events(
+    job: JobById, page: Page, stream: Stream, database: AppDatabase, response: Response
+) -> Any:
+    """All that happened to a job, oldest first: its statuses and its epochs.
+
+    With `Accept: text/event-stream` these and those to come, each with its seq as the id, and
+    `end` after a last status. A client that comes back with Last-Event-ID misses none, and is told
+    by 204 that there will be no more.
+    """
+    if stream is not None:
+        return stream
+    response.headers["Vary"] = "Accept"
+    with database.reading() as session:
+        rows, has_more = queries.events(session, job.id, page)
+    return views.Page(data=[present.event(row) for row in rows], has_more=has_more)

@@ -1,0 +1,133 @@
+"""What a run leaves behind: results, curves in four formats, the model."""
+
+import csv
+import io
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from fastapi.responses import StreamingResponse
+
+from api import pictures, present, queries, views
+from api.deps import AppDatabase, JobById, Store
+from contract.artifacts import ArtifactStore
+from contract.database import Database
+from contract.datasets import facts_of
+from contract.errors import NotFound, NotReady
+from contract.status import TERMINAL
+from contract.tables import Job, Result
+from diagnosis.chance import chance_level
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
+
+_BLOCK = 1 << 18
+
+
+def _columns(job: JobById, database: AppDatabase) -> dict[str, list[views.Number]]:
+    with database.reading() as session:
+        return present.curves(queries.epochs(session, job.id))
+
+
+Columns = Annotated[dict[str, list[views.Number]], Depends(_columns)]
+
+
+def _check_ended(job: Job) -> None:
+    if job.status not in TERMINAL:
+        wait = present.retry_after_seconds(job)
+        raise NotReady(f"{job.id} is {job.status}: ask again in {wait} s.", wait)
+
+
+@router.get("/results")
+def get_results(job: JobById, database: AppDatabase) -> views.Results:
+    """The whole outcome in one object; 409 with Retry-After until the job has ended."""
+    _check_ended(job)
+    with database.reading() as session:
+        result = session.get(Result, job.id)
+        return present.results(job, result, queries.epochs(session, job.id))
+
+
+@router.get("/curves")
+def get_curves(job: JobById, columns: Columns) -> views.Curves:
+    """The epochs so far."""
+    return views.Curves.model_validate({"job": job.id, "status": job.status, "curves": columns})
+
+
+@router.get("/curves.csv", response_class=Response)
+def get_curves_csv(columns: Columns) -> Response:
+    """The epochs so far, a line each under a header."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return Response(text.getvalue(), media_type="text/csv; charset=utf-8")
+
+
+@router.get("/curves.png", response_class=Response)
+def get_curves_png(job: JobById, columns: Columns) -> Response:
+    """The epochs so far as a picture: loss, and accuracy (R2 for regression)."""
+    return Response(_draw(job, columns, "png"), media_type="image/png")
+
+
+@router.get("/curves.svg", response_class=Response)
+def get_curves_svg(job: JobById, columns: Columns) -> Response:
+    """The same picture as SVG."""
+    return Response(_draw(job, columns, "svg"), media_type="image/svg+xml")
+
+
+@router.get("/model", response_class=Response)
+def get_model(job: JobById, database: AppDatabase, store: Store) -> Response:
+    """The trained `.keras` file, byte for byte as results.artifacts.model.sha256 says."""
+    return _artifact(job, "model", f"{job.id}.keras", database, store)
+
+
+@router.get("/scaling", response_class=Response)
+def get_scaling(job: JobById, database: AppDatabase, store: Store) -> Response:
+    """How the model's inputs and targets follow from the data's own: (value - offset) / scale.
+
+    An npz of input_offset, input_scale, target_offset and target_scale: each one number for all, or
+    one for each feature or target.
+    """
+    return _artifact(job, "scaling", f"{job.id}.scaling.npz", database, store)
+
+
+def _artifact(
+    job: Job, name: str, filename: str, database: Database, store: ArtifactStore
+) -> Response:
+    _check_ended(job)
+    with database.reading() as session:
+        result = session.get(Result, job.id)
+    kept = result.artifacts.get(name) if result else None
+    if kept is None:
+        raise NotFound(f"{job.id} left no {name}: it is {job.status}.")
+    headers = {
+        "Content-Length": str(kept["bytes"]),
+        "Content-Disposition": f'attachment; filename="{filename}"',
+    }
+    blocks = _blocks(store, kept["key"], name)
+    return StreamingResponse(blocks, headers=headers, media_type="application/octet-stream")
+
+
+def _draw(job: Job, columns: pictures.Columns, format_: pictures.Format) -> bytes:
+    # Of labels that most examples lack, a blind guess says less than always saying no.
+    classes = facts_of(job.dataset, job.upload).classes
+    chance = None if classes is None else chance_level(classes)
+    run = pictures.Run(job.name, columns, chance)
+    return pictures.draw([run], format_, title=f"{job.name} ({job.status})")
+
+
+def _blocks(store: ArtifactStore, key: str, name: str) -> Iterator[bytes]:
+    """Raises NotFound before the answer begins, which is why one block is read ahead."""
+
+    def read() -> Iterator[bytes]:
+        with store.open(key) as file:
+            yield from iter(partial(file.read, _BLOCK), b"")
+
+    blocks = read()
+    try:
+        return chain([next(blocks, b"")], blocks)
+    except FileNotFoundError:
+        raise NotFound(
+            f"The {name} is not in the artifact store any more: retry the job."
+        ) from None

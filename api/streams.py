@@ -1,0 +1,73 @@
+"""A job's events as server-sent events (HTML standard, section 9.2)."""
+
+import random
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, aclosing
+
+from fastapi.responses import StreamingResponse
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
+
+from api import views
+from api.feed import Channel, Feed
+from api.news import News
+from contract.status import TERMINAL, Status
+
+MEDIA_TYPE = "text/event-stream"
+# Proxies commonly cut what is silent for 60 s, some for 30.
+HEARTBEAT_SECONDS = 15.0
+# Of a random choice, so that the clients of a restarted API do not all come back at once.
+_RETRY_MILLISECONDS = (1_000, 3_000)
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
+_BROKEN_OFF = b": broken off before the end: connect again with Last-Event-ID\n\n"
+
+
+class EventStream(StreamingResponse):
+    """The events of a job after `seq`, those to come included, and `end` when it has ended.
+
+    `place` is entered for as long as the client is there; what it raises is still an answer.
+    A client that does not read stops this stream alone: uvicorn holds some 64 KiB for it, and here
+    are its position and a page at most. It is not cut: its socket would stay, and its place would
+    be another's.
+    """
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self, feed: Feed, job_id: str, read: News, seq: int, place: AbstractContextManager[None]
+    ) -> None:
+        super().__init__((), headers=_HEADERS)
+        self.feed = feed
+        self.job_id = job_id
+        self.read = read
+        self.seq = seq
+        self.place = place
+        self.channel = Channel()
+
+    @override
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self.place, self.feed.listening(self.job_id, self.read) as self.channel:
+            async with aclosing(self._blocks()) as self.body_iterator:
+                await super().__call__(scope, receive, send)
+
+    async def _blocks(self) -> AsyncGenerator[bytes]:
+        yield format_sse_event(retry=random.randint(*_RETRY_MILLISECONDS))
+        while True:
+            told = await self.feed.after(self.job_id, self.channel, self.seq, HEARTBEAT_SECONDS)
+            for self.seq, block in told:
+                yield block
+            if told:
+                continue
+            if self.channel.status in TERMINAL and self.seq >= self.channel.seq:
+                yield self._end()
+                return
+            if self.feed.closed or self.channel.gone:
+                yield _BROKEN_OFF
+                return
+            yield KEEPALIVE_COMMENT
+
+    def _end(self) -> bytes:
+        """Without an id: who comes back after it names the last event, and is told to stop."""
+        end = views.StreamEnd(job=self.job_id, status=Status(self.channel.status))
+        return format_sse_event(event="end", data_str=end.model_dump_json())

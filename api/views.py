@@ -1,0 +1,165 @@
+"""The objects that the API answers with. Times are UTC, durations seconds, sizes bytes.
+
+Numbers that JSON does not have are the strings "NaN", "Infinity" and "-Infinity".
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field
+
+from contract.status import Status
+
+Item = TypeVar("Item")
+Number = int | float | Literal["NaN", "Infinity", "-Infinity"] | None
+Metrics = Annotated[
+    dict[str, Number],
+    Field(
+        description="of the final weights: train_loss, train_accuracy, test_loss, test_accuracy; "
+        "for multi-label _exact_match too; for regression _mae (in the target's own units) and _r2 "
+        "instead of _accuracy"
+    ),
+]
+
+
+class Page(BaseModel, Generic[Item]):
+    """Go on with `after` = the last item's id (of events: seq) while `has_more`."""
+
+    object: Literal["list"] = "list"
+    data: list[Item]
+    has_more: bool
+
+
+class Progress(BaseModel):
+    epoch: int = Field(description="epochs finished")
+    epochs: int = Field(description="epochs asked for")
+    fraction: float = Field(ge=0, le=1, description="share of the run that is done")
+    eta_seconds: float | None = Field(description="estimated time to the end, while it trains")
+
+
+class Queue(BaseModel):
+    position: int = Field(ge=1, description="1 is next among those that the same workers take")
+    reason: str = Field(description="what the job waits for")
+
+
+class JobError(BaseModel):
+    """Why a run failed."""
+
+    code: str = Field(description="for programs")
+    message: str = Field(description="what happened")
+    hint: str = Field(description="what to do about it")
+
+
+class Transition(BaseModel):
+    status: Status
+    at: datetime
+    reason: str | None = Field(None, description="why, where the status alone does not say")
+
+
+class JobUrls(BaseModel):
+    """Paths on this server."""
+
+    self: str
+    results: str
+    curves: str
+    events: str
+    cancel: str
+    retry: str
+    model: str
+
+
+class Job(BaseModel):
+    """One experiment and its run. `status` says how the run ended, `verdict` whether it learned."""
+
+    id: str = Field(description="job_ and a ULID; later jobs have greater ids")
+    object: Literal["job"] = "job"
+    name: str
+    tags: list[str]
+    status: Status
+    terminal: bool = Field(description="whether the status is final")
+    verdict: str | None = Field(description="whether the model learned, once the run succeeded")
+    headline: str | None = Field(description="the verdict in a sentence")
+    progress: Progress
+    queue: Queue | None = Field(description="null unless queued")
+    metrics: Metrics | None = Field(description="null until succeeded")
+    error: JobError | None = Field(description="null unless failed")
+    attempts: int = Field(description="how often a worker took it")
+    device: Literal["cpu", "gpu", "any"] = Field(description="where it may run")
+    worker: str | None = Field(description="id of the worker that holds it")
+    retry_of: str | None = Field(description="id of the job that this one runs again")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+    transitions: list[Transition]
+    spec: dict[str, Any] = Field(description="the experiment as it was posted")
+    urls: JobUrls
+
+
+class Curves(BaseModel):
+    """One entry an epoch: all lists are equally long."""
+
+    object: Literal["curves"] = "curves"
+    job: str
+    status: Status
+    curves: dict[str, list[Number]] = Field(
+        description="epoch, loss, accuracy (for multi-label exact_match too, for regression mae "
+        "and r2 instead), the same with val_ where there is validation, learning_rate at the "
+        "epoch's end, seconds"
+    )
+
+
+class Timing(BaseModel):
+    """In seconds, but for the last."""
+
+    queued_seconds: float | None = Field(description="until a worker first took it")
+    load_seconds: float | None = Field(None, description="reading and scaling the data")
+    compile_seconds: float | None = Field(None, description="building and tracing the model")
+    train_seconds: float | None = Field(None, description="epochs with their validation")
+    examples_per_second: float | None = Field(None, description="training examples a second")
+
+
+class Artifact(BaseModel):
+    url: str = Field(description="path on this server")
+    sha256: str
+    bytes: int
+
+
+class Results(BaseModel):
+    """The whole outcome; of a failed or cancelled job, what there is of it."""
+
+    object: Literal["results"] = "results"
+    job: str
+    status: Status
+    verdict: str | None
+    headline: str | None
+    error: JobError | None
+    metrics: Metrics | None
+    curves: dict[str, list[Number]] = Field(description="as GET curves has them")
+    confusion_matrix: list[list[int]] | None = Field(
+        description="counts of test examples: a row per true class, a column per predicted class"
+    )
+    timing: Timing
+    environment: dict[str, Any] = Field(description="versions and device that it ran with")
+    diagnosis: dict[str, Any] | None
+    artifacts: dict[str, Artifact] = Field(
+        description="model: the trained .keras file; scaling: how its inputs and targets follow "
+        "from the data's own, as an npz"
+    )
+
+
+class Event(BaseModel):
+    object: Literal["event"] = "event"
+    job: str
+    seq: int = Field(ge=1, description="counts within the job, without gaps")
+    type: str = Field(description="status or epoch")
+    data: dict[str, Any]
+    at: datetime
+
+
+class StreamEnd(BaseModel):
+    """The data of a stream's last event, `end`."""
+
+    object: Literal["end"] = "end"
+    job: str
+    status: Status = Field(description="how the job ended")

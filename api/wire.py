@@ -1,0 +1,185 @@
+"""HTTP on the wire: uvicorn's fast parser, but with bounds on what a client may make us wait for.
+
+uvicorn itself bounds neither the size of a request's head nor the time that a request takes to
+arrive. The pace is what Apache's mod_reqtimeout asks for: 20 s, and a second more for each 500
+bytes that came.
+"""
+
+import asyncio
+import logging
+from asyncio import TimerHandle
+from typing import Any
+
+from typing_extensions import override
+from ulid import ULID
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from api.headers import completed
+from api.problems import MEDIA_TYPE, Problem
+from contract.logs import bound
+
+log = logging.getLogger(__name__)
+
+# To close at once, with bytes still unread, would take the answer from the client too (RST).
+_LINGER_SECONDS = 2.0
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """A connection. `_unread` counts bytes since the parser last had something to hand over: a
+    head, a piece of a body. Until then it keeps them, be it a head or what comes after a body."""
+
+    max_head_bytes = 32_768
+    patience_seconds = 20.0
+    bytes_per_second = 500
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._unread = 0
+        self._refused = False
+        self._in_head = True
+        self._arriving = False  # from a message's first byte to its last
+        self._pace: TimerHandle | None = None
+        self._restart_clock()
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch(self.patience_seconds)  # who connects and says nothing is slow as well
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._pace is not None:
+            self._pace.cancel()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        self._unread += len(data)
+        self._received += len(data)
+        super().data_received(data)
+        if self._unread > self.max_head_bytes:
+            self._refuse_head(f"{self._unread:,} and more")
+        elif self._pace is None and self._waiting:
+            self._watch(self.patience_seconds)
+
+    @override
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._arriving = True
+        self._restart_clock()
+
+    @override
+    def on_headers_complete(self) -> None:
+        if self._refused:
+            return
+        self._unread = 0
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.max_head_bytes:
+            self._refuse_head(f"{size:,}")
+        else:
+            super().on_headers_complete()
+            self._in_head = False
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        if not self._refused:
+            super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        self._arriving = False
+        self._in_head = True
+        if not self._refused:
+            super().on_message_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "malformed-request", "This is not HTTP", f"expected HTTP/1.1; {msg}")
+
+    @property
+    def _waiting(self) -> bool:
+        """For the first byte of a connection, or for the rest of something."""
+        return self._arriving or self._unread > 0 or self.cycle is None
+
+    def _restart_clock(self) -> None:
+        self._began, self._received = self.loop.time(), 0
+
+    def _watch(self, seconds: float) -> None:
+        self._pace = self.loop.call_later(seconds, self._check_pace)
+
+    def _check_pace(self) -> None:
+        """Give up a client that is too slow; one that we ourselves keep waiting is not."""
+        self._pace = None
+        if self._refused or not self._waiting:
+            return
+        if self.flow.read_paused:
+            self._restart_clock()
+        spent = self.loop.time() - self._began
+        left = self.patience_seconds + self._received / self.bytes_per_second - spent
+        if left > 0:
+            self._watch(left)
+        elif self._arriving or self._unread:
+            detail = f"{self._received:,} bytes came in {spent:.0f} s, and then no end: send faster"
+            self._refuse(408, "too-slow", "The request came too slowly", detail)
+        else:
+            self.transport.close()
+
+    def _refuse_head(self, received: str) -> None:
+        detail = (
+            f"expected a head of at most {self.max_head_bytes:,} bytes (PLATEAU_MAX_HEADER_BYTES); "
+            f"received {received}"
+        )
+        self._refuse(431, "head-too-large", "The request's head is too large", detail)
+
+    def _refuse(self, status: int, slug: str, title: str, detail: str) -> None:
+        """Answer, unless that would be taken for another request's answer, and read no more."""
+        if self._refused:
+            return
+        self._refused = True
+        if self._may_answer():
+            self.transport.write(_answer(status, slug, title, detail))
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.flow.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.abort)
+
+    def _may_answer(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle  # uvicorn does not admit the None
+        if cycle is None or cycle.response_complete:
+            return True
+        return not (self._in_head or cycle.response_started or self.pipeline)
+
+
+def _answer(status: int, slug: str, title: str, detail: str) -> bytes:
+    request_id = f"req_{ULID()}"
+    with bound(request_id=request_id):
+        log.info("refused with %d: %s", status, detail)
+    problem = Problem(
+        type=f"/problems/{slug}",
+        title=title,
+        status=status,
+        detail=detail,
+        instance="",
+        request_id=request_id,
+    )
+    body = problem.model_dump_json(exclude_none=True).encode()
+    headers = completed(
+        [
+            (b"content-type", MEDIA_TYPE.encode()),
+            (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"),
+            (b"x-request-id", request_id.encode()),
+        ]
+    )
+    head = b"".join(b"%s: %s\r\n" % header for header in headers)
+    return STATUS_LINE[status] + head + b"\r\n" + body

@@ -1,0 +1,114 @@
+"""One engine per process, and the two kinds of transaction: `reading` and `writing`."""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlmodel import Session
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 10
+
+
+def journal_mode(version: tuple[int, ...]) -> str:
+    """The mode for this version of SQLite: WAL, but not where its WAL-reset bug loses commits.
+
+    The bug needs several connections that write. It is fixed in 3.51.3, 3.50.7 and 3.44.6.
+    """
+    fixed = (
+        version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+    )
+    return "WAL" if fixed else "TRUNCATE"
+
+
+JOURNAL_MODE = journal_mode(sqlite3.sqlite_version_info)
+
+
+class Database:
+    """Sessions on one database. Only the edge (a request, a step of the worker) opens them.
+
+    Raises ValueError for a URL of any other database than SQLite and Postgres.
+    """
+
+    def __init__(self, url: str) -> None:
+        kind = make_url(url).get_backend_name()
+        if kind not in _OPEN:
+            raise ValueError(f"the database must be sqlite:// or postgresql://, received {kind}://")
+        self.engine = _OPEN[kind](url)
+        self._reader = self.engine.execution_options(**_READER[kind])
+        self._writer = self.engine.execution_options(writes=True)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A session that sees one state of the database and is rolled back at the end."""
+        with Session(self._reader, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A session that commits at the end, or rolls back when an exception passes through."""
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def dispose(self) -> None:
+        self.engine.dispose()
+
+
+def _postgres(url: str) -> Engine:
+    connect_args = {
+        "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC",
+        "connect_timeout": 10,
+        # The server's own timeouts say nothing when the network is gone; a worker must notice
+        # well before its lease runs out.
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 2,
+        "tcp_user_timeout": 15_000,
+    }
+    return create_engine(url, pool_pre_ping=True, connect_args=connect_args)
+
+
+def _sqlite(url: str) -> Engine:
+    path = make_url(url).database
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if JOURNAL_MODE != "WAL":
+        log.info(
+            "SQLite %s has the WAL-reset bug (fixed in 3.51.3): journal_mode %s is used instead",
+            sqlite3.sqlite_version,
+            JOURNAL_MODE,
+        )
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+    connection.isolation_level = None  # BEGIN is ours, see below
+    for pragma in (
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+        f"journal_mode={JOURNAL_MODE}",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that turns writer fails at once, in spite of busy_timeout.
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+_OPEN = {"sqlite": _sqlite, "postgresql": _postgres}
+# A deferred transaction of SQLite sees one state as it is.
+_READER: dict[str, dict[str, Any]] = {
+    "sqlite": {},
+    "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}

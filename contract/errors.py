@@ -1,0 +1,137 @@
+"""Everything that can go wrong and that a user is told about.
+
+PlateauError
+├── Unauthorized         401  no key, or none that holds
+├── Forbidden            403  the key's scopes do not allow it
+├── SpecRefused          422  the experiment cannot be built or is over the budget
+├── DatasetRefused       422  an uploaded file is no dataset that can be trained on
+├── NotFound             404
+├── Conflict             409  the job's status does not allow it
+├── NotReady             409  results asked for before there are any
+├── TooMany              429  a limit is reached: which one, its class says
+│   ├── TooManyRequests
+│   ├── TooManyJobs
+│   ├── TooManyBytes
+│   └── TooManyStreams
+└── RunFailed                 ends a job as failed, with code, message and hint
+    └── DatasetUnavailable
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+_CHALLENGE = 'Bearer realm="Plateau"'
+
+
+class PlateauError(Exception):
+    """`status` is the HTTP answer, `title` its short name for people, `headers` go with it."""
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+    headers: Mapping[str, str] = {}
+
+
+class Unauthorized(PlateauError):
+    """`error` is RFC 6750's name of the fault; none where no key was sent."""
+
+    status = 401
+    title = "A key is needed"
+
+    def __init__(self, detail: str, error: str | None = None) -> None:
+        super().__init__(detail)
+        self.headers = {"WWW-Authenticate": _CHALLENGE + (f', error="{error}"' if error else "")}
+
+
+class Forbidden(PlateauError):
+    """`scope` is what the key would need."""
+
+    status = 403
+    title = "The key does not allow this"
+
+    def __init__(self, detail: str, scope: str) -> None:
+        super().__init__(detail)
+        challenge = f'{_CHALLENGE}, error="insufficient_scope", scope="{scope}"'
+        self.headers = {"WWW-Authenticate": challenge}
+
+
+class SpecRefused(PlateauError):
+    """`pointer` is a JSON pointer (RFC 6901) into the experiment."""
+
+    status = 422
+    title = "The experiment cannot be accepted"
+
+    def __init__(self, pointer: str, detail: str) -> None:
+        super().__init__(f"{pointer}: {detail}")
+        self.pointer = pointer
+        self.detail = detail
+
+
+class DatasetRefused(PlateauError):
+    status = 422
+    title = "The dataset cannot be accepted"
+
+
+class NotFound(PlateauError):
+    status = 404
+    title = "Not found"
+
+
+class Conflict(PlateauError):
+    status = 409
+    title = "The job's status does not allow this"
+
+
+class NotReady(PlateauError):
+    """`retry_after` is in seconds."""
+
+    status = 409
+    title = "Not there yet"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
+
+
+class TooMany(PlateauError):
+    """`retry_after` is in seconds."""
+
+    status = 429
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
+
+
+class TooManyRequests(TooMany):
+    title = "Too many requests with this key"
+
+
+class TooManyJobs(TooMany):
+    title = "Too many jobs wait already"
+
+
+class TooManyBytes(TooMany):
+    title = "Too much is stored already"
+
+
+class TooManyStreams(TooMany):
+    title = "Too many streams are open already"
+
+
+class RunFailed(PlateauError):
+    """Ends a job as failed: `code` for programs, the message and `hint` for people."""
+
+    title = "The run failed"
+
+    def __init__(self, code: str, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class DatasetUnavailable(RunFailed):
+    """The dataset's file is neither in the data folder nor to be downloaded."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__("dataset_unavailable", message, hint)

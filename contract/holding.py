@@ -1,0 +1,141 @@
+"""What the worker that holds a claim may do with its job.
+
+False means that the job is someone else's now: stop, and write nothing more.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col, select
+
+from contract.clock import now
+from contract.moves import ENDED, LET_GO, Claim, event, move, write
+from contract.progress import Checkpoint, FinishedEpoch
+from contract.status import Status
+from contract.tables import EpochRow, Job, Result
+
+
+def renew(session: Session, held: Claim, *, lease_seconds: float, epoch_fraction: float) -> bool:
+    """Extend the lease; `epoch_fraction` is the share done of the epoch under way."""
+    lease = now(lease_seconds)
+    job = write(session, held.where, lease_expires_at=lease, epoch_fraction=epoch_fraction)
+    return job is not None
+
+
+def record(
+    session: Session,
+    held: Claim,
+    epochs: Sequence[FinishedEpoch],
+    checkpoint: Checkpoint,
+    *,
+    lease_seconds: float,
+) -> bool:
+    """Store finished epochs with the checkpoint that makes them final. Forgives past crashes.
+
+    `epochs` go on where the job's last one ended. Recording them again, after a commit whose
+    answer was lost, changes nothing.
+    """
+    job = write(
+        session,
+        [*held.where, col(Job.epoch) == epochs[0].epoch - 1],
+        epoch=epochs[-1].epoch,
+        epoch_fraction=0.0,
+        seconds_per_epoch=sum(epoch.seconds for epoch in epochs) / len(epochs),
+        checkpoint=vars(checkpoint),
+        crashes=0,
+        lease_expires_at=now(lease_seconds),
+        events=Job.events + len(epochs),
+        updated_at=now(),
+    )
+    if job is None:
+        done = session.exec(select(Job.epoch).where(*held.where)).one_or_none()
+        return done == epochs[-1].epoch
+    for seq, epoch in enumerate(epochs, job.events - len(epochs) + 1):
+        row = {"job_id": job.id, "fence": held.fence, "at": job.updated_at, **vars(epoch)}
+        session.add(EpochRow(**row))
+        data = {"epoch": epoch.epoch, "metrics": epoch.metrics}
+        session.add(event(job, "epoch", data, seq=seq))
+    session.flush()
+    return True
+
+
+def succeed(
+    session: Session,
+    held: Claim,
+    result: Result,
+    *,
+    metrics: dict[str, float],
+    verdict: str,
+    headline: str,
+) -> bool:
+    """End a run that came to its end, well or badly; a job that is being cancelled is cancelled."""
+    outcome = {"metrics": metrics, "verdict": verdict, "headline": headline}
+    if move(session, Status.SUCCEEDED, held.where, {}, **outcome, **ENDED) is None:
+        return acknowledge_cancel(session, held)
+    session.add(result)
+    session.flush()
+    return True
+
+
+def fail(session: Session, held: Claim, error: dict[str, str]) -> bool:
+    """End a run that cannot succeed; `error` has code, message and hint."""
+    failed = move(session, Status.FAILED, held.where, error, error=error, **ENDED)
+    return failed is not None or acknowledge_cancel(session, held)
+
+
+def acknowledge_cancel(session: Session, held: Claim) -> bool:
+    """End a job that was asked to stop, now that its trainer has.
+
+    The functions around it try their own edge first and this one last: a cancel that arrives in
+    between is then seen, and nothing leads back from cancelling.
+    """
+    return _cancelled(session, held.where)
+
+
+def release(
+    session: Session, held: Claim, reason: str, checkpoint: Checkpoint | None = None
+) -> bool:
+    """Give a job back unharmed (the worker stops): it goes on elsewhere from its checkpoint."""
+    values = {} if checkpoint is None else {"checkpoint": vars(checkpoint)}
+    return _requeue(session, held.where, reason, **values) or acknowledge_cancel(session, held)
+
+
+def crashed(
+    session: Session,
+    held: Claim,
+    reason: str,
+    *,
+    max_crashes: int,
+    also: Sequence[ColumnElement[bool]] = (),
+) -> bool:
+    """Queue a job again whose trainer or worker died; after `max_crashes` in a row it fails.
+
+    In a row means without an epoch in between: what dies at the same place each time is the
+    job's own doing. `also` narrows the UPDATE's WHERE.
+    """
+    where = [*held.where, *also]
+    error = {
+        "code": "crashed",
+        "message": f"The run died {max_crashes} times without finishing an epoch: {reason}",
+        "hint": "Most often this is memory: try a smaller batch_size or model.",
+    }
+    crashes = Job.crashes + 1
+    last = [*where, col(Job.crashes) + 1 >= max_crashes]
+    return (
+        move(session, Status.FAILED, last, error, error=error, crashes=crashes, **ENDED) is not None
+        or _requeue(session, where, reason, crashes=crashes)
+        or _cancelled(session, where)
+    )
+
+
+def _requeue(
+    session: Session, where: Sequence[ColumnElement[bool]], reason: str, **values: Any
+) -> bool:
+    values |= {**LET_GO, "epoch_fraction": 0.0}
+    return move(session, Status.QUEUED, where, {"reason": reason}, **values) is not None
+
+
+def _cancelled(session: Session, where: Sequence[ColumnElement[bool]]) -> bool:
+    cancelling = col(Job.status) == Status.CANCELLING
+    return move(session, Status.CANCELLED, [*where, cancelling], {}, **ENDED) is not None

@@ -1,0 +1,174 @@
+"""Every change of a job, each one conditional UPDATE (docs/lifecycle.md tells the whole story).
+
+Functions take a session that the caller commits. A worker's change names its `Claim`; None or
+False means that the job is someone else's now: stop, and write nothing more.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import case, literal
+from sqlmodel import Session, String, col, select
+from sqlmodel.sql.expression import Select
+from ulid import ULID
+
+from contract import clock
+from contract.clock import now
+from contract.errors import Conflict, NotFound
+from contract.holding import acknowledge_cancel, crashed, fail, record, release, renew, succeed
+from contract.moves import Claim, event, move, write
+from contract.progress import Checkpoint, FinishedEpoch
+from contract.spec import Experiment
+from contract.status import HELD, TERMINAL, Status, leading_to
+from contract.tables import Job, JobTag
+
+__all__ = [
+    "Checkpoint",
+    "Claim",
+    "FinishedEpoch",
+    "acknowledge_cancel",
+    "cancel",
+    "claim",
+    "claim_next",
+    "crashed",
+    "fail",
+    "queued_for",
+    "reap",
+    "record",
+    "release",
+    "renew",
+    "submit",
+    "succeed",
+]
+
+
+def submit(
+    session: Session,
+    experiment: Experiment,
+    *,
+    owner: str,
+    upload: dict[str, Any] | None = None,
+    retry_of: str | None = None,
+) -> Job:
+    """Store `experiment` as a queued job of `owner`; `upload` as in `contract.tables.Job`."""
+    at = clock.read(session)
+    job = Job(
+        id=f"job_{ULID()}",
+        owner=owner,
+        name=experiment.name,
+        dataset=experiment.dataset.name,
+        device=experiment.device,
+        priority=experiment.priority,
+        spec=experiment.model_dump(mode="json", exclude_unset=True),
+        upload=upload,
+        retry_of=retry_of,
+        epochs=experiment.training.epochs,
+        events=1,
+        created_at=at,
+        updated_at=at,
+    )
+    session.add(job)
+    session.flush()
+    session.add_all(JobTag(job_id=job.id, tag=tag) for tag in dict.fromkeys(experiment.tags))
+    session.add(event(job, "status", {"status": Status.QUEUED}))
+    session.flush()
+    return job
+
+
+def claim(
+    session: Session, job_id: str, *, worker_id: str, devices: Iterable[str], lease_seconds: float
+) -> Job | None:
+    """Take a queued job for a worker that serves `devices`: raises the fence, sets the lease."""
+    return move(
+        session,
+        Status.RUNNING,
+        [col(Job.id) == job_id, col(Job.device).in_(list(devices))],
+        {"worker": worker_id},
+        fence=Job.fence + 1,
+        attempts=Job.attempts + 1,
+        worker_id=worker_id,
+        lease_expires_at=now(lease_seconds),
+        started_at=case((col(Job.started_at).is_(None), now()), else_=col(Job.started_at)),
+    )
+
+
+def claim_next(
+    session: Session, *, worker_id: str, devices: Sequence[str], lease_seconds: float
+) -> Job | None:
+    """Claim the job whose turn it is; None when none is left for `devices`."""
+    while (waiting := session.exec(queued_for(devices, 1)).first()) is not None:
+        job = claim(
+            session, waiting[0], worker_id=worker_id, devices=devices, lease_seconds=lease_seconds
+        )
+        if job is not None:
+            return job
+        # Another worker was quicker.
+    return None
+
+
+def cancel(session: Session, job_id: str) -> Job:
+    """Cancel a queued job at once, ask a running one to stop; asking again changes nothing.
+
+    Raises NotFound, and Conflict when the job has ended.
+    """
+    queued = col(Job.status) == Status.QUEUED
+    from_ = leading_to(Status.CANCELLING) | {Status.QUEUED}
+    # One UPDATE decides between the two: a claim may come in between two of them.
+    job = write(
+        session,
+        [col(Job.id) == job_id, col(Job.status).in_(from_)],
+        status=case(
+            (queued, literal(Status.CANCELLED, String)), else_=literal(Status.CANCELLING, String)
+        ),
+        finished_at=case((queued, now()), else_=None),
+        events=Job.events + 1,
+        updated_at=now(),
+    )
+    if job is not None:
+        session.add(event(job, "status", {"status": job.status}))
+        session.flush()
+        return job
+    job = session.get(Job, job_id, populate_existing=True)
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.")
+    if job.status in TERMINAL:
+        raise Conflict(f"{job_id} has ended already: it is {job.status}.")
+    return job
+
+
+def reap(session: Session, *, max_crashes: int) -> int:
+    """Let the jobs go on elsewhere whose worker fell silent. Returns how many.
+
+    Such a job is queued again, or ends: as cancelled if that was asked, as failed after
+    `max_crashes` in a row.
+    """
+    expired = col(Job.lease_expires_at) < now()
+    # In one order, so that two reapers wait for each other and never deadlock.
+    rows = session.exec(
+        select(Job.id, Job.fence).where(col(Job.status).in_(HELD), expired).order_by(Job.id)
+    ).all()
+    reason = "its worker fell silent (killed, or cut off from the database)"
+    return sum(
+        crashed(session, Claim(id_, fence), reason, max_crashes=max_crashes, also=[expired])
+        for id_, fence in rows
+    )
+
+
+def cancelling(session: Session, job_ids: Iterable[str]) -> set[Claim]:
+    """The claims on those of the jobs that were asked to stop."""
+    asked = col(Job.status) == Status.CANCELLING
+    rows = session.exec(select(Job.id, Job.fence).where(col(Job.id).in_(list(job_ids)), asked))
+    return {Claim(job_id, fence) for job_id, fence in rows}
+
+
+def queued_for(devices: Iterable[str], limit: int) -> Select[str, str]:
+    """The queued jobs, (id, device), that a worker serving `devices` could take, the first first.
+
+    Higher priorities come before lower ones, and older jobs before newer ones.
+    """
+    return (
+        select(Job.id, Job.device)
+        .where(col(Job.status) == Status.QUEUED, col(Job.device).in_(list(devices)))
+        .order_by(col(Job.priority).desc(), col(Job.id))
+        .limit(limit)
+    )

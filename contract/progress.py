@@ -1,0 +1,28 @@
+"""What a run reports while it trains, in the words of both the trainer and the database."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file in the artifact store that a run can go on from: `key`, and the hash of its bytes."""
+
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class FinishedEpoch:
+    """One epoch, counted from 1. Metrics are plain floats and may be NaN or infinite.
+
+    `metrics` has loss and accuracy (for multi-label exact_match too), or loss, mae and r2 for
+    regression, over the epoch's own batches as they were trained, and the same with `val_` where
+    there is validation. mae and r2 are in the data's own units, the loss in those of the scaled
+    targets.
+    `learning_rate` is that at the epoch's end, `seconds` training and validation together.
+    """
+
+    epoch: int
+    metrics: dict[str, float]
+    learning_rate: float
+    seconds: float

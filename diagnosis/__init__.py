@@ -1,0 +1,1 @@
+"""Why a run learned or did not: numbers in, causes out. Pure functions of the standard library."""

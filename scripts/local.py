@@ -1,0 +1,158 @@
+"""API and worker as processes on this machine, on the settings of the environment."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+from api import queries, tokens
+from api.callers import keys_needed
+from contract.database import Database
+from contract.settings import Settings
+
+START_SECONDS = 60.0
+# A worker that is told to stop ends the step under way and saves; then Celery leaves in 2 s.
+STOP_SECONDS = 60.0
+
+
+class NotStarted(Exception):
+    """A process ended instead of getting ready; it has said why."""
+
+
+class Child:
+    """`python -m MODULE`, its output in `log` or on the terminal."""
+
+    def __init__(self, module: str, log: Path | None) -> None:
+        self.module = module
+        self._log = log
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        output = None if self._log is None else self._log.open("ab")
+        try:
+            # In a session of its own: Ctrl-C reaches this script alone, which then stops it once.
+            return subprocess.Popen(
+                [sys.executable, "-m", self.module],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        finally:
+            if output is not None:
+                output.close()
+
+    @property
+    def exit_status(self) -> int | None:
+        return self._process.poll()
+
+    def restart(self) -> None:
+        self._process = self._start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """SIGTERM, and force after STOP_SECONDS."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def running(settings: Settings, logs: Path | None = None) -> Iterator[tuple[Child, Child]]:
+    """(API, worker): migrated, started, ready; stopped at the end. Raises NotStarted.
+
+    With `logs`, a folder, they write to api.log and worker.log there.
+    """
+    if logs is not None:
+        logs.mkdir(parents=True, exist_ok=True)
+    _check_port(settings)
+    _migrate(logs)
+    with (
+        Child("api", logs and logs / "api.log") as api,
+        Child("worker", logs and logs / "worker.log") as worker,
+    ):
+        _wait_until_ready(settings, api, worker)
+        yield api, worker
+
+
+def base_url(settings: Settings) -> str:
+    """Where the API is reached from this machine."""
+    host = _local(settings)
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+
+
+def authorization(settings: Settings) -> dict[str, str]:
+    """The header that the API wants, with a new key that holds for a day; none with keys off."""
+    if not keys_needed(settings):
+        return {}
+    with _opened(settings) as database, database.writing() as session:
+        _, token = tokens.create(session, "demo", name="make demo", scopes=["submit"], days=1)
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _check_port(settings: Settings) -> None:
+    """Another Plateau on the port would answer in the place of ours."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if probe.connect_ex((_local(settings), settings.port)) == 0:
+            raise NotStarted(
+                f"port {settings.port} is in use: end what listens there, "
+                "or set PLATEAU_PORT to a free port"
+            )
+
+
+def _local(settings: Settings) -> str:
+    return "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+
+
+def _migrate(logs: Path | None) -> None:
+    command = [sys.executable, "-m", "migrations"]
+    output = subprocess.run(command, check=False, capture_output=logs is not None)
+    if output.returncode != 0:
+        sys.stderr.buffer.write(output.stderr or b"")
+        raise NotStarted("the database could not be brought to the current schema")
+
+
+def _wait_until_ready(settings: Settings, api: Child, worker: Child) -> None:
+    """Until the API answers and its worker has registered."""
+    deadline = time.monotonic() + START_SECONDS
+    while not (_answers(settings) and _has_worker(settings)):
+        for child in (api, worker):
+            if child.exit_status is not None:
+                raise NotStarted(f"{child.module} ended with status {child.exit_status}")
+        if time.monotonic() > deadline:
+            raise NotStarted(f"not ready after {START_SECONDS:.0f} s")
+        time.sleep(0.1)
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        return httpx.get(f"{base_url(settings)}/readyz", timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _has_worker(settings: Settings) -> bool:
+    with _opened(settings) as database, database.reading() as session:
+        return bool(queries.alive_workers(session, settings))
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.database_url)
+    try:
+        yield database
+    finally:
+        database.dispose()

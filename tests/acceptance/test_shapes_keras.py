@@ -1,0 +1,81 @@
+"""What contract/ says of a model without TensorFlow, against what Keras itself finds."""
+
+from math import prod
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from contract.cost import cost
+from contract.datasets import Dataset, facts_of
+from contract.layers import Dense, Layer
+from contract.optimizers import Optimizer
+from contract.rules import Shape
+from contract.shapes import trace
+from contract.spec import Experiment, Model, Training
+from tests.strategies import INPUT_SHAPES, OPTIMIZERS, misfits, stacks
+from worker.training.construct import build, construct
+
+# Softmax over one unit is a fault to explain, not one to refuse.
+pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+# Keras needs the same time for every example, and CI the same examples.
+many = settings(
+    max_examples=200,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+def train_once(model: keras.Model, input_shape: Shape) -> None:
+    """A step forward and back: TensorFlow refuses some layers only when they run."""
+    inputs = np.ones((2, *input_shape), np.float32)
+    with tf.GradientTape() as tape:
+        outputs = model(inputs, training=True)
+    assert outputs.shape == (2, *model.output_shape[1:])
+    tape.gradient(outputs, model.trainable_variables)
+
+
+def counted(variables: list[keras.Variable]) -> int:
+    return sum(prod(variable.shape) for variable in variables)
+
+
+@many
+@given(st.data())
+def test_shapes_and_parameters_are_those_of_keras(data: st.DataObject) -> None:
+    input_shape = data.draw(INPUT_SHAPES)
+    model = Model(layers=tuple(data.draw(stacks(input_shape))))
+    facts = trace(model, input_shape)
+    built = build(model, input_shape)
+    train_once(built, input_shape)
+    found = [
+        (layer.output.shape[1:], layer.count_params(), counted(layer.trainable_weights))
+        for layer in built.layers
+    ]
+    assert found == [(f.output_shape, f.parameters, f.trainable_parameters) for f in facts]
+
+
+@many
+@given(misfits())
+def test_what_is_refused_keras_refuses(misfit: tuple[Shape, list[Layer]]) -> None:
+    input_shape, stack = misfit
+    fitting = build(Model(layers=tuple(stack[:-1])), input_shape)
+    train_once(fitting, input_shape)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
+        train_once(build(Model(layers=tuple(stack)), input_shape), input_shape)
+
+
+@settings(many, max_examples=40)
+@given(OPTIMIZERS)
+def test_optimizers_keep_the_slots_of_keras(optimizer: Optimizer) -> None:
+    training = Training(optimizer=optimizer, loss="mean_squared_error", epochs=1)
+    model = Model(layers=(Dense(units=3),))
+    spec = Experiment(name="slots", dataset=Dataset(name="iris"), model=model, training=training)
+    kept = construct(optimizer)
+    weights = build(model, (4,)).trainable_variables
+    kept.build(weights)
+    # Keras counts steps and the like in scalars, however many weights there are.
+    slots = counted([variable for variable in kept.variables if len(variable.shape)])
+    assert cost(spec, facts_of("iris")).memory.weights == 4 * (2 * counted(weights) + slots)

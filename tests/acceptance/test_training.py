@@ -1,0 +1,529 @@
+"""Real runs: against `model.fit`, against themselves when interrupted, and against mishaps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import keras
+import numpy as np
+import pytest
+from sklearn.metrics import mean_absolute_error, r2_score
+
+from benchmarks.agreement import SPECS, compare, experiment, plain_models
+from contract import initializers, layers, losses, optimizers
+from contract.datasets import Facts, facts_of
+from contract.errors import RunFailed
+from contract.part import Part
+from contract.progress import FinishedEpoch
+from contract.spec import Experiment
+from contract.targets import label_layout
+from worker.training import construct
+from worker.training.checkpoint import Checkpoint
+from worker.training.datasets import Arrays, load
+from worker.training.epoch import order_of
+from worker.training.preparation import Prepared, lay_out, prepare
+from worker.training.report import Finished, Stopped
+from worker.training.run import train
+
+# Keras 3.15 hands NumPy a variable in a way that NumPy 2 is about to drop.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+Layers = list[dict[str, Any]]
+NO_FILES = Path("none")
+FLAT: Layers = [{"type": "Flatten"}]
+DENSE: Layers = [{"type": "Dense", "units": 16, "activation": "relu"}]
+SOFTMAX: Layers = [{"type": "Dense", "units": 10, "activation": "softmax"}]
+L2 = {"type": "L2", "l2": 0.01}
+# 150 examples in batches of 32: the last one of each epoch has 22.
+DIGITS = {"name": "digits", "scaling": "unit", "limit": 150}
+
+
+def spec(model: Layers, dataset: dict[str, Any] = DIGITS, **training: Any) -> Experiment:
+    settings = {
+        "optimizer": {"type": "SGD", "learning_rate": 0.1},
+        "loss": "categorical_crossentropy",
+        "epochs": 3,
+        "seed": 7,
+        **training,
+    }
+    return Experiment.model_validate(
+        {"name": "t", "dataset": dataset, "model": {"layers": model}, "training": settings}
+    )
+
+
+@dataclass
+class Recorder:
+    """Hooks that keep what they are told, and ask for a stop at the polls numbered `stop_at`."""
+
+    stop_at: int | None = None
+    polls: int = 0
+    reports: list[tuple[list[FinishedEpoch], Path]] = field(default_factory=list)
+    started_at: list[int] = field(default_factory=list)
+    fractions: list[float] = field(default_factory=list)
+
+    def stop_requested(self) -> bool:
+        self.polls += 1
+        return self.polls == self.stop_at
+
+    def started(self, epoch: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.started_at.append(epoch)
+
+    def progress(self, epoch: int, fraction: float) -> None:
+        assert epoch >= 1
+        self.fractions.append(fraction)
+
+    def epochs(self, rows: list[FinishedEpoch], checkpoint: Path) -> None:
+        self.reports.append((rows, checkpoint))
+
+    @property
+    def rows(self) -> list[FinishedEpoch]:
+        return [row for rows, _ in self.reports for row in rows]
+
+
+def run(
+    experiment: Experiment,
+    scratch: Path,
+    hooks: Recorder,
+    resume: Path | None = None,
+    checkpoint_seconds: float = 0,
+) -> Finished | Stopped:
+    return train(
+        experiment,
+        facts_of(experiment.dataset.name),
+        upload=None,
+        data_dir=NO_FILES,
+        scratch=scratch,
+        resume=resume,
+        checkpoint_seconds=checkpoint_seconds,
+        hooks=hooks,
+    )
+
+
+def finish(experiment: Experiment, scratch: Path) -> tuple[Finished, list[FinishedEpoch]]:
+    hooks = Recorder()
+    end = run(experiment, scratch, hooks)
+    assert isinstance(end, Finished)
+    return end, hooks.rows
+
+
+def arrays(experiment: Experiment) -> Arrays:
+    return load(experiment.dataset, facts_of(experiment.dataset.name), NO_FILES)
+
+
+def prepared(experiment: Experiment) -> Prepared:
+    return prepare(experiment, facts_of(experiment.dataset.name), arrays(experiment))
+
+
+def bits(rows: list[FinishedEpoch]) -> list[dict[str, str]]:
+    """Rows without their duration, every number exact."""
+    return [
+        {name: value.hex() for name, value in {**row.metrics, "lr": row.learning_rate}.items()}
+        for row in rows
+    ]
+
+
+def without_places(end: Finished) -> Finished:
+    """What must be equal of runs that are."""
+    return replace(end, timing={}, model=Path(), scaling=Path())
+
+
+# Against plain Keras.
+
+
+def test_initial_weights_are_those_of_a_plain_script() -> None:
+    for name, plain in plain_models().items():
+        keras.utils.set_random_seed(3)
+        expected = plain().get_weights()
+        keras.utils.set_random_seed(3)
+        ours = construct.build(experiment(name, DIGITS, 1, 3).model, (28, 28)).get_weights()
+        assert all(map(np.array_equal, ours, expected)), name
+        assert len(ours) == len(expected)
+
+
+def keras_metrics(experiment: Experiment, facts: Facts) -> list[Any]:
+    """Keras' own for the task, under our names."""
+    if facts.task == "classification":
+        return ["accuracy"]
+    if facts.task == "multi_label":
+        logits = getattr(experiment.training.loss, "from_logits", False)
+        return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if logits else 0.5)]
+    return [keras.metrics.MeanAbsoluteError(name="mae"), keras.metrics.R2Score(name="r2")]
+
+
+def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[dict[str, float]]:
+    """`model.fit`, one epoch at a time, over examples put into our order beforehand."""
+    training = experiment.training
+    keras.utils.set_random_seed(training.seed)
+    model = construct.build(experiment.model, facts.shape)
+    model.compile(
+        construct.construct(training.optimizer),
+        construct.construct_loss(training.loss),
+        metrics=keras_metrics(experiment, facts),
+    )
+    layout = label_layout(experiment, facts, model.output_shape[1:])
+
+    def xy(part: Any, order: Any = slice(None)) -> tuple[Any, Any]:
+        return data.inputs(part.x[order]), lay_out(part.y[order], layout, facts.classes)
+
+    history = []
+    for epoch in range(1, training.epochs + 1):
+        order = order_of(len(data.train.x), training.seed, epoch, training.shuffle).numpy()
+        x, y = xy(data.train, order)
+        told = model.fit(
+            x,
+            y,
+            batch_size=training.batch_size,
+            shuffle=False,
+            validation_data=xy(data.test),
+            verbose=0,
+        )
+        history.append({name: values[0] for name, values in told.history.items()})
+    return history
+
+
+COLUMN = [*DENSE, {"type": "Dense", "units": 1}]
+FOLLOWED = {
+    "SGD in stored order, L2": spec(
+        [
+            *FLAT,
+            {**DENSE[0], "kernel_regularizer": L2, "bias_regularizer": L2},
+            *SOFTMAX,
+        ],
+        shuffle=False,
+    ),
+    "Adam, dropout, noise": spec(
+        [
+            *FLAT,
+            {"type": "GaussianNoise", "stddev": 0.1},
+            *DENSE,
+            {"type": "Dropout", "rate": 0.3},
+            *SOFTMAX,
+        ],
+        optimizer={"type": "Adam"},
+        loss="sparse_categorical_crossentropy",
+    ),
+    "CNN, batch normalization, schedule": spec(
+        [
+            {"type": "Reshape", "target_shape": [28, 28, 1]},
+            {"type": "Conv2D", "filters": 4, "kernel_size": 3, "activation": "relu"},
+            {"type": "BatchNormalization"},
+            {"type": "MaxPooling2D"},
+            *FLAT,
+            *SOFTMAX,
+        ],
+        optimizer={
+            "type": "SGD",
+            "momentum": 0.9,
+            "learning_rate": {
+                "type": "CosineDecay",
+                "initial_learning_rate": 0.1,
+                "decay_steps": 9,
+            },
+        },
+    ),
+    "regression, standard": spec(
+        COLUMN,
+        {"name": "diabetes", "scaling": "standard"},
+        optimizer={"type": "RMSprop", "learning_rate": 0.01, "clipnorm": 1.0},
+        loss="huber",
+    ),
+    "two classes in one unit": spec(
+        [*DENSE, {"type": "Dense", "units": 1, "activation": "sigmoid"}],
+        {"name": "moons", "samples": 203},
+        optimizer={"type": "AdamW"},
+        loss="binary_crossentropy",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FOLLOWED)
+def test_every_epoch_is_that_of_model_fit(name: str, tmp_path: Path) -> None:
+    """The same batches from the same weights and seeds: only rounding may differ."""
+    experiment = FOLLOWED[name]
+    _, rows = finish(experiment, tmp_path)
+    facts = facts_of(experiment.dataset.name)
+    expected = keras_history(experiment, facts, prepared(experiment))
+    for row, told in zip(rows, expected, strict=True):
+        ours = {metric: row.metrics[metric] for metric in told}
+        assert ours == pytest.approx(told, rel=2e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_final_accuracy_agrees_with_model_fit(name: str) -> None:
+    dataset = {"name": "digits", "limit": 600}
+    result = compare(name, dataset, 4, (0, 1, 2), NO_FILES)
+    assert result.holds, result
+
+
+def test_early_stopping_is_that_of_keras(tmp_path: Path) -> None:
+    stopping = {"monitor": "val_loss", "patience": 2, "start_from_epoch": 1, "min_delta": 0.001}
+    experiment = spec(
+        [*FLAT, *DENSE, *SOFTMAX],
+        optimizer={"type": "Adam", "learning_rate": 0.05},
+        epochs=40,
+        shuffle=False,
+        early_stopping={**stopping, "restore_best_weights": True},
+    )
+    end, rows = finish(experiment, tmp_path)
+    data = prepared(experiment)
+    keras.utils.set_random_seed(7)
+    model = construct.build(experiment.model, (28, 28))
+    model.compile(construct.construct(experiment.training.optimizer), "categorical_crossentropy")
+    x, y = data.inputs(data.train.x), lay_out(data.train.y, "one_hot", 10)
+    tested = data.inputs(data.test.x), lay_out(data.test.y, "one_hot", 10)
+    callback = keras.callbacks.EarlyStopping(**stopping, restore_best_weights=True)
+    told = model.fit(
+        x,
+        y,
+        epochs=40,
+        shuffle=False,
+        validation_data=tested,
+        callbacks=[callback],
+        verbose=0,
+    )
+    assert end.reason == "early_stopping"
+    assert len(rows) == len(told.history["loss"]) < 40
+    restored = model.evaluate(*tested, verbose=0)
+    assert end.metrics["test_loss"] == pytest.approx(restored, rel=1e-3)
+    assert end.metrics["test_loss"] < rows[-1].metrics["val_loss"]
+
+
+# Interrupted.
+
+RESUMED = spec(
+    [
+        {"type": "Reshape", "target_shape": [28, 28, 1]},
+        {"type": "Conv2D", "filters": 4, "kernel_size": 3, "activation": "relu"},
+        {"type": "BatchNormalization"},
+        {"type": "Dropout", "rate": 0.3},
+        *FLAT,
+        *SOFTMAX,
+    ],
+    optimizer={"type": "Adam", "learning_rate": 0.02},
+    epochs=12,
+    early_stopping={"monitor": "val_loss", "patience": 2, "restore_best_weights": True},
+)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Finished, list[FinishedEpoch]]:
+    end, rows = finish(RESUMED, tmp_path_factory.mktemp("unbroken"))
+    assert end.reason == "early_stopping"
+    return end, rows
+
+
+def test_stops_leave_no_trace(
+    unbroken: tuple[Finished, list[FinishedEpoch]], tmp_path: Path
+) -> None:
+    rows: list[FinishedEpoch] = []
+    resume: Path | None = None
+    stopped_at = set()
+    # After one step and after another, before a validation, and between epochs.
+    for attempt, stop_at in enumerate([2, 2, 3, 5, None]):
+        (scratch := tmp_path / str(attempt)).mkdir()
+        hooks = Recorder(stop_at)
+        end = run(RESUMED, scratch, hooks, resume)
+        rows += hooks.rows
+        if isinstance(end, Stopped):
+            resume = end.checkpoint or hooks.reports[-1][1]
+            stopped_at.add(Checkpoint.read(resume).position.step)
+    assert isinstance(end, Finished)
+    assert stopped_at == {0, 1, 2, 5}
+    assert bits(rows) == bits(unbroken[1])
+    assert without_places(end) == without_places(unbroken[0])
+
+
+def test_a_killed_run_repeats_only_what_was_not_reported(
+    unbroken: tuple[Finished, list[FinishedEpoch]], tmp_path: Path
+) -> None:
+    class Killed(Exception):
+        pass
+
+    class Dying(Recorder):
+        def epochs(self, rows: list[FinishedEpoch], checkpoint: Path) -> None:
+            super().epochs(rows, checkpoint)
+            if len(self.reports) == 2:
+                raise Killed
+
+    first, second = Dying(), Recorder()
+    with pytest.raises(Killed):
+        run(RESUMED, tmp_path, first)
+    run(RESUMED, tmp_path, second, resume=first.reports[-1][1])
+    assert second.started_at == [2]
+    assert bits(first.rows + second.rows) == bits(unbroken[1])
+
+
+def test_short_epochs_share_a_report(tmp_path: Path) -> None:
+    hooks = Recorder()
+    run(RESUMED, tmp_path, hooks, checkpoint_seconds=600)
+    assert len(hooks.reports) == 1
+    assert [row.epoch for row in hooks.rows] == list(range(1, len(hooks.rows) + 1))
+
+
+def test_unreported_epochs_are_reported_at_a_stop(tmp_path: Path) -> None:
+    hooks = Recorder(stop_at=9)
+    end = run(spec([*FLAT, *SOFTMAX]), tmp_path, hooks, checkpoint_seconds=600)
+    assert end == Stopped(None)
+    assert len(hooks.reports) == 1
+    assert hooks.rows
+
+
+def test_a_stop_before_the_first_step_leaves_nothing(tmp_path: Path) -> None:
+    assert run(RESUMED, tmp_path, Recorder(stop_at=1)) == Stopped(None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_progress_only_grows(tmp_path: Path) -> None:
+    experiment = spec(
+        [
+            {"type": "Reshape", "target_shape": [28, 28, 1]},
+            {"type": "Conv2D", "filters": 32, "kernel_size": 5},
+            *FLAT,
+            *SOFTMAX,
+        ],
+        {"name": "digits", "scaling": "unit"},
+        epochs=2,
+    )
+    hooks = Recorder()
+    run(experiment, tmp_path, hooks)
+    assert hooks.fractions == sorted(hooks.fractions)
+    assert all(0 <= fraction <= 1 for fraction in hooks.fractions)
+
+
+# The outcome.
+
+
+def test_metrics_are_those_of_the_saved_model(tmp_path: Path) -> None:
+    experiment = FOLLOWED["regression, standard"]
+    scaled = experiment.dataset.model_copy(update={"target_scaling": "standard"})
+    experiment = experiment.model_copy(update={"dataset": scaled})
+    end, _ = finish(experiment, tmp_path)
+    data = prepared(experiment)
+    model = keras.saving.load_model(end.model)
+    outputs = model.predict(data.inputs(data.test.x), verbose=0)[:, 0]
+    raw = arrays(experiment).y_test
+    predicted = outputs * data.targets.scale + data.targets.offset
+    assert end.metrics["test_mae"] == pytest.approx(mean_absolute_error(raw, predicted), rel=1e-4)
+    assert end.metrics["test_r2"] == pytest.approx(r2_score(raw, predicted), rel=1e-4)
+    assert end.confusion_matrix is None
+
+
+def test_a_clipped_model_saves_counts_and_loads(tmp_path: Path) -> None:
+    clip = {"type": "Clip", "x_min": 1e-10, "x_max": 0.999999}
+    experiment = spec([*FLAT, *DENSE, *SOFTMAX, clip])
+    end, rows = finish(experiment, tmp_path)
+    data = arrays(experiment)
+    model = keras.saving.load_model(end.model)
+    predicted = model.predict(data.x_test / np.float32(255), verbose=0).argmax(axis=1)
+    expected = np.zeros((10, 10), int)
+    np.add.at(expected, (data.y_test, predicted), 1)
+    assert end.confusion_matrix == expected.tolist()
+    assert end.metrics["test_accuracy"] == np.trace(expected) / 360
+    assert end.metrics["test_accuracy"] == rows[-1].metrics["val_accuracy"]
+    assert {"load_seconds", "compile_seconds", "train_seconds", "examples_per_second"} == set(
+        end.timing
+    )
+    assert end.environment["device"] == "CPU"
+
+
+def test_outputs_beyond_the_classes_share_a_column(tmp_path: Path) -> None:
+    wide = [*FLAT, {"type": "Dense", "units": 900, "activation": "softmax"}]
+    dead = {"type": "SGD", "learning_rate": 1e-9}
+    loss = "sparse_categorical_crossentropy"
+    end, _ = finish(spec(wide, optimizer=dead, loss=loss, epochs=1), tmp_path)
+    assert end.confusion_matrix is not None
+    assert [len(row) for row in end.confusion_matrix] == [11] * 10
+    assert sum(row[10] for row in end.confusion_matrix) > 300
+    assert sum(map(sum, end.confusion_matrix)) == 360
+
+
+def test_a_run_that_breaks_down_ends_with_its_row(tmp_path: Path) -> None:
+    blown = {"type": "SGD", "learning_rate": 1e20}
+    linear = [*FLAT, {"type": "Dense", "units": 10}]
+    for go_on, epochs in ((False, 1), (True, 3)):
+        experiment = spec(
+            linear, optimizer=blown, loss="mean_squared_error", terminate_on_nan=not go_on
+        )
+        end, rows = finish(experiment, tmp_path)
+        assert len(rows) == epochs
+        assert not np.isfinite(rows[-1].metrics["loss"])
+        assert end.reason == ("completed" if go_on else "non_finite")
+
+
+# Every name of the spec.
+
+
+def parts(*modules: Any) -> set[type[Part]]:
+    """Every class that a spec can name by its `type`."""
+    found = [value for module in modules for value in vars(module).values()]
+    classes = [value for value in found if isinstance(value, type) and issubclass(value, Part)]
+    return {value for value in classes if "type" in value.model_fields}
+
+
+def test_every_type_has_its_constructor() -> None:
+    assert set(construct.CONSTRUCTORS) == parts(layers, initializers, optimizers, losses)
+    assert set(construct.LOSSES) == set(get_args(losses.LossName))
+
+
+@pytest.mark.parametrize("loss", construct.LOSSES)
+def test_every_loss_trains(loss: str, tmp_path: Path) -> None:
+    end, rows = finish(spec([*FLAT, *SOFTMAX], loss=loss, epochs=1), tmp_path)
+    assert end.reason == "completed"
+    assert np.isfinite(rows[0].metrics["loss"])
+
+
+# Mishaps.
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path) -> None:
+    experiment = RESUMED.model_copy(update={"device": "gpu"})
+    with pytest.raises(RunFailed) as failure:
+        run(experiment, tmp_path, Recorder())
+    assert failure.value.code == "no_gpu"
+
+
+def test_more_memory_than_there_is(tmp_path: Path) -> None:
+    vast = [*FLAT, {"type": "Dense", "units": 10**10}, *SOFTMAX]
+    with pytest.raises(RunFailed) as failure:
+        run(spec(vast), tmp_path, Recorder())
+    assert failure.value.code == "out_of_memory"
+
+
+def damage_nothing(path: Path) -> None:
+    del path
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def flip(path: Path) -> None:
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("damage", "units", "code"),
+    [
+        (truncate, 10, "checkpoint_unreadable"),
+        (flip, 10, "checkpoint_unreadable"),
+        (damage_nothing, 11, "checkpoint_mismatch"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_resumed(
+    damage: Callable[[Path], None], units: int, code: str, tmp_path: Path
+) -> None:
+    hooks = Recorder()
+    run(spec([*FLAT, *SOFTMAX], epochs=1), tmp_path, hooks)
+    checkpoint = hooks.reports[0][1]
+    damage(checkpoint)
+    other = spec(
+        [*FLAT, {**SOFTMAX[0], "units": units}],
+        loss="sparse_categorical_crossentropy",
+    )
+    with pytest.raises(RunFailed) as failure:
+        run(other, tmp_path, Recorder(), resume=checkpoint)
+    assert failure.value.code == code

@@ -1,0 +1,78 @@
+"""A trainer process without TensorFlow: the same protocol, checkpoints and files, made-up numbers.
+
+Each epoch's loss follows from the seed, the epoch and the state that the checkpoint carries, so a
+resumed curve is right only if the state was. `PLATEAU_FAKE_EPOCH_SECONDS` is how long one takes.
+"""
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import signal
+import threading
+from typing import Any
+
+from contract.progress import FinishedEpoch
+from contract.settings import Settings
+from worker.messages import Finished, Stopped, Train
+from worker.reporter import Reporter
+from worker.trainer import Files, Trainer, channel_from_arguments
+
+EPOCH_SECONDS = float(os.environ.get("PLATEAU_FAKE_EPOCH_SECONDS", "0.02"))
+DEVICES = os.environ.get("PLATEAU_FAKE_DEVICES", "cpu").split(",")
+# Experiments of this name cannot be trained on this node, for want of disk.
+UNFIT = "unfit"
+# Experiments of this name kill their trainer at each epoch's start.
+POISON = "poison"
+
+
+def fake_run(order: Train, files: Files, reporter: Reporter) -> Finished | Stopped:
+    """Loss of epoch n: the first bytes of a hash chain that begins with the seed."""
+    training = order.experiment.training
+    state: dict[str, Any] = {"epoch": 0, "chain": str(training.seed)}
+    if files.resume is not None:
+        state = json.loads(files.resume.read_text())
+    if order.experiment.name == UNFIT:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    for epoch in range(state["epoch"] + 1, training.epochs + 1):
+        if order.experiment.name == POISON:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if _stopped_within(reporter, EPOCH_SECONDS):
+            return Stopped(checkpoint=None)
+        state = {"epoch": epoch, "chain": hashlib.sha256(state["chain"].encode()).hexdigest()}
+        checkpoint = files.scratch / f"{epoch}.npz"
+        checkpoint.write_text(json.dumps(state))
+        reporter.epochs([_row(epoch, state["chain"])], checkpoint)
+    model = files.scratch / "model.keras"
+    model.write_bytes(b"a fake model")
+    return Finished(
+        metrics={"train_loss": 0.5, "train_accuracy": 0.9, "test_loss": 0.6, "test_accuracy": 0.85},
+        confusion_matrix=[[1, 0], [0, 1]],
+        class_counts=[1, 1],
+        timing={"load_seconds": 0.0, "compile_seconds": 0.0, "train_seconds": 1.0},
+        environment={"trainer": "fake"},
+        artifacts={"model": reporter.keep_artifact(model)},
+        reason="completed",
+    )
+
+
+def _row(epoch: int, chain: str) -> FinishedEpoch:
+    loss = int(chain[:8], 16) / 2**32
+    metrics = {"loss": loss, "accuracy": 1 - loss, "val_loss": loss, "val_accuracy": 1 - loss}
+    return FinishedEpoch(epoch, metrics, 0.01, EPOCH_SECONDS)
+
+
+def _stopped_within(reporter: Reporter, seconds: float) -> bool:
+    """Let an epoch's time pass in small steps, as the real loop does."""
+    pause = threading.Event()
+    for _ in range(max(1, round(seconds / 0.005))):
+        if reporter.stop_requested():
+            return True
+        pause.wait(min(seconds, 0.005))
+    return reporter.stop_requested()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    Trainer(channel_from_arguments(), Settings(), fake_run).serve(DEVICES)

@@ -1,0 +1,249 @@
+"""Real worker processes with a trainer that needs no TensorFlow, and the things that end them."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contract import lifecycle
+from contract.artifacts import ArtifactStore
+from tests import processes, uploaded
+from tests.fake_trainer import POISON, UNFIT
+from tests.sites import FAKE, ROOT, Site, site_on
+
+EPOCHS = 12
+WHOLE = list(range(1, EPOCHS + 1))
+
+
+def experiment(name: str = "fake", *, seed: int = 0, device: str = "any") -> Mapping[str, object]:
+    return {
+        "name": name,
+        "dataset": {"name": "digits"},
+        "model": {"layers": [{"type": "Flatten"}, {"type": "Dense", "units": 10}]},
+        "training": {
+            "optimizer": {"type": "SGD"},
+            "loss": "categorical_crossentropy",
+            "epochs": EPOCHS,
+            "seed": seed,
+        },
+        "device": device,
+    }
+
+
+@pytest.fixture(params=["embedded", "services"])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """SQLite and the in-process broker; Postgres and Redis."""
+    embedded = request.param == "embedded"
+    url = request.getfixturevalue("sqlite_url" if embedded else "postgres_url")
+    broker = "memory://" if embedded else request.getfixturevalue("redis_url")
+    with site_on(url, broker, tmp_path, **FAKE) as site:
+        yield site
+
+
+@pytest.fixture
+def embedded(sqlite_url: str, tmp_path: Path) -> Iterator[Site]:
+    with site_on(sqlite_url, "memory://", tmp_path, **FAKE) as site:
+        yield site
+
+
+def test_jobs_are_trained_without_any_ring(site: Site) -> None:
+    ids = [site.submit(experiment(seed=seed)) for seed in range(5)]
+    with site.worker() as worker:
+        jobs = site.wait_for_end(*ids)
+        assert worker.terminate() == 0
+    assert {job.status for job in jobs} == {"succeeded"}
+    assert {job.attempts for job in jobs} == {1}
+    for id_ in ids:
+        assert [epoch for epoch, _ in site.curve(id_)] == WHOLE
+        assert site.statuses(id_) == ["queued", "running", "succeeded"]
+
+
+def test_a_killed_trainer_costs_no_epoch(site: Site) -> None:
+    undisturbed, killed = site.submit(experiment(seed=7)), site.submit(experiment(seed=7))
+    with site.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.1") as worker:
+        for epoch in (3, 7):
+            site.wait_for_epoch(killed, epoch)
+            os.kill(worker.trainer_pid(killed), signal.SIGKILL)
+            attempt = site.job(killed).attempts
+            site.wait_for_attempt(killed, attempt + 1)
+        job, _ = site.wait_for_end(killed, undisturbed)
+    assert (job.status, job.attempts, job.crashes) == ("succeeded", 3, 0)
+    assert site.curve(killed) == site.curve(undisturbed)
+
+
+def test_poison_fails_and_harms_nobody(embedded: Site) -> None:
+    poison, other = embedded.submit(experiment(POISON)), embedded.submit(experiment())
+    with embedded.worker():
+        dead, alive = embedded.wait_for_end(poison, other)
+    assert (dead.status, dead.attempts, alive.status) == ("failed", 3, "succeeded")
+    assert dead.error is not None
+    assert dead.error["code"] == "crashed"
+    assert "signal 9" in dead.error["message"]
+
+
+def test_sigterm_gives_jobs_back_unharmed(site: Site) -> None:
+    id_ = site.submit(experiment())
+    with site.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.2") as worker:
+        site.wait_for_epoch(id_, 2)
+        assert worker.terminate() == 0
+    given_back = site.job(id_)
+    assert (given_back.status, given_back.crashes, given_back.worker_id) == ("queued", 0, None)
+    with site.worker():
+        (job,) = site.wait_for_end(id_)
+    assert (job.status, job.attempts) == ("succeeded", 2)
+    assert [epoch for epoch, _ in site.curve(id_)] == WHOLE
+
+
+def test_a_killed_worker_is_reaped_and_its_trainer_leaves(site: Site) -> None:
+    id_ = site.submit(experiment())
+    with site.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.2") as first:
+        site.wait_for_epoch(id_, 2)
+        trainer = first.trainer_pid(id_)
+        first.process.kill()
+        with site.worker():
+            (job,) = site.wait_for_end(id_)
+        processes.wait_for("the orphan to leave", lambda: not exists(trainer))
+    assert (job.status, job.attempts) == ("succeeded", 2)
+    assert [epoch for epoch, _ in site.curve(id_)] == WHOLE
+
+
+def test_a_worker_that_slept_past_its_lease_writes_nothing_more(site: Site) -> None:
+    id_ = site.submit(experiment())
+    with site.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.2") as sleeper:
+        site.wait_for_epoch(id_, 2)
+        stale = sleeper.trainer_pid(id_)
+        with site.at_rest():
+            sleeper.process.send_signal(signal.SIGSTOP)
+        with site.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.2"):
+            processes.wait_for("the other to take over", lambda: site.job(id_).attempts == 2)
+            sleeper.process.send_signal(signal.SIGCONT)
+            (job,) = site.wait_for_end(id_)
+        processes.wait_for("the stale trainer to go", lambda: not exists(stale), seconds=10)
+        assert sleeper.process.poll() is None
+    assert (job.status, job.attempts) == ("succeeded", 2)
+    assert [epoch for epoch, _ in site.curve(id_)] == WHOLE
+
+
+def test_a_busy_worker_is_not_taken_for_a_deaf_one(embedded: Site) -> None:
+    ids = [embedded.submit(experiment(seed=seed)) for seed in range(3)]
+    with embedded.worker(
+        PLATEAU_SLOTS="1", PLATEAU_IDLE_EXIT_SECONDS="1.5", PLATEAU_FAKE_EPOCH_SECONDS="0.25"
+    ) as worker:
+        jobs = embedded.wait_for_end(*ids)
+        assert worker.process.poll() is None
+    assert {job.status for job in jobs} == {"succeeded"}
+
+
+def test_cancel_sticks(site: Site) -> None:
+    running, queued = site.submit(experiment()), site.submit(experiment())
+    with site.worker(PLATEAU_SLOTS="1", PLATEAU_FAKE_EPOCH_SECONDS="0.3") as worker:
+        site.wait_for_epoch(running, 2)
+        for id_ in (running, queued):
+            with site.database.writing() as session:
+                lifecycle.cancel(session, id_)
+        assert site.job(queued).status == "cancelled"
+        (job,) = site.wait_for_end(running)
+        assert worker.terminate() == 0
+    with site.worker():
+        after = site.submit(experiment())
+        site.wait_for_end(after)
+    assert site.statuses(running) == ["queued", "running", "cancelling", "cancelled"]
+    assert site.statuses(queued) == ["queued", "cancelled"]
+    assert job.epoch < EPOCHS
+    assert [epoch for epoch, _ in site.curve(running)] == WHOLE[: job.epoch]
+
+
+def test_a_job_goes_only_where_its_device_is(site: Site) -> None:
+    gpu, cpu = site.submit(experiment(device="gpu")), site.submit(experiment(device="cpu"))
+    with site.worker(PLATEAU_QUEUES="cpu,any") as worker:
+        site.wait_for_end(cpu)
+        assert site.job(gpu).status == "queued"
+        assert "devices cpu, queues cpu, any" in worker.log.read_text()
+    with site.worker(PLATEAU_QUEUES="gpu", PLATEAU_FAKE_DEVICES="cpu,gpu"):
+        (job,) = site.wait_for_end(gpu)
+    assert (job.status, job.attempts) == ("succeeded", 1)
+
+
+def test_a_node_without_disk_gives_jobs_back_and_fails_none(embedded: Site) -> None:
+    id_ = embedded.submit(experiment(UNFIT))
+    with embedded.worker():
+        embedded.wait_for_attempt(id_, 2)
+    job = embedded.job(id_)
+    assert (job.status in ("queued", "running"), job.crashes, job.error) == (True, 0, None)
+
+
+def test_a_trainer_that_is_told_to_go_gets_no_second_job(embedded: Site) -> None:
+    id_ = embedded.submit(experiment())
+    with embedded.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.1") as worker:
+        embedded.wait_for_epoch(id_, 2)
+        os.kill(worker.trainer_pid(id_), signal.SIGTERM)
+        (job,) = embedded.wait_for_end(id_)
+    assert (job.status, job.attempts, job.crashes) == ("succeeded", 2, 0)
+
+
+def test_what_is_left_of_a_cancelled_job_is_its_curve(embedded: Site) -> None:
+    id_ = embedded.submit(experiment())
+    with embedded.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.1"):
+        embedded.wait_for_epoch(id_, 2)
+        with embedded.database.writing() as session:
+            lifecycle.cancel(session, id_)
+        embedded.wait_for_end(id_)
+        artifacts = embedded.folder / "var" / "artifacts" / "jobs" / id_
+        processes.wait_for("its checkpoint to go", lambda: not list(artifacts.rglob("*.npz")))
+    assert not list((embedded.folder / "var" / "scratch").iterdir())
+
+
+def test_an_uploaded_dataset_comes_from_the_store(embedded: Site) -> None:
+    file = embedded.folder / "dataset.npz"
+    upload = uploaded.write(file, "classification")
+    ArtifactStore(str(embedded.folder / "var" / "artifacts")).put(upload.key, file)
+    spec = {**experiment(), "dataset": {"name": uploaded.ID}}
+    ids = [embedded.submit(spec, upload) for _ in range(3)]
+    lost = embedded.submit(spec, replace(upload, key="datasets/lost.npz", sha256="0" * 64))
+    with embedded.worker():
+        *jobs, failed = embedded.wait_for_end(*ids, lost)
+    assert {job.status for job in jobs} == {"succeeded"}
+    kept = embedded.folder / "var" / "datasets" / f"{upload.sha256}.npz"
+    assert kept.read_bytes() == file.read_bytes()
+    assert (failed.status, failed.attempts) == ("failed", 1)
+    assert failed.error is not None
+    assert failed.error["code"] == "dataset_unavailable"
+    assert "datasets/lost.npz is missing" in failed.error["message"]
+
+
+def test_a_worker_without_the_device_it_should_serve_says_so(embedded: Site) -> None:
+    ended = ended_at_once(embedded.environment | {"PLATEAU_QUEUES": "gpu"})
+    assert "PLATEAU_QUEUES is gpu, but there is no such device" in ended
+
+
+def test_a_worker_without_a_database_says_so(tmp_path: Path) -> None:
+    environment = {**FAKE, "PLATEAU_VAR_DIR": str(tmp_path), "PLATEAU_SLOTS": "1"}
+    assert "python -m migrations" in ended_at_once(environment)
+
+
+def ended_at_once(environment: Mapping[str, str]) -> str:
+    """What a worker says that does not start."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "worker"],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    return ended.stderr
+
+
+def exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

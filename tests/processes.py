@@ -1,0 +1,72 @@
+"""Child processes of tests: started, waited for, and ended by their own handle."""
+
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+START_SECONDS = 60.0
+STOP_SECONDS = 30.0
+
+
+def start(
+    command: Sequence[str], log: Path, owner: pwd.struct_passwd | None = None
+) -> subprocess.Popen[bytes]:
+    """Start in a session of its own, so that Ctrl-C reaches pytest alone, which then stops it."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            start_new_session=True,
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
+        )
+
+
+def stop(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    process.send_signal(how)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def wait_for(what: str, condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    """Look again and again; the assertion fails with `what` when the time is up."""
+    began = time.monotonic()
+    while not condition():
+        waited = time.monotonic() - began
+        assert waited < seconds, f"waited {seconds:.0f} s for {what}"
+        # Ever more seldom, for what is waited for needs the processor too.
+        time.sleep(min(0.5, 0.02 + waited / 50))
+
+
+def wait_until_ready(
+    process: subprocess.Popen[bytes],
+    log: Path,
+    connect: Callable[[], None],
+    refused: type[Exception],
+) -> None:
+    """Until `connect` no longer raises `refused`. A server that ended says why by its log."""
+
+    def answers() -> bool:
+        try:
+            connect()
+        except refused as error:
+            if process.poll() is not None:
+                raise RuntimeError(f"The server ended; its log ends:\n{tail(log)}") from error
+            return False
+        return True
+
+    wait_for(f"a server to answer; its log: {log}", answers)
+
+
+def tail(log: Path, lines: int = 20) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

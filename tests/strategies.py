@@ -1,0 +1,255 @@
+"""Hypothesis strategies that draw layers, stacks of layers and whole experiments, all small.
+
+Sizes are kept low so that Keras builds what is drawn in milliseconds.
+"""
+
+from math import prod
+from typing import Any
+
+from hypothesis import strategies as st
+
+from contract import layers
+from contract.datasets import CATALOGUE, Dataset, DatasetName
+from contract.errors import SpecRefused
+from contract.layers import Layer
+from contract.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop
+from contract.rules import Shape
+from contract.shapes import trace
+from contract.spec import Experiment, Model, Training, Validation
+
+ACTIVATIONS = st.sampled_from(["linear", "relu", "sigmoid", "softmax", "tanh", "leaky_relu"])
+PADDINGS = st.sampled_from(["valid", "same"])
+INITIALIZERS = st.sampled_from(["glorot_uniform", "he_normal", "lecun_uniform", "orthogonal"])
+SIDES = st.integers(1, 9)
+IMAGES: st.SearchStrategy[Shape] = st.tuples(SIDES, SIDES, st.integers(1, 3))
+VECTORS: st.SearchStrategy[Shape] = st.tuples(SIDES)
+OTHERS: st.SearchStrategy[Shape] = st.lists(st.integers(1, 4), min_size=2, max_size=5).map(tuple)
+# Most of all images, which the most layers take.
+INPUT_SHAPES = st.sampled_from([*[IMAGES] * 4, *[VECTORS] * 2, OTHERS]).flatmap(lambda kind: kind)
+
+
+def windows(largest: int) -> st.SearchStrategy[Any]:
+    """One number for both directions, or two."""
+    return st.one_of(
+        st.integers(1, largest), st.tuples(st.integers(1, largest), st.integers(1, largest))
+    )
+
+
+DENSE = st.builds(
+    layers.Dense,
+    units=st.integers(1, 6),
+    activation=ACTIVATIONS,
+    use_bias=st.booleans(),
+    kernel_initializer=INITIALIZERS,
+)
+CONV = st.builds(
+    layers.Conv2D,
+    filters=st.integers(1, 4),
+    kernel_size=windows(4),
+    strides=st.one_of(st.just(1), windows(3)),
+    padding=PADDINGS,
+    dilation_rate=st.one_of(st.just(1), windows(3)),
+    activation=ACTIVATIONS,
+    use_bias=st.booleans(),
+)
+DEPTHWISE = st.builds(
+    layers.DepthwiseConv2D,
+    kernel_size=windows(4),
+    strides=st.one_of(st.integers(1, 3), windows(3)),
+    padding=PADDINGS,
+    depth_multiplier=st.integers(1, 3),
+    activation=ACTIVATIONS,
+    use_bias=st.booleans(),
+)
+SEPARABLE = st.builds(
+    layers.SeparableConv2D,
+    filters=st.integers(1, 4),
+    kernel_size=windows(4),
+    strides=st.one_of(st.integers(1, 3), windows(3)),
+    padding=PADDINGS,
+    depth_multiplier=st.integers(1, 3),
+    activation=ACTIVATIONS,
+    use_bias=st.booleans(),
+)
+POOLING: st.SearchStrategy[Layer] = st.one_of(
+    *(
+        st.builds(
+            pooling,
+            pool_size=windows(4),
+            strides=st.one_of(st.none(), windows(3)),
+            padding=PADDINGS,
+        )
+        for pooling in (layers.MaxPooling2D, layers.AveragePooling2D)
+    )
+)
+ZERO_PADDING = st.builds(
+    layers.ZeroPadding2D,
+    padding=st.one_of(
+        st.integers(0, 2),
+        st.tuples(st.integers(0, 2), st.integers(0, 2)),
+        st.tuples(*[st.tuples(st.integers(0, 2), st.integers(0, 2))] * 2),
+    ),
+)
+RESHAPE = st.builds(
+    layers.Reshape,
+    target_shape=st.lists(st.sampled_from([-1, 1, 2, 3, 4, 6]), min_size=1, max_size=4).map(tuple),
+)
+NORMALIZATION: st.SearchStrategy[Layer] = st.one_of(
+    *(
+        st.builds(normalization, center=st.booleans(), scale=st.booleans())
+        for normalization in (layers.BatchNormalization, layers.LayerNormalization)
+    )
+)
+ELEMENTWISE: st.SearchStrategy[Layer] = st.one_of(
+    st.builds(layers.Activation, activation=ACTIVATIONS),
+    st.builds(layers.Dropout, rate=st.sampled_from([0.0, 0.3, 1.0])),
+    st.builds(layers.GaussianNoise, stddev=st.sampled_from([0.0, 0.1, 1.0])),
+    st.builds(layers.Rescaling, scale=st.sampled_from([0.5, -2.0]), offset=st.just(1.0)),
+    st.just(layers.Clip(x_min=-1.0, x_max=1.0)),
+)
+# Those that some inputs do not suit, and those that suit every input.
+PARTICULAR: st.SearchStrategy[Layer] = st.one_of(
+    CONV,
+    DEPTHWISE,
+    SEPARABLE,
+    POOLING,
+    ZERO_PADDING,
+    RESHAPE,
+    st.just(layers.GlobalAveragePooling2D()),
+)
+_BODY: list[st.SearchStrategy[Layer]] = [
+    CONV,
+    DEPTHWISE,
+    SEPARABLE,
+    POOLING,
+    ZERO_PADDING,
+    RESHAPE,
+    DENSE,
+    NORMALIZATION,
+    ELEMENTWISE,
+]
+# Each kind as often as any other; those that end an image come last (`stacks`).
+LAYERS: st.SearchStrategy[Layer] = st.sampled_from(_BODY).flatmap(lambda kind: kind)
+ENDINGS: st.SearchStrategy[Layer] = st.sampled_from(
+    [layers.Flatten(), layers.GlobalAveragePooling2D()]
+)
+
+
+def refusal(stack: list[Layer], input_shape: Shape) -> SpecRefused | None:
+    """Why `trace` refuses the stack, or None where it does not."""
+    try:
+        trace(Model(layers=tuple(stack)), input_shape)
+    except SpecRefused as refused:
+        return refused
+    return None
+
+
+@st.composite
+def reshapes(draw: st.DrawFn, shape: Shape) -> layers.Reshape:
+    """A Reshape to an image that keeps every number of `shape`."""
+    size = prod(shape)
+    height = draw(st.sampled_from([n for n in range(1, size + 1) if size % n == 0]))
+    rest = size // height
+    width = draw(st.sampled_from([n for n in range(1, rest + 1) if rest % n == 0]))
+    return layers.Reshape(target_shape=(height, width, draw(st.sampled_from([-1, rest // width]))))
+
+
+def fitting(drawn: list[Layer], input_shape: Shape) -> list[Layer]:
+    """The layers of `drawn` that `trace` accepts after those before them; never none at all."""
+    stack: list[Layer] = []
+    for layer in drawn:
+        if refusal([*stack, layer], input_shape) is None:
+            stack.append(layer)
+    return stack or [layers.Activation(activation="linear")]
+
+
+@st.composite
+def stacks(draw: st.DrawFn, input_shape: Shape, largest: int = 8) -> list[Layer]:
+    """Layers that fit one another."""
+    body = draw(st.lists(LAYERS, min_size=2, max_size=largest))
+    if len(input_shape) != 3 and draw(st.booleans()):
+        body.insert(0, draw(reshapes(input_shape)))
+    ending = [*draw(st.lists(ENDINGS, max_size=1)), *draw(st.lists(DENSE, max_size=1))]
+    return fitting([*body, *ending], input_shape)
+
+
+@st.composite
+def misfits(draw: st.DrawFn) -> tuple[Shape, list[Layer]]:
+    """An input shape and a stack of which only the last layer is refused by `trace`."""
+    input_shape = draw(INPUT_SHAPES)
+    stack = fitting(draw(st.lists(LAYERS, max_size=2)), input_shape)
+    last = draw(PARTICULAR.filter(lambda layer: refusal([*stack, layer], input_shape) is not None))
+    return input_shape, [*stack, last]
+
+
+RATES = st.sampled_from([0.0001, 0.01, 1.0])
+OPTIMIZERS: st.SearchStrategy[Optimizer] = st.one_of(
+    st.builds(
+        SGD,
+        type=st.just("SGD"),
+        learning_rate=RATES,
+        momentum=st.sampled_from([0.0, 0.9]),
+        nesterov=st.booleans(),
+    ),
+    st.builds(
+        RMSprop,
+        type=st.just("RMSprop"),
+        learning_rate=RATES,
+        momentum=st.sampled_from([0.0, 0.9]),
+        centered=st.booleans(),
+    ),
+    st.builds(Adam, type=st.just("Adam"), learning_rate=RATES, amsgrad=st.booleans()),
+    st.builds(AdamW, type=st.just("AdamW"), learning_rate=RATES, amsgrad=st.booleans()),
+    st.builds(Adagrad, type=st.just("Adagrad"), learning_rate=RATES),
+    st.builds(Nadam, type=st.just("Nadam"), learning_rate=RATES),
+)
+VALIDATIONS = st.builds(
+    Validation,
+    on=st.sampled_from(["test", "split", "none"]),
+    fraction=st.sampled_from([0.1, 0.25, 0.5]),
+)
+SMALL: tuple[DatasetName, ...] = (
+    "digits",
+    "iris",
+    "wine",
+    "breast_cancer",
+    "diabetes",
+    "circles",
+    "moons",
+    "blobs",
+)
+
+
+@st.composite
+def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> Experiment:
+    """A valid experiment within the default budget: random layers, then a head that fits."""
+    name = draw(st.sampled_from(datasets))
+    facts = CATALOGUE[name]
+    classes = facts.classes or 1
+    losses = (
+        ["mean_squared_error", "huber"]
+        if facts.task == "regression"
+        else ["categorical_crossentropy", "sparse_categorical_crossentropy", "mean_squared_error"]
+    )
+    head = layers.Dense(units=classes, activation="linear" if classes == 1 else "softmax")
+    stack = draw(stacks(facts.shape, largest=4))
+    return Experiment(
+        name=draw(st.text("abc -_é", min_size=1, max_size=20)),
+        tags=tuple(draw(st.lists(st.sampled_from(["a", "b/c", "d:1"]), max_size=2))),
+        dataset=Dataset(
+            name=name,
+            scaling=draw(st.sampled_from(["none", "unit", "symmetric", "standard"])),
+            limit=draw(st.sampled_from([None, 40, 100])),
+        ),
+        model=Model(layers=(*stack, layers.Flatten(), head)),
+        training=Training(
+            optimizer=draw(OPTIMIZERS),
+            loss=draw(st.sampled_from(losses)),
+            batch_size=draw(st.integers(1, 64)),
+            epochs=draw(st.integers(1, 3)),
+            seed=draw(st.integers(0, 2**31 - 1)),
+            shuffle=draw(st.booleans()),
+            validation=draw(VALIDATIONS),
+        ),
+        device=draw(st.sampled_from(["cpu", "gpu", "any"])),
+    )

@@ -1,0 +1,319 @@
+"""What is refused before it is stored: over the budget, or valid and yet impossible."""
+
+import time
+from typing import Any, get_args
+
+import pytest
+
+from contract.budget import check
+from contract.cost import Cost, cost
+from contract.datasets import CATALOGUE, Facts, facts_of
+from contract.errors import SpecRefused
+from contract.losses import LossName
+from contract.settings import Settings
+from contract.spec import Experiment
+
+FLATTEN: dict[str, Any] = {"type": "Flatten"}
+REGRESSION = {"name": "diabetes"}
+VECTORS, LABELLED, PAIRS = (f"ds_{number:026}" for number in range(3))
+# Eight numbers an example: three classes, five labels, two targets.
+UPLOADS = {
+    VECTORS: Facts("classification", (8,), 3, 200, 50, (0.0, 1.0), 4, "upload", ""),
+    LABELLED: Facts("multi_label", (8,), None, 200, 50, (0.0, 1.0), 4, "upload", "", targets=5),
+    PAIRS: Facts("regression", (8,), None, 200, 50, (0.0, 1.0), 4, "upload", "", targets=2),
+}
+
+
+def dense(units: int) -> dict[str, Any]:
+    return {"type": "Dense", "units": units}
+
+
+def mlp(*units: int, **changes: Any) -> Experiment:
+    """digits, 1437 training examples of 28x28, through Dense layers; `changes` go to training."""
+    return experiment([FLATTEN, *map(dense, units)], **changes)
+
+
+def experiment(
+    layers: list[dict[str, Any]], dataset: dict[str, Any] | None = None, **changes: Any
+) -> Experiment:
+    training: dict[str, Any] = {
+        "optimizer": {"type": "SGD"},
+        "loss": "categorical_crossentropy",
+        "batch_size": 100,
+        "epochs": 15,
+    }
+    return Experiment.model_validate(
+        {
+            "name": "test",
+            "dataset": dataset or {"name": "digits"},
+            "model": {"layers": layers},
+            "training": training | changes,
+        }
+    )
+
+
+def refused(spec: Experiment, **limits: int) -> SpecRefused:
+    with pytest.raises(SpecRefused) as caught:
+        accepted(spec, **limits)
+    return caught.value
+
+
+def accepted(spec: Experiment, **limits: int) -> Cost:
+    facts = UPLOADS.get(spec.dataset.name) or facts_of(spec.dataset.name)
+    return check(spec, facts, Settings.model_validate(limits))
+
+
+def test_the_cost_of_an_mlp() -> None:
+    found = accepted(mlp(100, 10))
+    assert found.parameters == found.trainable_parameters == 79_510
+    assert found.output_shape == (10,)
+    assert found.steps_per_epoch == 15
+    assert found.flops_per_example == 2 * (784 * 100 + 100 * 10) + 100 + 10
+    assert found.flops_total == 3 * found.flops_per_example * 1437 * 15
+    assert len(found.layers) == 3
+
+
+def test_memory_is_the_sum_of_the_formula() -> None:
+    memory = accepted(mlp(100, 10)).memory
+    assert memory.weights == 4 * 2 * 79_510
+    assert memory.activations == 4 * 2 * 110 * 100
+    assert memory.dataset == 1797 * (2 * 784 + 4 * 10)
+    assert accepted(mlp(100, 10)).memory_bytes == memory.total
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "copies"),
+    [
+        ({"type": "SGD"}, 2),
+        ({"type": "SGD", "momentum": 0.9}, 3),
+        ({"type": "RMSprop"}, 3),
+        ({"type": "RMSprop", "momentum": 0.9, "centered": True}, 5),
+        ({"type": "Adam"}, 4),
+        ({"type": "Adam", "amsgrad": True}, 5),
+        ({"type": "AdamW"}, 4),
+        ({"type": "Nadam"}, 4),
+        ({"type": "Adagrad"}, 3),
+    ],
+)
+def test_an_optimizer_keeps_its_slots(optimizer: dict[str, Any], copies: int) -> None:
+    facts = CATALOGUE["digits"]
+    assert cost(mlp(10, optimizer=optimizer), facts).memory.weights == 4 * copies * 7850
+
+
+def test_a_batch_larger_than_the_training_part_is_one_batch() -> None:
+    found = accepted(mlp(10, batch_size=10**12))
+    assert found.steps_per_epoch == 1
+    assert found.memory.activations == 4 * 2 * 10 * 1437
+
+
+def test_the_split_is_taken_off_the_training_part() -> None:
+    split = {"on": "split", "fraction": 0.1}
+    assert accepted(mlp(10, batch_size=1, validation=split)).steps_per_epoch == 1293
+    assert accepted(mlp(10, batch_size=1)).steps_per_epoch == 1437
+
+
+def test_a_limit_is_at_most() -> None:
+    layers = [FLATTEN, dense(10)]
+    few = accepted(experiment(layers, {"name": "digits", "limit": 250}))
+    assert few.steps_per_epoch == 3
+    assert accepted(experiment(layers, {"name": "digits", "limit": 10**6})).steps_per_epoch == 15
+
+
+@pytest.mark.parametrize(
+    ("spec", "limits", "pointer", "said"),
+    [
+        (mlp(1, 10), {"max_layers": 2}, "/model/layers", "received 3"),
+        (mlp(10), {"max_epochs": 14}, "/training/epochs", "received 15"),
+        (mlp(10), {"max_examples": 15 * 1437 - 1}, "/training/epochs", "21,555"),
+        (mlp(100, 10), {"max_parameters": 79_509}, "/model/layers/1/units", "79,510"),
+        (mlp(10**12, 10), {}, "/model/layers/1/units", "795,000,000,000,010"),
+        (mlp(10), {"max_memory_bytes": 2_000_000}, "/dataset", "2,000,000"),
+        (mlp(9000, 10), {"max_memory_bytes": 6 * 10**7}, "/model/layers/1/units", "weights"),
+        (
+            experiment(
+                [
+                    {"type": "ZeroPadding2D", "padding": 10**6},
+                    {"type": "GlobalAveragePooling2D"},
+                    dense(10),
+                ],
+                {"name": "cifar10"},
+            ),
+            {},
+            "/model/layers/0",
+            "batch in flight",
+        ),
+        (
+            experiment(
+                [
+                    {"type": "Reshape", "target_shape": [28, 28, 1]},
+                    {"type": "Conv2D", "filters": 64, "kernel_size": 3},
+                    FLATTEN,
+                    dense(10),
+                ],
+                batch_size=1000,
+            ),
+            {"max_memory_bytes": 10**8},
+            "/training/batch_size",
+            "batch in flight",
+        ),
+    ],
+)  # fmt: skip
+def test_over_the_budget(spec: Experiment, limits: dict[str, int], pointer: str, said: str) -> None:
+    error = refused(spec, **limits)
+    assert error.pointer == pointer
+    assert said in error.detail
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_layers": 3},
+        {"max_epochs": 15},
+        {"max_examples": 15 * 1437},
+        {"max_parameters": 79_510},
+        {"max_memory_bytes": 4 * 2 * 79_510 + 4 * 2 * 110 * 100 + 1797 * (2 * 784 + 40)},
+    ],
+)
+def test_the_budget_itself_is_within_the_budget(limits: dict[str, int]) -> None:
+    accepted(mlp(100, 10), **limits)
+
+
+@pytest.mark.parametrize(
+    ("spec", "pointer", "said"),
+    [
+        (
+            experiment([dense(10)], {"name": "mnist", "noise": 0.1}),
+            "/dataset/noise",
+            "mnist is fixed",
+        ),
+        (
+            experiment([dense(3)], {"name": VECTORS, "samples": 30, "seed": 1}),
+            "/dataset/samples",
+            "samples, seed only belong to generated datasets",
+        ),
+        (
+            experiment([dense(3)], {"name": "iris", "target_scaling": "standard"}),
+            "/dataset/target_scaling",
+            "target_scaling belongs to regression; iris has classes: leave it out",
+        ),
+        (
+            experiment([dense(5)], {"name": LABELLED, "target_scaling": "standard"}),
+            "/dataset/target_scaling",
+            "has labels of 0 and 1",
+        ),
+        (mlp(9), "/model/layers/1", "10"),
+        (experiment([dense(4)], {"name": VECTORS}), "/model/layers/0", "needs 3 output unit(s)"),
+        (experiment([dense(1)], {"name": LABELLED}), "/model/layers/0", "needs 5 output unit(s)"),
+        (
+            experiment([dense(5)], {"name": LABELLED}, loss="sparse_categorical_crossentropy"),
+            "/training/loss",
+            "is multi_label: use binary_crossentropy",
+        ),
+        (experiment([dense(1)], {"name": PAIRS}, loss="mse"), "/model/layers/0", "to 2"),
+        (experiment([dense(10)]), "/model/layers/0", "add Flatten"),
+        (experiment([FLATTEN]), "/model/layers", "nothing to train"),
+        (mlp(9, loss="sparse_categorical_crossentropy"), "/model/layers/1", "10"),
+        (mlp(1, loss="sparse_categorical_crossentropy"), "/model/layers/1", "10"),
+        (
+            experiment([dense(1)], REGRESSION, loss="sparse_categorical_crossentropy"),
+            "/training/loss",
+            "mean_squared_error",
+        ),
+        (
+            experiment([{"type": "Conv2D", "filters": 1, "kernel_size": 2}]),
+            "/model/layers/0",
+            "Reshape",
+        ),
+        (
+            mlp(10, validation={"on": "split", "fraction": 0.9999}),
+            "/training/validation/fraction",
+            "leaves 0 for training",
+        ),
+        (
+            mlp(10, validation={"on": "split", "fraction": 1e-300}),
+            "/training/validation/fraction",
+            "0 for validation",
+        ),
+    ],
+)
+def test_what_cannot_be_trained(spec: Experiment, pointer: str, said: str) -> None:
+    error = refused(spec)
+    assert error.pointer == pointer
+    assert said in error.detail
+
+
+@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy", "categorical_crossentropy"])
+def test_one_output_takes_any_labels_as_keras_does(loss: str) -> None:
+    accepted(mlp(1, loss=loss))
+
+
+@pytest.mark.parametrize("loss", get_args(LossName))
+def test_several_numbers_an_example_take_any_loss_that_needs_no_classes(loss: str) -> None:
+    for name, facts in UPLOADS.items():
+        spec = experiment([dense(facts.outputs)], {"name": name}, loss=loss)
+        if loss == "sparse_categorical_crossentropy" and name != VECTORS:
+            assert refused(spec).pointer == "/training/loss"
+        else:
+            accepted(spec)
+
+
+def test_targets_are_scaled_where_there_are_any() -> None:
+    accepted(experiment([dense(2)], {"name": PAIRS, "target_scaling": "standard"}, loss="mse"))
+
+
+def test_an_upload_costs_what_its_facts_say() -> None:
+    found = accepted(experiment([dense(5)], {"name": LABELLED, "limit": 150}))
+    assert found.steps_per_epoch == 2
+    assert found.memory.dataset == 4 * (8 * (250 + 200) + 5 * 200)
+
+
+def test_sparse_labels_need_no_more_than_enough_outputs() -> None:
+    accepted(mlp(11, loss="sparse_categorical_crossentropy"))
+
+
+@pytest.mark.parametrize(
+    ("dataset", "on", "monitor", "measured"),
+    [
+        ("iris", "test", "val_accuracy", True),
+        ("iris", "split", "val_loss", True),
+        ("iris", "none", "accuracy", True),
+        ("iris", "none", "val_loss", False),
+        ("iris", "test", "mae", False),
+        ("iris", "test", "val_mae", False),
+        ("diabetes", "test", "val_mae", True),
+        ("diabetes", "none", "loss", True),
+        ("diabetes", "test", "accuracy", False),
+        ("diabetes", "none", "val_mae", False),
+        (LABELLED, "test", "val_accuracy", True),
+        (LABELLED, "test", "val_mae", False),
+        (PAIRS, "test", "val_mae", True),
+        (PAIRS, "test", "val_accuracy", False),
+    ],
+)
+def test_early_stopping_monitors_what_is_measured(
+    dataset: str, on: str, monitor: str, measured: bool
+) -> None:
+    outputs = (UPLOADS.get(dataset) or facts_of(dataset)).outputs
+    stopping = {"validation": {"on": on}, "early_stopping": {"monitor": monitor}}
+    spec = experiment([dense(outputs)], {"name": dataset}, loss="mse", **stopping)
+    if measured:
+        accepted(spec)
+    else:
+        error = refused(spec)
+        assert error.pointer == "/training/early_stopping/monitor"
+        assert error.detail.startswith(f"{monitor} is not measured")
+        assert "expected one of loss, " in error.detail
+
+
+def test_a_hundred_layers_are_checked_in_a_moment() -> None:
+    convolution = {"type": "Conv2D", "filters": 8, "kernel_size": 3, "padding": "same"}
+    layers: list[dict[str, Any]] = [
+        {"type": "Reshape", "target_shape": [28, 28, 1]},
+        *[convolution] * 97,
+        FLATTEN,
+        dense(10),
+    ]
+    spec = experiment(layers)
+    start = time.perf_counter()
+    accepted(spec)
+    assert time.perf_counter() - start < 0.5  # some 5 ms on one core of the reference machine

@@ -1,0 +1,65 @@
+"""A checkpoint file: everything comes back, and damage is seen."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contract.errors import RunFailed
+from worker.training.checkpoint import Checkpoint, Position
+
+
+def checkpoint(position: Position) -> Checkpoint:
+    return Checkpoint(
+        position,
+        model=[np.array([[1, np.nan]], np.float32), np.array([3, 4], np.uint32)],
+        optimizer=[np.array(7, np.int64), *np.ones((12, 2), np.float32)],
+        totals=[np.array([0.1, 0.2])],
+        best_weights=[],
+    )
+
+
+def contents(read: Checkpoint) -> list[tuple[str, bytes]]:
+    groups = [read.model, read.optimizer, read.totals, read.best_weights]
+    return [(array.dtype.str, array.tobytes()) for group in groups for array in group]
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    position = Position(epoch=3, step=2, epoch_seconds=0.1, best=math.inf, reason="completed")
+    written = checkpoint(position)
+    written.write(tmp_path / "c.npz")
+    read = Checkpoint.read(tmp_path / "c.npz")
+    assert read.position == position
+    assert contents(read) == contents(written)
+
+
+def test_a_first_value_of_nan_comes_back(tmp_path: Path) -> None:
+    checkpoint(Position(best=math.nan)).write(tmp_path / "c.npz")
+    best = Checkpoint.read(tmp_path / "c.npz").position.best
+    assert best is not None
+    assert math.isnan(best)
+
+
+def test_every_damaged_byte_is_seen_or_harmless(tmp_path: Path) -> None:
+    """Names, sizes and contents are guarded; a file that reads in spite of it reads the same."""
+    path = tmp_path / "c.npz"
+    checkpoint(Position(epoch=5)).write(path)
+    whole = path.read_bytes()
+    expected = Checkpoint.read(path)
+    seen = 0
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
+        try:
+            read = Checkpoint.read(path)
+        except RunFailed:
+            seen += 1
+        else:
+            assert read.position == expected.position
+            assert contents(read) == contents(expected)
+    assert seen > 100
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match="not a whole checkpoint"):
+        Checkpoint.read(tmp_path / "none.npz")

@@ -1,0 +1,200 @@
+"""A worker: its slots, the jobs that it holds, and the duties that keep them safe."""
+
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+
+from celery import Celery
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from contract import doorbell, lifecycle, logs
+from contract.artifacts import ArtifactStore
+from contract.database import Database
+from contract.settings import Settings, cores
+from worker import gpus
+from worker.commit import Lost
+from worker.periodic import Periodic
+from worker.process import TrainerDied, TrainerProcess
+from worker.registration import Registration
+from worker.run import Run, Unfit
+from worker.slots import Slots
+
+log = logging.getLogger(__name__)
+_LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Node:
+    """Opened before Celery consumes, closed after it has stopped."""
+
+    def __init__(self, settings: Settings, app: Celery) -> None:
+        self._settings = settings
+        self._app = app
+        self._database = Database(settings.database_url)
+        self._registration = Registration(self._database)
+        self._store = ArtifactStore(settings.artifacts_url)
+        found = gpus.visible()
+        count = settings.slots or len(found) or max(1, cores() // settings.threads_per_slot)
+        self.slots = Slots(settings, count, found)
+        self.queues: tuple[str, ...] = ()
+        self._runs: dict[int, Run] = {}
+        self._lock = threading.RLock()  # drain runs in a signal handler, maybe twice
+        self._draining = False
+        self._unanswered_since: float | None = None
+        self._unfit_seconds = 0.0
+        self._sweeper = Periodic("sweeper", settings.sweep_seconds, self._sweep)
+        self._duties = [
+            Periodic("heartbeat", settings.heartbeat_seconds, self._beat),
+            Periodic("reaper", settings.reap_seconds, self._reap),
+            Periodic("watchdog", 1.0, self._abandon_overdue),
+            Periodic("cancel watch", settings.cancel_poll_seconds, self._stop_cancelled),
+        ]
+
+    def open(self) -> None:
+        """Start the trainers and register the worker. Raises TrainerDied if none can start."""
+        self.slots.open()
+        devices = self.slots.devices
+        wanted = self._settings.queues or ("gpu", "any", "cpu")
+        self.queues = tuple(queue for queue in wanted if queue == "any" or queue in devices)
+        if not self.queues:
+            raise TrainerDied(f"PLATEAU_QUEUES is {','.join(wanted)}, but there is no such device")
+        self._registration.open(devices, self.queues, self.slots.count)
+        served = f"devices {', '.join(devices)}, queues {', '.join(self.queues)}"
+        log.info("%s: %s, %d slots", self._registration.id, served, self.slots.count)
+        for duty in self._duties:
+            duty.start()
+
+    def sweep(self) -> None:
+        """Begin to ring, now that there is a consumer to hear it."""
+        self._sweeper.start()
+
+    def train(self, job_id: str) -> None:
+        """Answer the ring for `job_id`: train the job whose turn it is, if there is one."""
+        self._unanswered_since = None
+        name = job_id
+        try:
+            with self.slots.take() as trainer:
+                run = self._claim(trainer)
+                if run is None:
+                    return
+                name = run.held.job_id
+                self._follow(run)
+            self._unfit_seconds = 0.0
+        except TrainerDied as death:
+            log.warning("%s: %s", name, death)
+        except Lost:
+            log.warning("%s was lost to another worker; nothing more is written", name)
+        except Unfit as reason:
+            # Else this node would take and give back one job after another.
+            self._unfit_seconds = min(2 * self._unfit_seconds + 1, _LONGEST_PAUSE_SECONDS)
+            log.error("%s given back, pausing %g s: %s", name, self._unfit_seconds, reason)
+            self.slots.pause(self._unfit_seconds)
+        self._sweeper.wake()
+
+    def drain(self) -> None:
+        """Take no more jobs, and stop those that train at their next step boundary."""
+        with self._lock:
+            self._draining = True
+            self.slots.drain()
+            runs = list(self._runs.values())
+        for run in runs:
+            run.stop()
+
+    def close(self) -> None:
+        """Give up the duties, the trainers and the worker's place in the table."""
+        for duty in (self._sweeper, *self._duties):
+            duty.stop()
+        self.slots.close()
+        with suppress(DBAPIError):
+            self._registration.close()
+        self._database.dispose()
+
+    def _claim(self, trainer: TrainerProcess) -> Run | None:
+        """The job whose turn it is: a ring says that there is work, not which."""
+        me, lease = self._registration.id, self._settings.lease_seconds
+        try:
+            with self._database.writing() as session:
+                job = lifecycle.claim_next(
+                    session, worker_id=me, devices=self.queues, lease_seconds=lease
+                )
+        except OperationalError as error:
+            log.warning("no job claimed, the sweeper will ring again: %s", error.orig)
+            return None
+        if job is None:
+            return None
+        logs.bind(job_id=job.id, attempt=job.attempts, fence=job.fence)
+        log.info("%s: attempt %d, trainer %d", job.id, job.attempts, trainer.pid)
+        return Run(job, trainer, self._database, self._store, self._settings)
+
+    def _follow(self, run: Run) -> None:
+        with self._lock:
+            self._runs[id(run)] = run
+            draining = self._draining
+        try:
+            if draining:
+                run.stop()
+            run.follow()
+        except (Lost, Unfit):
+            raise
+        except Exception as error:
+            if not isinstance(error, TrainerDied):
+                log.exception("%s broke off", run.held.job_id)
+            run.crashed(str(error))
+            raise
+        finally:
+            with self._lock:
+                del self._runs[id(run)]
+
+    def _held(self) -> list[Run]:
+        with self._lock:
+            return list(self._runs.values())
+
+    def _beat(self) -> None:
+        for run in self._held():
+            try:
+                run.renew()
+            except SQLAlchemyError as error:
+                log.warning("%s: lease not renewed: %s", run.held.job_id, error)
+        self._registration.beat()
+
+    def _abandon_overdue(self) -> None:
+        """Stop what is no longer surely ours. Asks no database: that may be what hangs."""
+        for run in self._held():
+            if time.monotonic() - run.renewed_at > self._settings.abandon_seconds:
+                log.error("%s: lease not renewed in time, its trainer is stopped", run.held.job_id)
+                run.abandon()
+
+    def _reap(self) -> None:
+        with self._database.writing() as session:
+            reaped = lifecycle.reap(session, max_crashes=self._settings.max_crashes)
+        if reaped:
+            log.warning("%d jobs taken from silent workers", reaped)
+            self._sweeper.wake()
+
+    def _stop_cancelled(self) -> None:
+        if not (runs := self._held()):
+            return
+        with self._database.reading() as session:
+            cancelling = lifecycle.cancelling(session, [run.held.job_id for run in runs])
+        for run in runs:
+            if run.held in cancelling or run.stop_asked_at is not None:
+                run.stop()
+
+    def _sweep(self) -> None:
+        """Ring again for queued jobs that an idle slot could take."""
+        if self._draining or not (idle := self.slots.idle):
+            self._unanswered_since = None
+            return
+        with self._database.reading() as session:
+            waiting = session.exec(lifecycle.queued_for(self.queues, idle)).all()
+        if not waiting:
+            self._unanswered_since = None
+            return
+        since = self._unanswered_since = self._unanswered_since or time.monotonic()
+        for job_id, device in waiting:
+            doorbell.ring(self._app, job_id, device)
+        if time.monotonic() - since > self._settings.idle_exit_seconds:
+            log.error("deaf to the broker while jobs wait: exiting, to be started again")
+            os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,49 @@
+"""A worker's row: what it serves, and whether it lives."""
+
+import os
+import socket
+from collections.abc import Sequence
+
+from sqlalchemy import update
+from sqlmodel import col
+from ulid import ULID
+
+from contract import clock, logs
+from contract.clock import now
+from contract.database import Database
+from contract.tables import Worker
+
+
+class Registration:
+    """One run of a worker process, under an id that no other has."""
+
+    def __init__(self, database: Database) -> None:
+        self.id = f"worker_{ULID()}"
+        self._database = database
+        logs.describe_process(worker_id=self.id)
+
+    def open(self, devices: Sequence[str], queues: Sequence[str], slots: int) -> None:
+        with self._database.writing() as session:
+            at = clock.read(session)
+            session.add(
+                Worker(
+                    id=self.id,
+                    host=socket.gethostname(),
+                    pid=os.getpid(),
+                    devices=list(devices),
+                    queues=list(queues),
+                    slots=slots,
+                    started_at=at,
+                    heartbeat_at=at,
+                )
+            )
+
+    def beat(self) -> None:
+        self._set(heartbeat_at=now())
+
+    def close(self) -> None:
+        self._set(stopped_at=now())
+
+    def _set(self, **times: now) -> None:
+        with self._database.writing() as session:
+            session.execute(update(Worker).where(col(Worker.id) == self.id).values(**times))

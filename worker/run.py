@@ -1,0 +1,199 @@
+"""One job on one trainer: from the claim to the transaction that ends it."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+from sqlmodel import Session
+
+from contract import lifecycle
+from contract.artifacts import ArtifactStore
+from contract.database import Database
+from contract.datasets import Upload
+from contract.lifecycle import Claim
+from contract.progress import Checkpoint
+from contract.settings import Settings
+from contract.spec import Experiment
+from contract.status import TERMINAL
+from contract.tables import Job
+from worker.commit import commit
+from worker.messages import Epochs, Failed, Finished, Progress, Stopped, Train, Unavailable
+from worker.outcome import outcome
+from worker.process import End, TrainerProcess
+
+log = logging.getLogger(__name__)
+
+
+class Unfit(Exception):
+    """This node cannot train at the moment; the job was given back."""
+
+
+class Run:
+    """A claimed job while it trains. Its thread reads the trainer's reports and writes them down;
+    the worker's watchers renew its lease, and stop it, from threads of their own."""
+
+    def __init__(
+        self,
+        job: Job,
+        trainer: TrainerProcess,
+        database: Database,
+        store: ArtifactStore,
+        settings: Settings,
+    ) -> None:
+        self.held = Claim(job.id, job.fence)
+        self.stop_asked_at: float | None = None
+        self.renewed_at = time.monotonic()
+        self._checkpoint = Checkpoint(**job.checkpoint) if job.checkpoint else None
+        self._order = Train(
+            job_id=job.id,
+            fence=job.fence,
+            experiment=Experiment.model_validate(job.spec),
+            upload=Upload.from_dict(job.upload) if job.upload else None,
+            checkpoint=self._checkpoint,
+        )
+        self._epoch = job.epoch
+        self._epochs_done = float(job.epoch)
+        self._trainer = trainer
+        self._database = database
+        self._store = store
+        self._settings = settings
+        self._gone = threading.Event()
+        self._over = False
+        self._lock = threading.Lock()
+
+    def follow(self) -> None:
+        """Train the job to its end. Raises TrainerDied, or Lost when it must be left alone."""
+        for report in self._trainer.train(self._order):
+            if isinstance(report, End):
+                self._let_go()
+            match report:
+                case Progress():
+                    self._epochs_done = report.epochs_done
+                case Epochs():
+                    self._record(report)
+                case Finished():
+                    self._end(partial(self._succeed, done=report))
+                case Failed():
+                    error = report.model_dump(include={"code", "message", "hint"})
+                    self._end(partial(lifecycle.fail, held=self.held, error=error))
+                case Stopped():
+                    # Unasked, it was the trainer that was told to go, and it is going.
+                    self._trainer.retired = self.stop_asked_at is None
+                    whose = "trainer" if self._trainer.retired else "worker"
+                    self._release(f"its {whose} was asked to stop", report.checkpoint)
+                case Unavailable():
+                    self._release(f"its worker cannot train at the moment: {report.reason}")
+                    raise Unfit(report.reason)
+
+    def crashed(self, reason: str) -> None:
+        """The run broke off: the job goes back to the queue, or fails if it is to blame.
+
+        One that we asked to stop, and that was killed because it did not, is not to blame.
+        """
+        self._let_go()
+        if self.stop_asked_at is not None:
+            return self._release(f"its worker was asked to stop ({reason})")
+        limit = self._settings.max_crashes
+        return self._give_back(
+            lambda session: lifecycle.crashed(session, self.held, reason, max_crashes=limit)
+        )
+
+    def renew(self) -> None:
+        """Extend the lease. Kills the trainer when the job is someone else's."""
+        began = time.monotonic()  # before the write: the lease begins somewhere within it
+        fraction = max(0.0, self._epochs_done - self._epoch)
+        with self._database.writing() as session:
+            ours = lifecycle.renew(
+                session,
+                self.held,
+                lease_seconds=self._settings.lease_seconds,
+                epoch_fraction=fraction,
+            )
+        if ours:
+            self.renewed_at = began
+        else:
+            self.abandon()
+
+    def stop(self) -> None:
+        """Ask for an end at the next step boundary; after the grace period, kill."""
+        if self.stop_asked_at is None:
+            self.stop_asked_at = time.monotonic()
+            self._trainer.stop(self.held.job_id, self.held.fence)
+        elif time.monotonic() - self.stop_asked_at > self._settings.cancel_grace_seconds:
+            log.warning("%s does not stop in time: its trainer is killed", self.held.job_id)
+            self._kill()
+
+    def abandon(self) -> None:
+        """Write no more, and train no more."""
+        with self._lock:
+            if self._over:
+                return  # the lease is gone because the job has ended, by our own hand
+        self._gone.set()
+        self._kill()
+
+    def _let_go(self) -> None:
+        """From now on the trainer may serve another job: nothing of this one may harm it."""
+        with self._lock:
+            self._over = True
+
+    def _kill(self) -> None:
+        with self._lock:
+            if not self._over:
+                self._trainer.kill()
+
+    def _record(self, report: Epochs) -> None:
+        began = time.monotonic()
+        self._write(
+            lambda session: lifecycle.record(
+                session,
+                self.held,
+                report.epochs,
+                report.checkpoint,
+                lease_seconds=self._settings.lease_seconds,
+            )
+        )
+        self.renewed_at = began
+        self._epoch = report.epochs[-1].epoch
+        before, self._checkpoint = self._checkpoint, report.checkpoint
+        if before is not None:
+            self._delete(before.key)  # only now: the row points to the new one
+
+    def _release(self, reason: str, checkpoint: Checkpoint | None = None) -> None:
+        self._give_back(lambda session: lifecycle.release(session, self.held, reason, checkpoint))
+
+    def _give_back(self, change: Callable[[Session], bool]) -> None:
+        """Commit `change`, after which the job waits again, or has ended after all."""
+        self._write(change)
+        with self._database.reading() as session:
+            ended = session.get_one(Job, self.held.job_id).status in TERMINAL
+        if ended:
+            self._delete(f"jobs/{self.held.job_id}/checkpoints")
+
+    def _end(self, change: Callable[[Session], bool]) -> None:
+        self._write(change)
+        self._delete(f"jobs/{self.held.job_id}/checkpoints")
+
+    def _delete(self, key: str) -> None:
+        """What is left over costs space; it must not cost a job."""
+        try:
+            self._store.delete(key)
+        except OSError as error:
+            log.warning("%s could not be deleted: %s", key, error)
+
+    def _succeed(self, session: Session, done: Finished) -> bool:
+        result, summary = outcome(session, self._order, done)
+        return lifecycle.succeed(
+            session,
+            self.held,
+            result,
+            metrics=done.metrics,
+            verdict=summary.verdict,
+            headline=summary.headline,
+        )
+
+    def _write(self, change: Callable[[Session], bool]) -> None:
+        """Raises Lost when the job is no longer ours to write to."""
+        name, patience = self.held.job_id, self._settings.lease_seconds
+        commit(self._database, change, name=name, patience_seconds=patience, gone=self._gone)

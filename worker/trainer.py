@@ -1,0 +1,191 @@
+"""A trainer process: `python -m worker.trainer FD` loads TensorFlow once, then trains and trains.
+
+Started by exec, never by fork, and owned by one slot of a worker. When the worker dies the socket
+FD closes, and the trainer leaves at once: it must not compute for nobody.
+"""
+
+import logging
+import os
+import queue
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from contract import logs
+from contract.artifacts import ArtifactDamaged, ArtifactStore
+from contract.errors import RunFailed
+from contract.settings import Settings, read_settings
+from worker.dataset_cache import DatasetCache
+from worker.messages import (
+    ORDERS,
+    Channel,
+    Failed,
+    Finished,
+    Ready,
+    Stop,
+    Stopped,
+    Train,
+    Unavailable,
+)
+from worker.reporter import Reporter
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Files:
+    """A run's files on this node: `resume` is the checkpoint, `dataset` that of an upload."""
+
+    scratch: Path
+    resume: Path | None
+    dataset: Path | None
+
+
+# Trains one order and tells `Reporter` about it; worker.training behind it, or a fake in tests.
+Run = Callable[[Train, Files, Reporter], Finished | Stopped]
+
+
+class Trainer:
+    """Takes orders from `channel`, one at a time, until the other end is gone.
+
+    It listens from the start: a worker may leave while TensorFlow is still being loaded.
+    """
+
+    def __init__(self, channel: Channel, settings: Settings, run: Run) -> None:
+        self._channel = channel
+        self._settings = settings
+        self._run = run
+        self._store = ArtifactStore(settings.artifacts_url)
+        self._datasets = DatasetCache(self._store, settings.var_dir / "datasets")
+        self._orders: queue.SimpleQueue[Train] = queue.SimpleQueue()
+        self._stop_claim: tuple[str, int] | None = None
+        self._busy = False
+        self._terminated = False
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
+        signal.signal(signal.SIGTERM, self._terminate)
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def serve(self, devices: list[str]) -> None:
+        """Say that this process can train on `devices`, and train whatever is ordered."""
+        self._channel.send(Ready(devices=devices))
+        while not self._terminated:
+            order = self._orders.get()
+            self._busy = True
+            with logs.bound(job_id=order.job_id, fence=order.fence):
+                self._channel.send(self._obey(order))
+            self._busy = False
+
+    def _terminate(self, *_: Any) -> None:
+        """SIGTERM: stop at the next step boundary, with a checkpoint."""
+        self._terminated = True
+        if not self._busy:
+            sys.exit(0)
+
+    def _listen(self) -> None:
+        try:
+            for line in self._channel.read():
+                order = ORDERS.validate_json(line)
+                if isinstance(order, Stop):
+                    self._stop_claim = (order.job_id, order.fence)
+                else:
+                    self._orders.put(order)
+        finally:
+            os._exit(0)  # from a thread, and in the middle of a graph call: nothing gentler acts
+
+    def _obey(self, order: Train) -> Finished | Stopped | Failed | Unavailable:
+        def stop_requested() -> bool:
+            return self._terminated or self._stop_claim == (order.job_id, order.fence)
+
+        reporter = Reporter(order, self._channel, self._store, stop_requested)
+        try:
+            with _scratch(self._settings) as folder:
+                return self._run(order, self._files(order, Path(folder)), reporter)
+        except RunFailed as error:
+            return Failed(code=error.code, message=error.message, hint=error.hint)
+        except ArtifactDamaged as error:
+            hint = "The artifact store lost or changed bytes: check its disk, then retry the job."
+            return Failed(code="checkpoint_damaged", message=str(error), hint=hint)
+        except OSError as error:
+            log.exception("run of %s given back", order.job_id)
+            return Unavailable(reason=f"{type(error).__name__}: {error}"[:500])
+        except Exception as error:
+            log.exception("run of %s failed", order.job_id)
+            message = f"{type(error).__name__}: {error}"[:2000]
+            hint = "This is a fault of Plateau or of its libraries; the worker's log has the trace."
+            return Failed(code="internal_error", message=message, hint=hint)
+
+    def _files(self, order: Train, scratch: Path) -> Files:
+        resume = dataset = None
+        if order.upload is not None:
+            dataset = scratch / "dataset.npz"
+            self._datasets.bring(order.upload, dataset)
+        if order.checkpoint is not None:
+            resume = scratch / "resume.npz"
+            self._store.fetch(order.checkpoint.key, order.checkpoint.sha256, resume)
+        return Files(scratch, resume, dataset)
+
+
+def _scratch(settings: Settings) -> "tempfile.TemporaryDirectory[str]":
+    """Named by the process, so that its worker can clean up after it."""
+    folder = settings.var_dir / "scratch"
+    folder.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=folder)
+
+
+def channel_from_arguments() -> Channel:
+    """The socket whose number the worker put on the command line."""
+    return Channel(socket.socket(fileno=int(sys.argv[1])))
+
+
+def main() -> None:
+    settings = read_settings()
+    logs.configure(settings, "trainer")
+    trainer = Trainer(channel_from_arguments(), settings, partial(train_for_real, settings))
+
+    # Not at the top: this loads TensorFlow, and a fake trainer does without.
+    from worker.training.runtime import configure
+
+    trainer.serve(configure(settings.threads_per_slot))
+
+
+def train_for_real(
+    settings: Settings, order: Train, files: Files, reporter: Reporter
+) -> Finished | Stopped:
+    """The `Run` that trains with Keras."""
+    from worker.training import report, run
+
+    end = run.train(
+        order.experiment,
+        order.facts,
+        upload=files.dataset,
+        data_dir=settings.data_dir,
+        scratch=files.scratch,
+        resume=files.resume,
+        checkpoint_seconds=settings.checkpoint_seconds,
+        hooks=reporter,
+    )
+    if isinstance(end, report.Stopped):
+        return Stopped(checkpoint=end.checkpoint and reporter.keep(end.checkpoint))
+    return Finished(
+        metrics=end.metrics,
+        confusion_matrix=end.confusion_matrix,
+        class_counts=end.class_counts,
+        timing=end.timing,
+        environment=end.environment,
+        artifacts={
+            "model": reporter.keep_artifact(end.model),
+            "scaling": reporter.keep_artifact(end.scaling),
+        },
+        reason=end.reason,
+    )
+
+
+if __name__ == "__main__":
+    main()

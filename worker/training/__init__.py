@@ -1,0 +1,1 @@
+"""One run, start to end: an experiment and callables in, numbers out."""

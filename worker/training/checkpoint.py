@@ -1,0 +1,89 @@
+"""The whole state of a run in one file, read and written without pickle."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from contract.errors import RunFailed
+from worker.training.report import Reason
+
+Arrays = list[np.ndarray[Any, Any]]
+_GROUPS = ("model", "optimizer", "totals", "best_weights")
+
+
+@dataclass
+class Position:
+    """How far a run is: `epoch` epochs are finished and `step` steps of the next one done.
+
+    `epoch_seconds` were spent on that next one, `train_seconds` on all. `best` and `wait` are
+    early stopping's; `reason` says why no epoch follows.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    epoch_seconds: float = 0.0
+    train_seconds: float = 0.0
+    best: float | None = None
+    wait: int = 0
+    reason: Reason | None = None
+
+
+@dataclass
+class Checkpoint:
+    """`model` holds weights and seed generators, `totals` the sums of the epoch under way."""
+
+    position: Position
+    model: Arrays
+    optimizer: Arrays
+    totals: Arrays
+    best_weights: Arrays = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        """One npz file; NaN and infinity are written as Python's json does."""
+        groups = {name: getattr(self, name) for name in _GROUPS}
+        header = {
+            "position": asdict(self.position),
+            "sizes": {name: len(arrays) for name, arrays in groups.items()},
+        }
+        entries = {
+            f"{name}/{number}": array
+            for name, arrays in groups.items()
+            for number, array in enumerate(arrays)
+        }
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, header=np.array(json.dumps(header)), **entries)
+
+    @classmethod
+    def read(cls, path: Path) -> "Checkpoint":
+        """Raises RunFailed where the file is not a whole checkpoint; zip checks a CRC per array."""
+        try:
+            with path.open("rb") as whole, np.load(whole, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                groups = {
+                    name: [file[f"{name}/{number}"] for number in range(header["sizes"][name])]
+                    for name in _GROUPS
+                }
+            return cls(Position(**header["position"]), **groups)
+        except Exception as error:  # whatever a damaged byte makes of zip, NumPy and JSON
+            raise RunFailed(
+                "checkpoint_unreadable",
+                f"{path.name} is not a whole checkpoint: {error}",
+                "resume from the checkpoint before it, or start again",
+            ) from error
+
+
+def assign(variables: list[Any], arrays: Arrays, what: str) -> None:
+    """Give each variable its array. Raises RunFailed where they are not the same variables."""
+    expected = [tuple(variable.shape) for variable in variables]
+    found = [array.shape for array in arrays]
+    if expected != found:
+        raise RunFailed(
+            "checkpoint_mismatch",
+            f"the checkpoint's {what} has shapes {found}, this experiment's has {expected}",
+            "resume only with the experiment that wrote the checkpoint",
+        )
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)

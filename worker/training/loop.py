@@ -1,0 +1,182 @@
+"""The state of one run between two graph calls, and what moves it on."""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from contract.progress import FinishedEpoch
+from contract.spec import Training
+from worker.training.assembly import Assembly
+from worker.training.checkpoint import Checkpoint, Position, assign
+from worker.training.early_stopping import Patience
+from worker.training.epoch import Examples, Pace, order_of
+from worker.training.report import Hooks, Reason, Stopped
+
+PROGRESS_SECONDS = 1.0
+
+
+class StopAsked(Exception):
+    """`Hooks.stop_requested` said so; the loop stands at a step boundary."""
+
+
+class Loop:
+    """Epochs, validation, early stopping and checkpoints of one run."""
+
+    def __init__(
+        self,
+        training: Training,
+        assembly: Assembly,
+        hooks: Hooks,
+        scratch: Path,
+        checkpoint_seconds: float,
+    ) -> None:
+        self._training = training
+        self._assembly = assembly
+        self._hooks = hooks
+        self._scratch = scratch
+        self._checkpoint_seconds = checkpoint_seconds
+        self._patience = Patience(training.early_stopping) if training.early_stopping else None
+        self._train_pace, self._evaluation_pace = Pace(), Pace()
+        self._rows: list[FinishedEpoch] = []
+        self._progressed_at = self._reported_at = time.monotonic()
+        self.position = Position()
+        self._saved = Position()
+
+    def train(self) -> Reason:
+        """Train epoch after epoch, and leave the weights that count. Raises StopAsked."""
+        while (reason := self.position.reason) is None:
+            self.train_epoch()
+            self.close_epoch(self.validate())
+        self.restore_best_weights()
+        return reason
+
+    def train_epoch(self) -> None:
+        """Train what is left of the epoch under way."""
+        position, training, passes = self.position, self._training, self._assembly.passes
+        examples = self._assembly.train
+        order = order_of(len(examples), training.seed, position.epoch + 1, training.shuffle)
+        if position.step == 0:
+            passes.begin_epoch()
+        for first, last in self._train_pace.chunks(position.step, passes.train_steps(examples)):
+            self._pause()
+            with self._timed():
+                passes.train(examples, order, first, last)
+            position.step = last
+
+    def validate(self) -> dict[str, float]:
+        """The epoch's `val_` metrics; none without validation."""
+        if self._assembly.validation is None:
+            return {}
+        with self._timed():
+            metrics = self.evaluate(self._assembly.validation)
+        return {f"val_{name}": value for name, value in metrics.items()}
+
+    def evaluate(self, examples: Examples) -> dict[str, float]:
+        """Metrics of the present weights; `confusion_matrix` is then that of `examples`."""
+        passes = self._assembly.passes
+        passes.begin_evaluation()
+        for first, last in self._evaluation_pace.chunks(0, passes.evaluation_steps(examples)):
+            self._pause()
+            passes.evaluate(examples, first, last)
+        return self._assembly.tally.summary(passes.evaluated.numpy())
+
+    def close_epoch(self, validation: dict[str, float]) -> None:
+        """Add the epoch's row, decide whether another follows, and report when it is time to."""
+        position, assembly = self.position, self._assembly
+        metrics = {**assembly.tally.summary(assembly.passes.totals.numpy()), **validation}
+        # Shown as the float32 that it is, 0.01, and not as its double, 0.009999999776482582.
+        learning_rate = float(str(np.float32(assembly.optimizer.learning_rate)))
+        position.epoch += 1
+        self._rows.append(
+            FinishedEpoch(position.epoch, metrics, learning_rate, position.epoch_seconds)
+        )
+        position.train_seconds += position.epoch_seconds
+        position.step, position.epoch_seconds = 0, 0.0
+        position.reason = self._reason_to_end(metrics)
+        due = time.monotonic() - self._reported_at >= self._checkpoint_seconds
+        if due or position.reason is not None:
+            self._report(self._checkpoint())
+
+    def timing(self) -> dict[str, float]:
+        """Of all epochs, those of earlier attempts included."""
+        seconds = self.position.train_seconds
+        examples = len(self._assembly.train) * self.position.epoch
+        return {"train_seconds": seconds, "examples_per_second": examples / seconds}
+
+    def restore_best_weights(self) -> None:
+        """Take the best epoch's weights where early stopping kept them, as Keras does."""
+        if self._patience is not None and self._patience.best_weights:
+            self._assembly.model.set_weights(self._patience.best_weights)
+
+    def stop(self) -> Stopped:
+        """Save where the run stands, and report what is not yet reported."""
+        if self.position == self._saved:
+            return Stopped(None)
+        checkpoint = self._checkpoint()
+        if not self._rows:
+            return Stopped(checkpoint)
+        self._report(checkpoint)
+        return Stopped(None)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Continue from `checkpoint`. Raises RunFailed where it is another experiment's."""
+        assembly = self._assembly
+        assign(assembly.model.variables, checkpoint.model, "model")
+        assign(assembly.optimizer.variables, checkpoint.optimizer, "optimizer")
+        assign([assembly.passes.totals], checkpoint.totals, "metrics")
+        self.position = checkpoint.position
+        self._saved = replace(self.position)
+        if self._patience is not None:
+            self._patience.best, self._patience.wait = self.position.best, self.position.wait
+            self._patience.best_weights = checkpoint.best_weights
+
+    def _reason_to_end(self, metrics: dict[str, float]) -> Reason | None:
+        epoch, training = self.position.epoch, self._training
+        over = False
+        if self._patience is not None:
+            over = self._patience.is_over(epoch, metrics, self._assembly.model.get_weights)
+            self.position.best, self.position.wait = self._patience.best, self._patience.wait
+        if training.terminate_on_nan and not math.isfinite(metrics["loss"]):
+            return "non_finite"
+        if epoch == training.epochs:
+            return "completed"
+        return "early_stopping" if over else None
+
+    def _pause(self) -> None:
+        if self._hooks.stop_requested():
+            raise StopAsked
+        if time.monotonic() - self._progressed_at >= PROGRESS_SECONDS:
+            position, epochs = self.position, self._training.epochs
+            steps = self._assembly.passes.train_steps(self._assembly.train)
+            fraction = min(1.0, (position.epoch + position.step / steps) / epochs)
+            self._hooks.progress(min(position.epoch + 1, epochs), fraction)
+            self._progressed_at = time.monotonic()
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.position.epoch_seconds += time.perf_counter() - began
+
+    def _checkpoint(self) -> Path:
+        position, assembly = self.position, self._assembly
+        path = self._scratch / f"epoch-{position.epoch:06d}-step-{position.step:06d}.npz"
+        Checkpoint(
+            position,
+            [variable.numpy() for variable in assembly.model.variables],
+            [variable.numpy() for variable in assembly.optimizer.variables],
+            [assembly.passes.totals.numpy()],
+            self._patience.best_weights if self._patience is not None else [],
+        ).write(path)
+        self._saved = replace(position)
+        return path
+
+    def _report(self, checkpoint: Path) -> None:
+        self._hooks.epochs(self._rows, checkpoint)
+        self._rows = []
+        self._reported_at = time.monotonic()

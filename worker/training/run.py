@@ -1,0 +1,100 @@
+"""One run from the dataset to the final metrics."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from contract.datasets import Facts
+from contract.errors import RunFailed
+from contract.spec import Experiment
+from worker.training.assembly import assemble
+from worker.training.checkpoint import Checkpoint
+from worker.training.datasets import load
+from worker.training.device import environment, place
+from worker.training.loop import Loop, StopAsked
+from worker.training.preparation import class_counts, prepare
+from worker.training.report import Finished, Hooks, Stopped
+
+
+def train(
+    experiment: Experiment,
+    facts: Facts,
+    *,
+    upload: Path | None,
+    data_dir: Path,
+    scratch: Path,
+    resume: Path | None,
+    checkpoint_seconds: float,
+    hooks: Hooks,
+) -> Finished | Stopped:
+    """Train `experiment`, from its start or from the checkpoint `resume`.
+
+    `facts` are those of its dataset, `upload` the file of one that was uploaded.
+
+    An epoch is reported only together with a checkpoint at or after its end, so a reported epoch
+    is never trained again; epochs shorter than `checkpoint_seconds` share a checkpoint and a
+    report. All files are written into the folder `scratch`, which must exist. Python's, NumPy's
+    and TensorFlow's global seeds are set. Raises RunFailed for what a user can act on: no
+    dataset, no GPU, not enough memory, a checkpoint that does not fit.
+    """
+    device = place(experiment.device)
+    with _memory_explained(), tf.device(device):
+        began = time.perf_counter()
+        data = prepare(experiment, facts, load(experiment.dataset, facts, data_dir, upload))
+        loaded = time.perf_counter()
+
+        _reset_keras(experiment.training.seed)
+        assembly = assemble(experiment, facts, data)
+        loop = Loop(experiment.training, assembly, hooks, scratch, checkpoint_seconds)
+        if resume is not None:
+            loop.restore(Checkpoint.read(resume))
+        setup = {"load_seconds": loaded - began, "compile_seconds": time.perf_counter() - loaded}
+        hooks.started(loop.position.epoch, setup["compile_seconds"])
+
+        try:
+            reason = loop.train()
+            train, test = loop.evaluate(assembly.train), loop.evaluate(assembly.test)
+        except StopAsked:
+            return loop.stop()
+        return Finished(
+            metrics=_named("train", train) | _named("test", test),
+            confusion_matrix=assembly.passes.confusion_matrix(),
+            class_counts=class_counts(data.test.y, facts),
+            timing=setup | loop.timing(),
+            environment=environment(device),
+            model=_saved(assembly.model, scratch),
+            scaling=data.save_scaling(scratch),
+            reason=reason,
+        )
+
+
+def _reset_keras(seed: int) -> None:
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(seed)
+
+
+def _named(part: str, metrics: dict[str, float]) -> dict[str, float]:
+    return {f"{part}_{name}": value for name, value in metrics.items()}
+
+
+def _saved(model: keras.Model, scratch: Path) -> Path:
+    file = scratch / "model.keras"
+    model.save(file)
+    return file
+
+
+@contextmanager
+def _memory_explained() -> Iterator[None]:
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+        detail = str(error).partition("\n")[0] or "it cannot be allocated"
+        raise RunFailed(
+            "out_of_memory",
+            f"there was not enough memory for this run: {detail}",
+            "use a smaller batch_size, fewer or smaller layers, or a dataset.limit",
+        ) from error
