@@ -103,8 +103,8 @@ def _depthwise(
     if len(set(pair(layer.strides))) > 1:
         raise Misfit(
             "strides",
-            f"must be equal in both directions, all that TensorFlow has; received "
-            f"{pair(layer.strides)}: use Conv2D for others",
+            f"must be equal in both directions, all that TensorFlow has on every processor; "
+            f"received {pair(layer.strides)}: use Conv2D for others",
         )
     places = _windows(shape, ("kernel_size", layer.kernel_size), layer.strides, layer.padding)
     filtered = channels * layer.depth_multiplier

@@ -213,7 +213,7 @@ def test_what_was_received_is_shown_in_short(api: Api, value: Any) -> None:
 
 
 def test_unknown_routes_and_methods_are_problems(api: Api) -> None:
-    for path in ("/", "/v1", "/v1/job", "/v1/jobs/", "/v1/jobs/a/b/c", "/v1/%00"):
+    for path in ("/v", "/v1", "/v1/job", "/v1/jobs/", "/v1/jobs/a/b/c", "/v1/%00"):
         assert api.refused(path, 404)["type"] == "/problems/not-found"
     for method, path, allowed in (
         ("DELETE", "/v1/jobs", "GET, POST"),
