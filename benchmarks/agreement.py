@@ -5,6 +5,7 @@ folder with mnist.npz, else on digits, and prints a table. Each side shuffles in
 single runs differ; the means must not differ by more than one seed does from another.
 """
 
+import os
 import sys
 import tempfile
 import time
@@ -219,6 +220,7 @@ def train_here(spec: Experiment, data_dir: Path, side: Side) -> None:
 
 
 def main() -> int:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it warns of what no reader can mend
     configure(cores())
     data_dir = Settings().data_dir
     mnist = (data_dir / "mnist.npz").exists()
