@@ -23,7 +23,8 @@ FROM ${PYTHON} AS base
 RUN groupadd --gid 10001 plateau \
     && useradd --uid 10001 --gid plateau --no-create-home --home-dir /tmp plateau \
     && install --directory --owner plateau --group plateau \
-        /var/lib/plateau /var/lib/plateau/artifacts /var/lib/plateau/data
+        /var/lib/plateau /var/lib/plateau/artifacts /var/lib/plateau/data \
+        /var/lib/plateau/uploads
 WORKDIR /app
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

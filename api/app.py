@@ -12,11 +12,12 @@ from api.body import BodyLimit
 from api.callers import authenticated
 from api.feed import Feed
 from api.headers import SecurityHeaders
+from api.intake import Intake
 from api.limits import Streams
 from api.metrics import Metrics
 from api.observed import Observed
 from api.rate import Rate
-from api.routers import catalogue, events, health, home, jobs, metrics, results
+from api.routers import catalogue, datasets, events, health, home, jobs, metrics, results
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings
@@ -35,8 +36,10 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.bell = Bell(settings)
         app.state.rate = Rate(settings.requests_per_second)
         app.state.streams = Streams(settings.max_streams)
+        intake = Intake(settings, app.state.database, app.state.store)
         async with Feed(app.state.database).running() as app.state.feed:
-            yield
+            with intake.running() as app.state.intake:
+                yield
         app.state.bell.close()
         app.state.database.dispose()
 
@@ -56,7 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     problems.install(app)
     app.state.routes = []
-    for module in (jobs, events, results, catalogue, metrics, health, home):
+    for module in (jobs, events, results, datasets, catalogue, metrics, health, home):
         known = [] if module in (health, home) else [Depends(authenticated)]
         app.include_router(module.router, dependencies=known)
         app.state.routes += module.router.routes

@@ -1,4 +1,4 @@
-"""What may come in a request's body: JSON, of bounded size.
+"""What may come in a request's body: JSON of bounded size, or an upload of a larger bound.
 
 Errors are FastAPI's HTTPException: it lets those through, and any other raised while it reads the
 body it answers with a bare 400.
@@ -6,6 +6,7 @@ body it answers with a bare 400.
 
 import json
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import HTTPException, Request, Response
@@ -17,9 +18,33 @@ from typing_extensions import override
 from api.callers import identify
 from contract.settings import Settings
 
+_BOUND = "plateau.body_bound"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How many bytes a body may have, and the setting that says so."""
+
+    bytes: int
+    setting: str
+
+    def too_large(self, received: str) -> HTTPException:
+        return HTTPException(
+            413, f"expected at most {self.bytes:,} bytes ({self.setting}); received {received}"
+        )
+
+
+def allow_upload(request: Request) -> None:
+    """Let this request's body be as large as an upload, for the route that serves it."""
+    settings: Settings = request.app.state.settings
+    request.scope[_BOUND] = Bound(settings.max_upload_bytes, "PLATEAU_MAX_UPLOAD_BYTES")
+
 
 class BodyLimit:
-    """ASGI middleware that reads no more than `max_bytes` of a body, declared or streamed."""
+    """ASGI middleware that reads no more than `max_bytes` of a body, declared or streamed.
+
+    A route may have another bound, which it sets before it reads: see `allow_upload`.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self.app = app
@@ -30,25 +55,20 @@ class BodyLimit:
             return await self.app(scope, receive, send)
         declared = Headers(scope=scope).get("content-length", "")
         total = 0
+        scope[_BOUND] = Bound(self.max_bytes, "PLATEAU_MAX_BODY_BYTES")
 
         async def limited() -> Message:
             nonlocal total
-            if declared.isdecimal() and int(declared) > self.max_bytes:
-                raise self._too_large(f"{int(declared):,}")
+            bound: Bound = scope[_BOUND]
+            if declared.isdecimal() and int(declared) > bound.bytes:
+                raise bound.too_large(f"{int(declared):,}")
             message = await receive()
             total += len(message.get("body", b""))
-            if total > self.max_bytes:
-                raise self._too_large(f"{total:,} and more")
+            if total > bound.bytes:
+                raise bound.too_large(f"{total:,} and more")
             return message
 
         return await self.app(scope, limited, send)
-
-    def _too_large(self, received: str) -> HTTPException:
-        return HTTPException(
-            413,
-            f"expected at most {self.max_bytes:,} bytes (PLATEAU_MAX_BODY_BYTES); "
-            f"received {received}",
-        )
 
 
 class JSONRoute(APIRoute):

@@ -14,6 +14,7 @@ from fastapi import BackgroundTasks, Depends, Request
 
 from api.callers import AppCaller
 from api.feed import Feed
+from api.intake import Intake
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.errors import NotFound
@@ -49,10 +50,16 @@ async def _feed(request: Request) -> Feed:
     return feed
 
 
+async def _intake(request: Request) -> Intake:
+    intake: Intake = request.app.state.intake
+    return intake
+
+
 AppSettings = Annotated[Settings, Depends(_settings)]
 AppDatabase = Annotated[Database, Depends(_database)]
 Store = Annotated[ArtifactStore, Depends(_store)]
 AppFeed = Annotated[Feed, Depends(_feed)]
+AppIntake = Annotated[Intake, Depends(_intake)]
 # Rings for a job once the answer is sent.
 Ring = Annotated[Callable[[Job], None], Depends(_ring)]
 

@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from contract.datasets import DatasetName, Task
+from api.uploads import Report
+from contract.datasets import Task
 
 
 class Worker(BaseModel):
@@ -25,22 +26,52 @@ class Worker(BaseModel):
     stopped_at: datetime | None
 
 
-class Dataset(BaseModel):
-    """What a spec may name as dataset.name."""
+class ClassCounts(BaseModel):
+    """Examples of each class, by its number, or with each label of a multi-label set."""
 
-    name: DatasetName
+    train: list[int]
+    test: list[int]
+
+
+class DatasetUrls(BaseModel):
+    """Paths on this server."""
+
+    self: str
+    jobs: str = Field(description="the caller's jobs on it")
+
+
+class Dataset(BaseModel):
+    """What a spec may name, by its id, as dataset.name: a set of the catalogue or an upload.
+
+    Of the catalogue, what only a reading of the data would tell is null.
+    """
+
+    id: str = Field(description="a name of the catalogue, or ds_ and a ULID; later are greater")
     object: Literal["dataset"] = "dataset"
+    kind: Literal["catalogue", "upload"]
+    name: str = Field(description="of an upload: as it was sent")
     description: str
     task: Task
     shape: list[int] = Field(description="of one example")
-    classes: int | None = Field(description="null for regression")
+    dtype: Literal["uint8", "float32"] = Field(description="of the inputs as they are kept")
+    classes: int | None = Field(description="null unless the task is classification")
+    class_names: list[str] | None = Field(None, description="of class 0, 1, ...")
+    class_counts: ClassCounts | None = Field(None, description="null for regression")
+    targets: int = Field(description="numbers that a label consists of")
     train_examples: int
     test_examples: int
     value_range: tuple[float, float] = Field(description="that unit scaling maps to [0, 1]")
-    source: str = Field(description="scikit-learn, generated, or file (downloaded if it can be)")
-    file_present: bool | None = Field(
-        description="for source file: whether it lies in the data folder of this server"
+    source: Literal["scikit-learn", "generated", "file", "upload"] = Field(
+        description="file: from the data folder, or downloaded if it can be"
     )
+    file_present: bool | None = Field(
+        None, description="for source file: whether it lies in the data folder of this server"
+    )
+    bytes: int | None = Field(None, description="of an upload as it is stored, an npz")
+    sha256: str | None = Field(None, description="of an upload's stored bytes")
+    report: Report | None = Field(None, description="what was found in an upload")
+    created_at: datetime | None = None
+    urls: DatasetUrls
 
 
 class Recipe(BaseModel):

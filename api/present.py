@@ -1,15 +1,18 @@
 """Rows into the objects that the API answers with."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlmodel import Session
 
-from api import queries, views
+from api import inventory, queries, views
+from api.uploads import Report
 from api.waiting import waiting
+from contract.datasets import CATALOGUE, Facts, facts_of
 from contract.numbers import encode
 from contract.settings import Settings
 from contract.status import HELD, TERMINAL, Status
-from contract.tables import Event, Job, Result
+from contract.tables import Dataset, Event, Job, Result
 
 
 def url(job_id: str, *rest: str) -> str:
@@ -110,3 +113,40 @@ def retry_after_seconds(row: Job) -> int:
     """When it is worth asking again: by the estimate if there is one, but at least each 30 s."""
     eta = _progress(row).eta_seconds if row.status in HELD else None
     return 2 if eta is None else max(1, min(30, round(eta)))
+
+
+def dataset(row: Dataset) -> inventory.Dataset:
+    """An upload; `catalogued` is for the others."""
+    report = Report.model_validate(row.report)
+    return _dataset(
+        row.id,
+        facts_of(row.id, upload(row)),
+        **row.model_dump(include={"name", "bytes", "sha256", "created_at"}),
+        kind="upload",
+        class_names=report.class_names,
+        class_counts=_class_counts(report),
+        report=report,
+    )
+
+
+def upload(row: Dataset) -> dict[str, Any]:
+    """What each job on it keeps: see `contract.tables.Job`."""
+    return row.model_dump(include={"facts", "key", "sha256"})
+
+
+def catalogued(name: str, settings: Settings) -> inventory.Dataset:
+    facts = CATALOGUE[name]
+    present = (settings.data_dir / f"{name}.npz").is_file() if facts.source == "file" else None
+    return _dataset(name, facts, name=name, kind="catalogue", file_present=present)
+
+
+def _dataset(id_: str, facts: Facts, **more: Any) -> inventory.Dataset:
+    dtype = {1: "uint8", 4: "float32"}[facts.bytes_per_value]
+    urls = {"self": f"/v1/datasets/{id_}", "jobs": f"/v1/jobs?dataset={id_}"}
+    own = {"id": id_, "dtype": dtype, "urls": urls}
+    return inventory.Dataset.model_validate({**vars(facts), **own, **more})
+
+
+def _class_counts(report: Report) -> inventory.ClassCounts | None:
+    train, test = (part.class_counts or part.label_counts for part in (report.train, report.test))
+    return inventory.ClassCounts(train=train, test=test) if train and test else None

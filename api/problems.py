@@ -22,7 +22,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from api.faults import Fault, faults_in
-from contract.errors import PlateauError, SpecRefused
+from contract.errors import PlateauError, SpecRefused, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ _HTTP = {
     405: ("method-not-allowed", "This route does not have this method"),
     413: ("body-too-large", "The body is too large"),
     415: ("unsupported-media-type", "The body's media type is not accepted"),
-    503: ("unavailable", "Not available at the moment"),
+    503: ("unavailable", Unavailable.title),
 }
 
 

@@ -2,18 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from contract.clock import now
-from contract.datasets import AnyDatasetName
+from contract.datasets import CATALOGUE, AnyDatasetName
 from contract.settings import Settings
 from contract.spec import Tag
 from contract.status import HELD, Status
-from contract.tables import EpochRow, Event, Job, JobTag, Worker
+from contract.tables import Dataset, EpochRow, Event, Job, JobTag, Worker
 
 Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
@@ -43,6 +43,16 @@ class WorkerPage(BaseModel, extra="forbid"):
     after: Annotated[
         str | None,
         Field(pattern=r"^worker_[0-9A-Z]{26}$", description="id of the previous page's last one"),
+    ] = None
+    limit: Limit = 20
+
+
+class DatasetPage(BaseModel, extra="forbid"):
+    kind: Annotated[
+        Literal["upload", "catalogue"] | None, Field(description="only uploads, or none")
+    ] = None
+    after: Annotated[
+        AnyDatasetName | None, Field(description="id of the previous page's last dataset")
     ] = None
     limit: Limit = 20
 
@@ -107,6 +117,16 @@ def workers(session: Session, page: WorkerPage) -> tuple[Sequence[Worker], bool]
         statement = statement.where(Worker.id < page.after)
     rows = session.exec(statement).all()
     return rows[: page.limit], len(rows) > page.limit
+
+
+def uploads(session: Session, owner: str, page: DatasetPage) -> Sequence[Dataset]:
+    """Newest first, and one more than the page takes where there are more."""
+    if page.kind == "catalogue" or page.after in CATALOGUE:
+        return []
+    statement = select(Dataset).where(Dataset.owner == owner).order_by(col(Dataset.id).desc())
+    if page.after:
+        statement = statement.where(Dataset.id < page.after)
+    return session.exec(statement.limit(page.limit + 1)).all()
 
 
 def alive_workers(session: Session, settings: Settings) -> Sequence[Worker]:

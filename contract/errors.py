@@ -8,11 +8,15 @@ PlateauError
 ├── NotFound             404
 ├── Conflict             409  the job's status does not allow it
 ├── NotReady             409  results asked for before there are any
+├── DatasetKept          409  a dataset that cannot be deleted, or not yet
+├── DatasetGone          409  a job asked for on an upload that was deleted
 ├── TooMany              429  a limit is reached: which one, its class says
 │   ├── TooManyRequests
 │   ├── TooManyJobs
 │   ├── TooManyBytes
 │   └── TooManyStreams
+├── Unavailable          503  what is asked for can be had later
+├── StorageFull          507
 └── RunFailed                 ends a job as failed, with code, message and hint
     └── DatasetUnavailable
 """
@@ -92,6 +96,16 @@ class NotReady(PlateauError):
         self.headers = {"Retry-After": str(retry_after)}
 
 
+class DatasetKept(PlateauError):
+    status = 409
+    title = "The dataset cannot be deleted"
+
+
+class DatasetGone(PlateauError):
+    status = 409
+    title = "The dataset was deleted"
+
+
 class TooMany(PlateauError):
     """`retry_after` is in seconds."""
 
@@ -116,6 +130,22 @@ class TooManyBytes(TooMany):
 
 class TooManyStreams(TooMany):
     title = "Too many streams are open already"
+
+
+class Unavailable(PlateauError):
+    """`retry_after` is in seconds."""
+
+    status = 503
+    title = "Not available at the moment"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
+
+
+class StorageFull(PlateauError):
+    status = 507
+    title = "There is no room left to store this"
 
 
 class RunFailed(PlateauError):

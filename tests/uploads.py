@@ -6,13 +6,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+from ulid import ULID
 
 from api.uploads import Limits, Media, Read, Wanted, read
+from contract import clock
+from contract.database import Database
 from contract.errors import DatasetRefused
 from contract.settings import Settings
+from contract.tables import Dataset
+from tests.hostile_uploads import good_csv
 
 Array = np.ndarray[Any, Any]
 GUESS = Wanted()
@@ -33,6 +39,20 @@ def read_bytes(
         return read(source, media, wanted, limits, folder)
     finally:
         source.unlink()
+
+
+def stored(database: Database, owner: str, folder: Path) -> str:
+    """The id of a new dataset of `owner`: what was read of a good csv, but without its file."""
+    with TemporaryDirectory(dir=folder) as made:
+        found = read_bytes(good_csv(), "csv", Path(made), Wanted(("label",)))
+    with database.writing() as session:
+        row = Dataset(
+            id=f"ds_{ULID()}", owner=owner, name="own", facts=vars(found.facts),
+            report=found.report.model_dump(mode="json"), key="k", sha256="0" * 64, bytes=1,
+            created_at=clock.read(session),
+        )  # fmt: skip
+        session.add(row)
+        return row.id
 
 
 def arrays_of(read: Read) -> dict[str, Array]:
@@ -56,22 +76,22 @@ def growth(
     return [(grown, refusal) for grown, refusal in json.loads(told.stdout)]
 
 
-def _memory(field: str) -> int:
-    """VmRSS, or VmHWM, its peak, of this process in bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
+def memory(field: str, pid: int | str = "self") -> int:
+    """VmRSS, or VmHWM, its peak, of a process in bytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
 def _main(folder: Path) -> None:
     uploads = json.load(sys.stdin)
-    before, told = _memory("VmRSS"), []
+    before, told = memory("VmRSS"), []
     for media, path, wanted in uploads:
         refusal = None
         try:
             read(Path(path), media, Wanted(**wanted), LIMITS, folder).file.unlink()
         except DatasetRefused as error:
             refusal = str(error)
-        told.append((_memory("VmHWM") - before, refusal))
+        told.append((memory("VmHWM") - before, refusal))
     print(json.dumps(told))
 
 

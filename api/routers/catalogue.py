@@ -1,4 +1,4 @@
-"""What can be run, on what, and by whom."""
+"""What can be run, and by whom."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Response
 from api import inventory, queries, views
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings
-from contract.datasets import CATALOGUE
 from contract.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
@@ -39,19 +38,6 @@ def get_recipe(name: str) -> Response:
     if name not in recipes:
         raise NotFound(f"There is no recipe {name}; there are {', '.join(recipes)}.")
     return Response(recipes[name], media_type="application/json")
-
-
-@router.get("/datasets")
-def list_datasets(settings: AppSettings) -> views.Page[inventory.Dataset]:
-    """What is known of each dataset without loading it."""
-    data = []
-    for name, facts in CATALOGUE.items():
-        file = settings.data_dir / f"{name}.npz"
-        present = file.is_file() if facts.source == "file" else None
-        data.append(
-            inventory.Dataset.model_validate({**vars(facts), "name": name, "file_present": present})
-        )
-    return views.Page(data=data, has_more=False)
 
 
 @router.get("/workers")

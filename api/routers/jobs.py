@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api import present, queries, views
+from api import datasets, present, queries, views
 from api.body import JSONRoute
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, JobById, Ring
@@ -28,9 +28,11 @@ def create_job(
     response: Response,
 ) -> views.Job:
     """Queue an experiment. The answer comes at once; the run's state is at `urls.self`."""
-    check(experiment, facts_of(experiment.dataset.name), settings)
+    upload = datasets.upload_of(database, experiment, caller.owner)
+    check(experiment, facts_of(experiment.dataset.name, upload), settings)
     with database.writing() as session:
-        job = lifecycle.submit(session, experiment, owner=caller.owner)
+        datasets.hold(session, experiment)
+        job = lifecycle.submit(session, experiment, owner=caller.owner, upload=upload)
         view = present.job(session, job, settings)
     ring(job)
     response.headers.update({"Location": view.urls.self, "Retry-After": "1"})
@@ -70,12 +72,16 @@ def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> vi
 def retry_job(
     job: JobById, database: AppDatabase, settings: AppSettings, ring: Ring, response: Response
 ) -> views.Job:
-    """Run the experiment of a job that has ended again, as a new job."""
+    """Run the experiment of a job that has ended again, as a new job.
+
+    409 while it has not, and where it ran on an upload that was deleted since.
+    """
     if job.status not in TERMINAL:
         raise Conflict(f"{job.id} is {job.status}: it can be run again once it has ended.")
     experiment = Experiment.model_validate(job.spec)
     check(experiment, facts_of(job.dataset, job.upload), settings)
     with database.writing() as session:
+        datasets.hold(session, experiment)
         again = lifecycle.submit(
             session, experiment, owner=job.owner, upload=job.upload, retry_of=job.id
         )

@@ -1,6 +1,5 @@
 """Jobs over HTTP: what is posted, listed, cancelled and run again."""
 
-import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -220,17 +219,6 @@ def test_a_job_that_has_ended_can_be_run_again(api: Api) -> None:
     assert (again["retry_of"], again["status"]) == (first["id"], "queued")
     assert (again["spec"], again["tags"]) == (first["spec"], first["tags"])
     assert api.get(path) == first
-
-
-def test_a_job_on_an_uploaded_dataset_is_run_again_on_the_same(api: Api) -> None:
-    upload = Upload(uploaded.facts("classification"), uploaded.KEY, "0" * 64).to_dict()
-    model = {"layers": [{"type": "Dense", "units": 3}]}
-    first = jobs.submit(api.database, upload=upload, dataset={"name": uploaded.ID}, model=model)
-    jobs.cancel(api.database, first)
-    again = api.client.post(f"/v1/jobs/{first}/retry").json()
-    assert again["spec"]["dataset"] == {"name": uploaded.ID}
-    stored = jobs.stored(api.database, again["id"]).upload
-    assert stored == json.loads(json.dumps(upload))
 
 
 def test_no_worker_for_a_gpu_job_is_said(api: Api) -> None:

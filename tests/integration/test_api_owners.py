@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
-from contract import clock
 from contract.artifacts import ArtifactStore
-from contract.tables import Dataset, Result
-from tests import jobs, keyring
+from contract.tables import Result
+from tests import jobs, keyring, uploads
 from tests.integration.test_api_jobs import spec
 from tests.keyring import ask
 from tests.served import Api, problem
@@ -37,14 +36,8 @@ def ended(api: Api, owner: str, folder: Path) -> str:
     return held.job_id
 
 
-def dataset(api: Api, owner: str, _folder: Path) -> str:
-    with api.database.writing() as session:
-        row = Dataset(
-            id=f"dataset_{ULID()}", owner=owner, name="own", facts={}, report={}, key="k",
-            sha256="0" * 64, bytes=1, created_at=clock.read(session),
-        )  # fmt: skip
-        session.add(row)
-        return row.id
+def dataset(api: Api, owner: str, folder: Path) -> str:
+    return uploads.stored(api.database, owner, folder)
 
 
 # What the parameters of paths name. Whoever adds a route with a new one tells of it here.

@@ -1,0 +1,104 @@
+"""Uploaded datasets: which a caller may name and see, and when one may go.
+
+A job that is submitted on an upload while this is deleted would be left without. So `hold` and
+`delete` lock the dataset's row, and one of the two transactions waits for the other and loses.
+(SQLite has one writer at a time anyway.)
+"""
+
+import logging
+import re
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from api import inventory, present, queries, views
+from contract.artifacts import ArtifactStore
+from contract.database import Database
+from contract.datasets import CATALOGUE, UPLOAD_ID
+from contract.errors import DatasetGone, DatasetKept, NotFound
+from contract.settings import Settings
+from contract.spec import Experiment
+from contract.status import TERMINAL
+from contract.tables import Dataset, Job
+
+log = logging.getLogger(__name__)
+
+# Jobs that a refusal names.
+_NAMED = 3
+
+
+def find(session: Session, id_: str, owner: str, *, lock: bool = False) -> Dataset:
+    """Raises NotFound, in the same words for what is another's."""
+    known = re.fullmatch(UPLOAD_ID, id_)
+    row = session.get(Dataset, id_, with_for_update=lock or None) if known else None
+    if row is None or row.owner != owner:
+        raise NotFound(f"There is no dataset {id_}; GET /v1/datasets lists them.")
+    return row
+
+
+def page(
+    session: Session, owner: str, wanted: queries.DatasetPage, settings: Settings
+) -> views.Page[inventory.Dataset]:
+    """The uploads, newest first, and then the catalogue."""
+    rows = queries.uploads(session, owner, wanted)
+    names = [] if wanted.kind == "upload" else list(CATALOGUE)
+    if wanted.after in names:
+        del names[: names.index(wanted.after) + 1]
+    data = [present.dataset(row) for row in rows]
+    data += [present.catalogued(name, settings) for name in names]
+    return views.Page(data=data[: wanted.limit], has_more=len(data) > wanted.limit)
+
+
+def upload_of(database: Database, experiment: Experiment, owner: str) -> dict[str, Any] | None:
+    """What a job keeps of the upload that `experiment` names: see `contract.tables.Job`.
+
+    None for a set of the catalogue, and where `owner` has no such upload: `facts_of` refuses that.
+    """
+    name = experiment.dataset.name
+    if name in CATALOGUE:
+        return None
+    with database.reading() as session:
+        row = session.get(Dataset, name)
+    return present.upload(row) if row is not None and row.owner == owner else None
+
+
+def hold(session: Session, experiment: Experiment) -> None:
+    """Keep the upload that `experiment` names, if it does, from being deleted until the commit.
+
+    Raises DatasetGone where it was deleted.
+    """
+    name = experiment.dataset.name
+    statement = select(Dataset.id).where(Dataset.id == name)
+    shared = statement.with_for_update(read=True, key_share=True)
+    if name not in CATALOGUE and session.exec(shared).first() is None:
+        raise DatasetGone(
+            f"the uploaded dataset {name} was deleted: upload it again, and POST the experiment "
+            "with the id of the new one as dataset.name"
+        )
+
+
+def delete(session: Session, id_: str, owner: str) -> Dataset:
+    """Delete the row, and return it: its file is to go once this is committed.
+
+    Raises NotFound, and DatasetKept while jobs use it, or for a set of the catalogue.
+    """
+    if id_ in CATALOGUE:
+        raise DatasetKept(f"{id_} belongs to the catalogue, which stays as it is.")
+    row = find(session, id_, owner, lock=True)
+    unfinished = select(Job.id).where(Job.dataset == id_, col(Job.status).not_in(TERMINAL))
+    jobs = session.exec(unfinished.order_by(Job.id).limit(_NAMED + 1)).all()
+    if jobs:
+        named = ", ".join(jobs[:_NAMED]) + (" and others" if len(jobs) > _NAMED else "")
+        raise DatasetKept(
+            f"{id_} is used by {named}: cancel what has not ended, or wait for its end"
+        )
+    session.delete(row)
+    return row
+
+
+def discard(store: ArtifactStore, key: str) -> None:
+    """Delete a file that no row names; where the store is away it stays, and the log says so."""
+    try:
+        store.delete(key)
+    except Exception:  # each kind of store has errors of its own
+        log.exception("%s is left in the artifact store, and can be deleted", key)

@@ -1,0 +1,175 @@
+"""Datasets on their way in: from a request's body to a file in the artifact store, and its row."""
+
+import asyncio
+import errno
+import logging
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.concurrency import run_in_threadpool
+from ulid import ULID
+
+from api.callers import Caller
+from api.datasets import discard
+from api.limits import check_storage
+from api.scratch import Scratch
+from api.uploads import Limits, Media, Read, Wanted, read
+from contract import clock
+from contract.artifacts import ArtifactStore
+from contract.database import Database
+from contract.errors import StorageFull, Unavailable
+from contract.settings import Settings
+from contract.tables import Dataset
+
+log = logging.getLogger(__name__)
+
+# Each may fill the disk with a received file and, while it is read, with copies of it.
+UNDER_WAY = 16
+# Reading keeps a core busy, and requests need some as well.
+_READERS = 2
+_BLOCK = 1 << 20
+_BUSY_SECONDS = 10
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What the sender says of a body; `media` None is: see for yourself."""
+
+    name: str
+    media: Media | None
+    wanted: Wanted
+    caller: Caller
+
+
+class Intake:
+    """Takes a few uploads at once; memory does not grow with them."""
+
+    def __init__(self, settings: Settings, database: Database, store: ArtifactStore) -> None:
+        self._settings = settings
+        self._database = database
+        self._store = store
+        self._scratch = Scratch(settings.var_dir / "uploads")
+        self._readers = ThreadPoolExecutor(_READERS, "intake")
+        self._under_way = 0
+
+    @contextmanager
+    def running(self) -> Iterator["Intake"]:
+        self._scratch.sweep()
+        try:
+            yield self
+        finally:
+            self._readers.shutdown(cancel_futures=True)
+            self._scratch.close()
+
+    async def take(self, body: AsyncIterator[bytes], sent: Sent) -> Dataset:
+        """The row of what `body` holds, stored. After any error, nothing of it is left.
+
+        Raises DatasetRefused, TooManyBytes, Unavailable, StorageFull, and what `body` raises. A
+        sender that hangs up once all was received is not waited for: the dataset is stored.
+        """
+        with self._one_more(), _full_disks(), self._scratch.folder() as folder:
+            await run_in_threadpool(self._check_storage, sent.caller)
+            received = folder / "received"
+            await _receive(body, received)
+            run = copy_context().run  # what is logged there names the request
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._readers, run, self._take, received, sent)
+
+    @contextmanager
+    def _one_more(self) -> Iterator[None]:
+        if self._under_way >= UNDER_WAY:
+            raise Unavailable(
+                f"{self._under_way} uploads are under way, as many as this server takes at once: "
+                "try again",
+                _BUSY_SECONDS,
+            )
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+
+    def _check_storage(self, caller: Caller) -> None:
+        """Before anything is received: whether there is any room at all."""
+        with self._database.reading() as session:
+            check_storage(session, caller, self._settings, 1)
+
+    def _take(self, received: Path, sent: Sent) -> Dataset:
+        media = sent.media or _media(received)
+        limits = Limits.of(self._settings)
+        return self._keep(read(received, media, sent.wanted, limits, received.parent), sent)
+
+    def _keep(self, found: Read, sent: Sent) -> Dataset:
+        """The file before the row, so that there is no row without a file."""
+        id_ = f"ds_{ULID()}"
+        key = f"datasets/{id_}.npz"
+        try:
+            with _faults_of_the_store():
+                stored = self._store.put(key, found.file)
+            with self._database.writing() as session:
+                check_storage(session, sent.caller, self._settings, stored.bytes)
+                row = Dataset(
+                    id=id_,
+                    owner=sent.caller.owner,
+                    name=sent.name,
+                    facts=vars(found.facts),
+                    report=found.report.model_dump(mode="json"),
+                    created_at=clock.read(session),
+                    **vars(stored),
+                )
+                session.add(row)
+                return row
+        except BaseException:
+            discard(self._store, key)
+            raise
+
+
+async def _receive(body: AsyncIterator[bytes], path: Path) -> None:
+    """Write `body` to `path` in blocks, each in a thread: a slow disk must not stop the loop."""
+    waiting = bytearray()
+    with path.open("wb", buffering=0) as file:
+        async for piece in body:
+            waiting += piece
+            if len(waiting) >= _BLOCK:
+                await run_in_threadpool(file.write, waiting)
+                waiting = bytearray()
+        await run_in_threadpool(file.write, waiting)
+
+
+def _media(path: Path) -> Media:
+    """Every zip begins so, and no table of ours does."""
+    with path.open("rb") as file:
+        return "npz" if file.read(4) == b"PK\3\4" else "csv"
+
+
+@contextmanager
+def _full_disks() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        log.exception("an upload did not fit")
+        raise StorageFull(
+            "the server's disk has no room for this dataset: delete one that is no longer needed, "
+            "or tell who runs the server"
+        ) from error
+
+
+@contextmanager
+def _faults_of_the_store() -> Iterator[None]:
+    """A full disk passes through; each kind of store has errors of its own."""
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "errno", None) in _FULL:
+            raise
+        log.exception("the artifact store is away")
+        raise Unavailable(
+            "the artifact store does not take the dataset: try again", _BUSY_SECONDS
+        ) from error

@@ -1,0 +1,125 @@
+"""Datasets: what a spec may name, the catalogue's and one's own."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from api import datasets, inventory, present, queries, views
+from api.body import allow_upload
+from api.callers import AppCaller
+from api.deps import AppDatabase, AppIntake, AppSettings, Store
+from api.intake import Sent
+from api.uploads import Media, Wanted
+from contract.datasets import CATALOGUE, TEST_SHARE, Task
+from contract.spec import Name
+
+router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
+
+# None may be sent across origins unasked, so no web page can upload (see api.body).
+_MEDIA: dict[str, Media | None] = {
+    "text/csv": "csv",
+    "application/x-npz": "npz",
+    "application/zip": "npz",
+    "application/octet-stream": None,
+}
+_BODY: dict[str, Any] = {
+    "requestBody": {
+        "description": "The file's bytes. `application/octet-stream` is looked at to tell which.",
+        "required": True,
+        "content": {
+            name: {"schema": {"type": "string", "format": "binary"}} for name in _MEDIA
+        },
+    }
+}  # fmt: skip
+DatasetId = Annotated[
+    str, Path(description="id of an upload, or a name of the catalogue", examples=["digits"])
+]
+
+
+class Description(BaseModel, extra="forbid"):
+    """What the sender says of an upload."""
+
+    name: Annotated[Name, Field(description="to recognise it by", examples=["flowers"])]
+    label: Annotated[
+        list[str],
+        Field(
+            max_length=1000,
+            description="of a csv: the column to predict; several, said again for each",
+            examples=[["species"]],
+        ),
+    ] = []
+    task: Annotated[Task | None, Field(description="seen from the labels unless told")] = None
+    test_fraction: Annotated[
+        float,
+        Field(gt=0, lt=1, description="held out for testing, where the file has no test part"),
+    ] = TEST_SHARE
+
+
+@router.post("", status_code=201, openapi_extra=_BODY)
+async def create_dataset(
+    description: Annotated[Description, Query()],
+    caller: AppCaller,
+    intake: AppIntake,
+    request: Request,
+    response: Response,
+) -> inventory.Dataset:
+    """Upload a csv with a header, or an npz of x and y, or of x_train, y_train, x_test, y_test.
+
+    It is read without pickle, checked, and kept as an npz; `report` says what was found. A spec
+    names it by its `id`.
+    """
+    media = _media(request.headers.get("content-type", ""))
+    allow_upload(request)
+    wanted = Wanted(tuple(description.label), description.task, description.test_fraction)
+    row = await intake.take(request.stream(), Sent(description.name, media, wanted, caller))
+    view = present.dataset(row)
+    response.headers["Location"] = view.urls.self
+    return view
+
+
+@router.get("")
+def list_datasets(
+    wanted: Annotated[queries.DatasetPage, Query()],
+    caller: AppCaller,
+    database: AppDatabase,
+    settings: AppSettings,
+) -> views.Page[inventory.Dataset]:
+    """The caller's uploads, newest first, and then the catalogue; nothing is loaded for it."""
+    with database.reading() as session:
+        return datasets.page(session, caller.owner, wanted, settings)
+
+
+@router.get("/{dataset_id}")
+def get_dataset(
+    dataset_id: DatasetId, caller: AppCaller, database: AppDatabase, settings: AppSettings
+) -> inventory.Dataset:
+    """An upload with all that was found in it, or a set of the catalogue."""
+    if dataset_id in CATALOGUE:
+        return present.catalogued(dataset_id, settings)
+    with database.reading() as session:
+        return present.dataset(datasets.find(session, dataset_id, caller.owner))
+
+
+@router.delete("/{dataset_id}", status_code=204)
+def delete_dataset(
+    dataset_id: DatasetId, caller: AppCaller, database: AppDatabase, store: Store
+) -> None:
+    """Delete an upload; 409 while jobs that have not ended use it, and for the catalogue.
+
+    Jobs that have ended keep their results; to run one again is then 409.
+    """
+    with database.writing() as session:
+        row = datasets.delete(session, dataset_id, caller.owner)
+    datasets.discard(store, row.key)
+
+
+def _media(content_type: str) -> Media | None:
+    given = content_type.partition(";")[0].strip().lower()
+    if given not in _MEDIA:
+        raise HTTPException(
+            415,
+            f"expected Content-Type {', '.join(_MEDIA)}; received {given or 'none'} (with curl: "
+            "-H 'Content-Type: text/csv' --data-binary @file)",
+        )
+    return _MEDIA[given]

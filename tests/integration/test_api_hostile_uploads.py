@@ -1,0 +1,57 @@
+"""Hostile uploads, sent to an API process: refused, in little memory, and without a trace."""
+
+import sys
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from migrations.upgrade import upgrade
+from tests import processes, services
+from tests.hostile_uploads import CANARY, Hostile, good_npz, hostile_uploads
+from tests.integration.test_api_process import ROOT, start, wait_until_it_answers
+from tests.uploads import memory
+
+MOST_GROWTH = 50 << 20
+MEDIA = {"csv": "text/csv", "npz": "application/x-npz"}
+
+
+def send(port: int, hostile: Hostile) -> int:
+    """The status of the answer. Not by httpx, which itself refuses addresses as long as some."""
+    query = urlencode([("name", "hostile"), *(("label", label) for label in hostile.label)])
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    headers = {"Content-Type": MEDIA[hostile.media]}
+    connection.request("POST", f"/v1/datasets?{query}", hostile.make(), headers)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def left(folder: Path) -> set[Path]:
+    """Files below `folder`, without those of the database."""
+    return {path for path in folder.rglob("*") if path.is_file() and "sqlite3" not in path.name}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads memory from /proc")
+def test_hostile_uploads_take_little_memory_and_leave_nothing(tmp_path: Path) -> None:
+    port = services.free_port()
+    upgrade(f"sqlite:///{tmp_path / 'plateau.sqlite3'}")
+    with start(tmp_path, port) as process:
+        try:
+            wait_until_it_answers(process, port)
+            before = memory("VmRSS", process.pid)
+            answers = {hostile.name: send(port, hostile) for hostile in hostile_uploads()}
+            grown = memory("VmHWM", process.pid) - before
+            assert left(tmp_path) == set()
+            assert send(port, Hostile("a good one", "npz", good_npz)) == 201
+        finally:
+            process.terminate()
+            said, _ = process.communicate(timeout=processes.STOP_SECONDS)
+    print(f"{len(answers)} hostile uploads: {grown / (1 << 20):.1f} MB above {before >> 20} MB")
+    assert len(answers) >= 50
+    assert {name: status for name, status in answers.items() if not 400 <= status < 500} == {}
+    assert grown < MOST_GROWTH
+    assert "Traceback" not in said
+    assert not any((folder / CANARY).exists() for folder in (ROOT, tmp_path))
+    assert not list((tmp_path / "uploads").iterdir())
