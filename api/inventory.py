@@ -46,16 +46,21 @@ class Dataset(BaseModel):
     Of the catalogue, what only a reading of the data would tell is null.
     """
 
-    id: str = Field(description="a name of the catalogue, or ds_ and a ULID; later are greater")
+    id: str = Field(
+        description="a name of the catalogue, or ds_ and a ULID: later uploads have greater ids",
+        examples=["ds_01M86H72W09XCHFPZ72PRM638Q"],
+    )
     object: Literal["dataset"] = "dataset"
     kind: Literal["catalogue", "upload"]
-    name: str = Field(description="of an upload: as it was sent")
+    name: str = Field(description="of an upload: as it was sent", examples=["flowers"])
     description: str
     task: Task
-    shape: list[int] = Field(description="of one example")
+    shape: list[int] = Field(description="of one example", examples=[[28, 28]])
     dtype: Literal["uint8", "float32"] = Field(description="of the inputs as they are kept")
     classes: int | None = Field(description="null unless the task is classification")
-    class_names: list[str] | None = Field(None, description="of class 0, 1, ...")
+    class_names: list[str] | None = Field(
+        None, description="of class 0, 1, ...", examples=[["setosa", "versicolor"]]
+    )
     class_counts: ClassCounts | None = Field(None, description="null for regression")
     targets: int = Field(description="numbers that a label consists of")
     train_examples: int

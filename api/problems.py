@@ -22,7 +22,8 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from api.faults import Fault, faults_in
-from contract.errors import PlateauError, SpecRefused, Unavailable
+from contract.database import disk_full
+from contract.errors import PlateauError, SpecRefused, StorageFull, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,8 @@ def _routes(scope: Scope) -> list[APIRoute]:
 
 def _database_away(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s: %s", request.method, request.scope["path"], error)
+    if disk_full(error):
+        return _plateau_error(request, StorageFull("the disk of the database has no room left"))
     detail = "The database does not answer, or has no tables yet; /readyz says why. Try again."
     return _problem(request, *_HTTP[503], 503, detail).response({"Retry-After": "5"})
 

@@ -1,4 +1,4 @@
-"""Where models and checkpoints lie: a folder, or any fsspec URL that all nodes can reach."""
+"""Where models, checkpoints and uploads lie: a folder, or any fsspec URL that all nodes reach."""
 
 import hashlib
 import os

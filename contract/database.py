@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10
+_POSTGRES_DISK_FULL = "53100"
 
 
 def journal_mode(version: tuple[int, ...]) -> str:
@@ -27,6 +29,15 @@ def journal_mode(version: tuple[int, ...]) -> str:
 
 
 JOURNAL_MODE = journal_mode(sqlite3.sqlite_version_info)
+
+
+def disk_full(error: Exception) -> bool:
+    """Whether a statement failed because the database has no room left on its disk."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    return (
+        getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or getattr(cause, "sqlstate", None) == _POSTGRES_DISK_FULL
+    )
 
 
 class Database:

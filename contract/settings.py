@@ -39,7 +39,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(), description="folder with dataset files")
     artifacts_url: str = Field(
         "",
-        description="folder or fsspec URL of models and checkpoints",
+        description="folder or fsspec URL of models, checkpoints and uploaded datasets",
     )
     database_url: str = Field("", repr=False, description="SQLAlchemy URL, of SQLite or Postgres")
     broker_url: str = Field(

@@ -66,9 +66,10 @@ def spec(dataset: str) -> dict[str, Any]:
 
 
 def files(settings: Settings) -> list[Path]:
-    """Everything on the disk that an upload may have left."""
+    """Everything on the disk that an upload may have left; folders may vanish meanwhile."""
     folders = (settings.var_dir / "uploads", Path(settings.artifacts_url))
-    return [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    walks = (walk for folder in folders for walk in os.walk(folder))
+    return [Path(root) / name for root, _, names in walks for name in names]
 
 
 def rows(api: Api) -> list[str]:
@@ -350,7 +351,7 @@ def half_sent(api: Api, size: int = 3_000_000) -> Iterator[socket.socket]:
 
 
 def received(api: Api) -> list[Path]:
-    return list((api.settings.var_dir / "uploads").rglob("received"))
+    return [path for path in files(api.settings) if path.name == "received"]
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -459,6 +460,20 @@ def test_a_full_disk(
             told = problem(send(api, content=table), 507)
         assert told["type"] == "/problems/storage-full"
         sent(api)
+
+
+def test_a_full_disk_of_the_database(small_disk: Path, tmp_path: Path) -> None:
+    url = f"sqlite:///{small_disk / 'plateau.db'}"
+    with serving(settings_for(url, tmp_path)) as api:
+        api.post("/v1/jobs", **spec(sent(api)["id"]))
+        before = api.get("/v1/jobs")
+        rest = os.statvfs(small_disk)
+        (small_disk / "filling").write_bytes(bytes(rest.f_bsize * rest.f_bavail))
+        # Pages that are free within the database are filled first.
+        answers = [send(api) for _ in range(30)]
+        assert problem(answers[-1], 507)["type"] == "/problems/storage-full"
+        assert len(rows(api)) == len(files(api.settings))
+        assert api.get("/v1/jobs") == before
 
 
 def test_a_row_that_cannot_be_stored_takes_its_file_with_it(
