@@ -69,8 +69,8 @@ class Intake:
     async def take(self, body: AsyncIterator[bytes], sent: Sent) -> Dataset:
         """The row of what `body` holds, stored. After any error, nothing of it is left.
 
-        Raises DatasetRefused, TooManyBytes, Unavailable, StorageFull, and what `body` raises. A
-        sender that hangs up once all was received is not waited for: the dataset is stored.
+        Raises DatasetRefused, TooManyBytes, Unavailable, StorageFull, and what `body` raises. Once
+        all was received, the dataset is stored even if the sender hangs up.
         """
         with self._one_more(), _full_disks(), self._scratch.folder() as folder:
             await run_in_threadpool(self._check_storage, sent.caller)

@@ -44,9 +44,10 @@ class Scratch:
     def _open(self) -> Path:
         """Only once it is needed: not every process that could is one that does."""
         self._parent.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(mkdtemp(dir=self._parent, prefix=f"{os.getpid()}-"))
-        self._lock = _locked(self._folder)
-        return self._folder
+        folder = Path(mkdtemp(dir=self._parent, prefix=f"{os.getpid()}-"))
+        self._lock = _locked(folder)
+        self._folder = folder
+        return folder
 
 
 def _locked(folder: Path) -> int:

@@ -7,15 +7,16 @@ PlateauError
 ├── DatasetRefused       422  an uploaded file is no dataset that can be trained on
 ├── NotFound             404
 ├── Conflict             409  the job's status does not allow it
-├── NotReady             409  results asked for before there are any
 ├── DatasetKept          409  a dataset that cannot be deleted, or not yet
 ├── DatasetGone          409  a job asked for on an upload that was deleted
-├── TooMany              429  a limit is reached: which one, its class says
-│   ├── TooManyRequests
-│   ├── TooManyJobs
-│   ├── TooManyBytes
-│   └── TooManyStreams
-├── Unavailable          503  what is asked for can be had later
+├── Later                     what is asked for can be had later
+│   ├── NotReady         409  results asked for before there are any
+│   ├── TooMany          429  a limit is reached: which one, its class says
+│   │   ├── TooManyRequests
+│   │   ├── TooManyJobs
+│   │   ├── TooManyBytes
+│   │   └── TooManyStreams
+│   └── Unavailable      503
 ├── StorageFull          507
 └── RunFailed                 ends a job as failed, with code, message and hint
     └── DatasetUnavailable
@@ -85,17 +86,6 @@ class Conflict(PlateauError):
     title = "The job's status does not allow this"
 
 
-class NotReady(PlateauError):
-    """`retry_after` is in seconds."""
-
-    status = 409
-    title = "Not there yet"
-
-    def __init__(self, detail: str, retry_after: int) -> None:
-        super().__init__(detail)
-        self.headers = {"Retry-After": str(retry_after)}
-
-
 class DatasetKept(PlateauError):
     status = 409
     title = "The dataset cannot be deleted"
@@ -106,14 +96,21 @@ class DatasetGone(PlateauError):
     title = "The dataset was deleted"
 
 
-class TooMany(PlateauError):
-    """`retry_after` is in seconds."""
-
-    status = 429
+class Later(PlateauError):
+    """Worth asking again: `retry_after` is in seconds."""
 
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(retry_after)}
+
+
+class NotReady(Later):
+    status = 409
+    title = "Not there yet"
+
+
+class TooMany(Later):
+    status = 429
 
 
 class TooManyRequests(TooMany):
@@ -132,15 +129,9 @@ class TooManyStreams(TooMany):
     title = "Too many streams are open already"
 
 
-class Unavailable(PlateauError):
-    """`retry_after` is in seconds."""
-
+class Unavailable(Later):
     status = 503
     title = "Not available at the moment"
-
-    def __init__(self, detail: str, retry_after: int) -> None:
-        super().__init__(detail)
-        self.headers = {"Retry-After": str(retry_after)}
 
 
 class StorageFull(PlateauError):
