@@ -11,10 +11,13 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import BackgroundTasks, Depends, Request
+from sqlalchemy.orm.interfaces import ORMOption
+from sqlmodel import Session
 
-from api.callers import AppCaller
+from api.callers import AppCaller, Caller
 from api.feed import Feed
 from api.intake import Intake
+from api.limits import Streams
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.errors import NotFound
@@ -55,22 +58,33 @@ async def _intake(request: Request) -> Intake:
     return intake
 
 
+async def _streams(request: Request) -> Streams:
+    streams: Streams = request.app.state.streams
+    return streams
+
+
 AppSettings = Annotated[Settings, Depends(_settings)]
 AppDatabase = Annotated[Database, Depends(_database)]
 Store = Annotated[ArtifactStore, Depends(_store)]
 AppFeed = Annotated[Feed, Depends(_feed)]
 AppIntake = Annotated[Intake, Depends(_intake)]
+AppStreams = Annotated[Streams, Depends(_streams)]
 # Rings for a job once the answer is sent.
 Ring = Annotated[Callable[[Job], None], Depends(_ring)]
 
 
-def _job_by_id(job_id: str, caller: AppCaller, database: AppDatabase) -> Job:
-    """Someone else's job is no job: 404, and not a word more."""
-    with database.reading() as session:
-        job = session.get(Job, job_id) if _JOB_ID.fullmatch(job_id) else None
+def job_of(session: Session, job_id: str, caller: Caller, *options: ORMOption) -> Job:
+    """The caller's job, loaded as `options` say. Someone else's is no job: NotFound, and not a
+    word more."""
+    job = session.get(Job, job_id, options=options) if _JOB_ID.fullmatch(job_id) else None
     if job is None or job.owner != caller.owner:
         raise NotFound(f"There is no job {job_id}; GET /v1/jobs lists them.")
     return job
+
+
+def _job_by_id(job_id: str, caller: AppCaller, database: AppDatabase) -> Job:
+    with database.reading() as session:
+        return job_of(session, job_id, caller)
 
 
 # The row as it was a moment ago, of no session.

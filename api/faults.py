@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from api.pointers import PARTS, Located, Path, grouped, pointer
+from api.posted import Source, source_of
+from contract.part import Part
 
 MAX_FAULTS = 20
 # Wording costs microseconds an error, and a hostile body has thousands.
@@ -16,6 +18,7 @@ _LOOKED_AT = 500
 _SHOWN = 80
 _EXPECTED = {
     "bool_type": "true or false",
+    "dict_type": "an object",
     "finite_number": "a finite number",
     "float_type": "a number",
     "greater_than": "a number above {gt:g}",
@@ -49,34 +52,38 @@ class Fault(BaseModel):
 def faults_in(errors: Sequence[Mapping[str, Any]], document: Any) -> tuple[list[Fault], int]:
     """At most 20 faults, and how many more there are. `document` is the received body."""
     if errors[0]["loc"][0] == "body":
-        groups = grouped(errors[:_LOOKED_AT], document)
-        faults = [_in_body(group) for group in groups[:MAX_FAULTS]]
+        source = source_of(document)
+        groups = grouped(errors[:_LOOKED_AT], source.document)
+        faults = [_in_body(group, source) for group in groups[:MAX_FAULTS]]
     else:
         groups = [[Located(error["loc"][1:], error)] for error in errors[:_LOOKED_AT]]
         faults = [_in_query(group) for group in groups[:MAX_FAULTS]]
     return faults, len(groups) - len(faults) + max(0, len(errors) - _LOOKED_AT)
 
 
-def _in_body(group: Sequence[Located]) -> Fault:
+def _in_body(group: Sequence[Located], source: Source) -> Fault:
     first = group[0]
     path = first.path if len(group) == 1 or first.union is None else first.union
     if first.error["type"].startswith("union_tag") and len(group) == 1:
         path = (*path, "type")
-    return Fault(pointer=pointer(path), **_words(group))
+    words = _words(group, source.root)
+    place, words["detail"] = source.blame(path, words["detail"])
+    return Fault(pointer=pointer(place), **words)
 
 
 def _in_query(group: Sequence[Located]) -> Fault:
     return Fault(parameter=str(group[0].path[0]), **_words(group))
 
 
-def _words(group: Sequence[Located]) -> dict[str, str]:
+def _words(group: Sequence[Located], root: type[Part] | None = None) -> dict[str, str]:
+    """`root` is what a body is, None for a query."""
     error = group[0].error
     received = error["input"]
     match error["type"] if len(group) == 1 else "union":
         case "missing" | "union_tag_not_found":
             return {"detail": "this is required, and missing"}
         case "extra_forbidden":
-            return _no_such_field(group[0].path, group[0].error["loc"])
+            return _no_such_field(group[0].path, group[0].error["loc"], root)
         case "value_error":
             return {"detail": error["msg"].removeprefix("Value error, ")}
         case "union_tag_invalid":
@@ -102,10 +109,10 @@ def _expected(located: Located) -> str:
     return told.format(**context) if told else error["msg"].removeprefix("Input should be ")
 
 
-def _no_such_field(path: Path, location: Path) -> dict[str, str]:
+def _no_such_field(path: Path, location: Path, root: type[Part] | None) -> dict[str, str]:
     owner = str(location[-2])
-    name = "Experiment" if owner == "body" else owner.title().replace("_", "")
-    part = PARTS.get(owner, PARTS.get(name))
+    name = owner.title().replace("_", "")
+    part = root if owner == "body" else PARTS.get(owner, PARTS.get(name))
     if part is None:
         return {"detail": "there is no such parameter here"}
     fields = ", ".join(part.model_fields)
@@ -118,7 +125,7 @@ def _meant(received: Any, expected: str) -> str:
     if not isinstance(received, str) or len(received) > _SHOWN or not expected.startswith("one of"):
         return ""
     # What follows ", or " is no name but a description of names.
-    names = re.findall(r"\w+", expected.partition(", or ")[0])[2:]
+    names = re.findall(r"[\w-]+", expected.partition(", or ")[0])[2:]
     close = get_close_matches(received, names, 1)
     return f": did you mean {close[0]}?" if close else ""
 

@@ -65,7 +65,7 @@ def _one_at_a_time(session: Session, lock: int, owner: str) -> None:
 
 
 class Streams:
-    """The open event streams of each owner, in this process alone."""
+    """The open event streams and long polls of each owner, in this process alone."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -88,8 +88,8 @@ class Streams:
         with self._lock:
             if self._open[owner] >= self.limit:
                 raise TooManyStreams(
-                    f"{owner} may have {self.limit:,} event streams open (PLATEAU_MAX_STREAMS), "
-                    "and has them: close one, or read the pages of events",
+                    f"{owner} may have {self.limit:,} event streams and waits open "
+                    "(PLATEAU_MAX_STREAMS), and has them: close one, or ask without waiting",
                     _STREAMS_SECONDS,
                 )
             self._open[owner] += 1

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from api import inventory, queries, views
+from api import fields, inventory, queries, views
 from api.uploads import Report
 from api.waiting import waiting
 from contract.datasets import CATALOGUE, Facts, facts_of
@@ -14,36 +14,77 @@ from contract.settings import Settings
 from contract.status import HELD, TERMINAL, Status
 from contract.tables import Dataset, Event, Job, Result
 
+_AS_STORED = (views.Job.model_fields.keys() & Job.model_fields.keys()) - {"spec"}
+
 
 def url(job_id: str, *rest: str) -> str:
     return "/".join(("/v1/jobs", job_id, *rest))
 
 
-def jobs(session: Session, rows: Sequence[Job], settings: Settings) -> list[views.Job]:
-    """As many views as rows, in four statements at most."""
-    history = queries.transitions(session, [row.id for row in rows])
-    queue = waiting(session, rows, settings)
-    return [_job(row, history[row.id], queue.get(row.id)) for row in rows]
+def jobs(
+    session: Session,
+    rows: Sequence[Job],
+    settings: Settings,
+    wanted: frozenset[str] = fields.ALL,
+) -> list[views.Job]:
+    """As many views as rows, in four statements at most. What is not `wanted` is empty."""
+    queue = waiting(session, rows, settings) if "queue" in wanted else {}
+    return with_queue(session, rows, queue, wanted)
 
 
 def job(session: Session, row: Job, settings: Settings) -> views.Job:
     return jobs(session, [row], settings)[0]
 
 
-def _job(row: Job, history: Sequence[Event], queue: views.Queue | None) -> views.Job:
-    return views.Job.model_validate(
-        row.model_dump()
-        | {
-            "tags": list(dict.fromkeys(row.spec.get("tags", []))),
-            "terminal": row.status in TERMINAL,
-            "progress": _progress(row),
-            "queue": queue,
-            "worker": row.worker_id,
-            # Not those that came after `row` was read.
-            "transitions": [_transition(event) for event in history if event.seq <= row.events],
-            "urls": _urls(row.id),
-        }
-    )
+def with_queue(
+    session: Session,
+    rows: Sequence[Job],
+    queue: Mapping[str, views.Queue],
+    wanted: frozenset[str],
+) -> list[views.Job]:
+    """`jobs`, where it is known already what those of them in the queue wait for."""
+    history = queries.transitions(session, _ids(rows)) if "transitions" in wanted else {}
+    tags = _tags(session, rows, wanted)
+    return [
+        views.Job.model_validate(
+            _columns(row)
+            | {
+                "tags": list(dict.fromkeys(tags.get(row.id, []))),
+                "queue": queue.get(row.id),
+                "transitions": _transitions(row, history.get(row.id, [])),
+                "spec": row.spec if "spec" in wanted else {},
+            }
+        )
+        for row in rows
+    ]
+
+
+def _ids(rows: Sequence[Job]) -> list[str]:
+    return [row.id for row in rows]
+
+
+def _tags(
+    session: Session, rows: Sequence[Job], wanted: frozenset[str]
+) -> Mapping[str, Sequence[str]]:
+    """As they were posted: in the spec, whether that is loaded or not."""
+    if "spec" in wanted:
+        return {row.id: row.spec.get("tags", []) for row in rows}
+    return queries.tags(session, _ids(rows)) if "tags" in wanted else {}
+
+
+def _columns(row: Job) -> dict[str, Any]:
+    """What follows from the row alone."""
+    return {name: getattr(row, name) for name in _AS_STORED} | {
+        "terminal": row.status in TERMINAL,
+        "progress": _progress(row),
+        "worker": row.worker_id,
+        "urls": _urls(row.id),
+    }
+
+
+def _transitions(row: Job, history: Sequence[Event]) -> list[views.Transition]:
+    """Not those that came after `row` was read."""
+    return [_transition(event) for event in history if event.seq <= row.events]
 
 
 def _urls(job_id: str) -> dict[str, str]:

@@ -5,9 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
-from sqlalchemy import func
+from sqlalchemy import JSON, func, type_coerce
+from sqlalchemy.orm import defer, load_only
+from sqlalchemy.orm.interfaces import ORMOption
 from sqlmodel import Session, col, select
 
+from api.fields import Fields, selected
 from contract.clock import now
 from contract.datasets import CATALOGUE, AnyDatasetName
 from contract.settings import Settings
@@ -32,6 +35,24 @@ class JobFilter(BaseModel, extra="forbid"):
         Field(pattern=r"^job_[0-9A-Z]{26}$", description="id of the previous page's last job"),
     ] = None
     limit: Limit = 20
+    order: Annotated[
+        Literal["asc", "desc"], Field(description="asc: oldest first; desc: newest first")
+    ] = "desc"
+    fields: Fields = []
+
+
+class JobPoll(BaseModel, extra="forbid"):
+    wait: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=60,
+            allow_inf_nan=False,
+            description="seconds to wait for the job's next change of status or next epoch, unless "
+            "If-None-Match says that the client does not have what is there now",
+        ),
+    ] = 0
+    fields: Fields = []
 
 
 class EventPage(BaseModel, extra="forbid"):
@@ -58,9 +79,15 @@ class DatasetPage(BaseModel, extra="forbid"):
 
 
 def jobs(session: Session, owner: str, wanted: JobFilter) -> tuple[Sequence[Job], bool]:
-    """Newest first, and whether there are more."""
+    """In the wanted order, and whether there are more."""
+    id_ = col(Job.id)
+    newest_first = wanted.order == "desc"
     statement = (
-        select(Job).where(Job.owner == owner).order_by(col(Job.id).desc()).limit(wanted.limit + 1)
+        select(Job)
+        .options(*columns(selected(wanted.fields)))
+        .where(Job.owner == owner)
+        .order_by(id_.desc() if newest_first else id_.asc())
+        .limit(wanted.limit + 1)
     )
     if wanted.status:
         statement = statement.where(col(Job.status).in_(wanted.status))
@@ -69,12 +96,30 @@ def jobs(session: Session, owner: str, wanted: JobFilter) -> tuple[Sequence[Job]
     if wanted.dataset:
         statement = statement.where(Job.dataset == wanted.dataset)
     if wanted.after:
-        statement = statement.where(Job.id < wanted.after)
+        statement = statement.where(id_ < wanted.after if newest_first else id_ > wanted.after)
     for tag in wanted.tag:
         tagged = select(JobTag.job_id).where(JobTag.tag == tag)
-        statement = statement.where(col(Job.id).in_(tagged))
+        statement = statement.where(id_.in_(tagged))
     rows = session.exec(statement).all()
     return rows[: wanted.limit], len(rows) > wanted.limit
+
+
+def columns(fields: frozenset[str]) -> list[ORMOption]:
+    """What to load of a job that is answered with `fields`."""
+    left_out = {"upload", "checkpoint"} | {"spec"} - fields
+    return [defer(getattr(Job, name), raiseload=True) for name in left_out]
+
+
+def few_columns(*names: str) -> ORMOption:
+    """Load nothing of a job but these."""
+    return load_only(*(getattr(Job, name) for name in names), raiseload=True)
+
+
+def tags(session: Session, job_ids: Iterable[str]) -> dict[str, list[str]]:
+    """Each job's tags as they were posted, out of specs that are not loaded."""
+    posted = type_coerce(col(Job.spec), JSON)["tags"]
+    rows = session.exec(select(Job.id, posted).where(col(Job.id).in_(list(job_ids))))
+    return {job_id: found or [] for job_id, found in rows}
 
 
 def transitions(session: Session, job_ids: Iterable[str]) -> dict[str, list[Event]]:

@@ -96,6 +96,14 @@ class Job(BaseModel):
     urls: JobUrls
 
 
+def _require_the_least(schema: dict[str, Any]) -> None:
+    schema["required"] = ["id", "object"]
+
+
+class JobPart(Job, json_schema_extra=_require_the_least):
+    """A job as far as `fields` asks for it."""
+
+
 class Curves(BaseModel):
     """One entry an epoch: all lists are equally long."""
 

@@ -40,18 +40,21 @@ def waiting(session: Session, jobs: Sequence[Job], settings: Settings) -> dict[s
 
 def _positions(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
     """Counted in the database, which passes over the queue once, whatever the number of jobs."""
-    queued = (
-        select(col(Job.id), col(Job.device), *(_rank(device) for device in _RIVALS))
-        .where(col(Job.status) == Status.QUEUED)
-        .subquery()
-    )
-    rows: Any = session.execute(select(queued).where(queued.c.id.in_(job_ids))).mappings()
+    rows: Any = session.execute(select(_QUEUE).where(_QUEUE.c.id.in_(job_ids))).mappings()
     return {row["id"]: row[row["device"]] for row in rows}
 
 
 def _rank(device: str) -> ColumnElement[int]:
     counted = func.count().filter(col(Job.device).in_(_RIVALS[device]))
     return counted.over(order_by=[col(Job.priority).desc(), col(Job.id)]).label(device)
+
+
+# Built once: to build it costs more than to run it.
+_QUEUE = (
+    select(col(Job.id), col(Job.device), *(_rank(device) for device in _RIVALS))
+    .where(col(Job.status) == Status.QUEUED)
+    .subquery()
+)
 
 
 def _reason(device: str, ahead: int, alive: Sequence[Worker], busy: Mapping[str, int]) -> str:

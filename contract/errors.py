@@ -9,6 +9,7 @@ PlateauError
 ├── Conflict             409  the job's status does not allow it
 ├── DatasetKept          409  a dataset that cannot be deleted, or not yet
 ├── DatasetGone          409  a job asked for on an upload that was deleted
+├── IdempotencyKeyReused 409  it came before, with another request
 ├── Later                     what is asked for can be had later
 │   ├── NotReady         409  results asked for before there are any
 │   ├── TooMany          429  a limit is reached: which one, its class says
@@ -94,6 +95,11 @@ class DatasetKept(PlateauError):
 class DatasetGone(PlateauError):
     status = 409
     title = "The dataset was deleted"
+
+
+class IdempotencyKeyReused(PlateauError):
+    status = 409
+    title = "The Idempotency-Key belongs to another request"
 
 
 class Later(PlateauError):

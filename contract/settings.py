@@ -100,7 +100,9 @@ class Settings(BaseSettings):
         5_000_000_000, ge=1, description="per owner of keys: uploaded datasets in all"
     )
     max_queued_jobs: int = Field(1_000, ge=1, description="per owner of keys: jobs that wait")
-    max_streams: int = Field(100, ge=1, description="per owner of keys: open event streams")
+    max_streams: int = Field(
+        100, ge=1, description="per owner of keys: open event streams and waits"
+    )
     requests_per_second: float = Field(
         50, gt=0, description="per key: requests in the long run, twice as many at once"
     )

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import event
 
 from api.app import create_app
 from api.server import Server, configuration
@@ -68,6 +69,23 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
     assert told["title"]
     assert told["detail"]
     return told
+
+
+@contextmanager
+def looking_for(api: Api, words: str) -> Iterator[list[str]]:
+    """The API's statements from now on that have `words` in them."""
+    found: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        if words in arguments[2]:
+            found.append(arguments[2])
+
+    engine = api.app.state.database.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """What can be run, and by whom."""
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -9,16 +8,10 @@ from fastapi import APIRouter, Query, Response
 from api import inventory, queries, views
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings
+from api.recipes import RECIPES
 from contract.errors import NotFound
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
-
-_RECIPES = Path(__file__).parents[2] / "recipes"
-
-
-def _recipes() -> dict[str, str]:
-    """The recipes' JSON by name."""
-    return {file.stem: file.read_text("utf-8") for file in sorted(_RECIPES.glob("*.json"))}
 
 
 @router.get("/recipes")
@@ -26,7 +19,7 @@ def list_recipes() -> views.Page[inventory.Recipe]:
     """Experiments that are ready to be posted."""
     data = [
         inventory.Recipe(name=name, url=f"/v1/recipes/{name}", spec=json.loads(text))
-        for name, text in _recipes().items()
+        for name, text in RECIPES.items()
     ]
     return views.Page(data=data, has_more=False)
 
@@ -34,10 +27,9 @@ def list_recipes() -> views.Page[inventory.Recipe]:
 @router.get("/recipes/{name}", response_model=dict[str, Any])
 def get_recipe(name: str) -> Response:
     """The bare experiment: POST it to /v1/jobs as it is."""
-    recipes = _recipes()
-    if name not in recipes:
-        raise NotFound(f"There is no recipe {name}; there are {', '.join(recipes)}.")
-    return Response(recipes[name], media_type="application/json")
+    if name not in RECIPES:
+        raise NotFound(f"There is no recipe {name}; there are {', '.join(RECIPES)}.")
+    return Response(RECIPES[name], media_type="application/json")
 
 
 @router.get("/workers")

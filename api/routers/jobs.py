@@ -1,13 +1,20 @@
 """Jobs: submit, look at, stop, run again."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from api import datasets, present, queries, views
+from api import datasets, present, preview, queries, views
 from api.body import JSONRoute
 from api.callers import AppCaller
-from api.deps import AppDatabase, AppSettings, JobById, Ring
+from api.connection import while_connected
+from api.deps import AppDatabase, AppFeed, AppSettings, AppStreams, JobById
+from api.fields import ALL, selected
+from api.polls import Poll
+from api.posted import Posted
+from api.submission import AppSubmission
 from contract import lifecycle
 from contract.budget import check
 from contract.datasets import facts_of
@@ -17,45 +24,86 @@ from contract.status import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JSONRoute)
 
+_DRY_RUN: dict[int | str, dict[str, Any]] = {
+    200: {"model": preview.DryRun, "description": "With dry_run: what the job would be."}
+}
+_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
+    304: {"description": "The client has it already: its ETag is among If-None-Match."}
+}
+IfNoneMatch = Annotated[
+    Sequence[str], Header(alias="If-None-Match", description="ETags of what the client has, or *")
+]
 
-@router.post("", status_code=202)
+
+@router.post("", status_code=202, response_model=views.Job, responses=_DRY_RUN)
 def create_job(
-    experiment: Experiment,
+    posted: Annotated[Posted, Body()],
     caller: AppCaller,
     database: AppDatabase,
     settings: AppSettings,
-    ring: Ring,
-    response: Response,
-) -> views.Job:
-    """Queue an experiment. The answer comes at once; the run's state is at `urls.self`."""
+    submission: AppSubmission,
+    dry_run: Annotated[bool, Query(description="check and estimate, store nothing: 200")] = False,
+) -> Any:
+    """Queue an experiment. The answer comes at once; the run's state is at `urls.self`.
+
+    The body is the experiment, or the name of a recipe with what to change in it. A dry run
+    answers with shapes, parameters, memory and FLOPs instead, and needs no Idempotency-Key.
+    """
+    if not dry_run and (earlier := submission.earlier(posted.document)):
+        return earlier
+    experiment = posted.experiment
     upload = datasets.upload_of(database, experiment, caller.owner)
-    check(experiment, facts_of(experiment.dataset.name, upload), settings)
-    with database.writing() as session:
-        datasets.hold(session, experiment)
-        job = lifecycle.submit(session, experiment, owner=caller.owner, upload=upload)
-        view = present.job(session, job, settings)
-    ring(job)
-    response.headers.update({"Location": view.urls.self, "Retry-After": "1"})
-    return view
+    with posted.blamed():
+        cost = check(experiment, facts_of(experiment.dataset.name, upload), settings)
+    if dry_run:
+        return _json(preview.preview(experiment, cost).model_dump_json())
+    return submission.store(posted.document, experiment, upload)
 
 
-@router.get("")
+@router.get("", response_model=views.Page[views.Job] | views.Page[views.JobPart])
 def list_jobs(
     wanted: Annotated[queries.JobFilter, Query()],
     caller: AppCaller,
     database: AppDatabase,
     settings: AppSettings,
-) -> views.Page[views.Job]:
-    """Newest first."""
+) -> Response:
+    """The caller's jobs, newest first unless told, a page at a time.
+
+    The cursor `after` is the id of a job: ids rise with time, so pages stay whole while new jobs
+    come, and a cursor holds for as long as the list does.
+    """
+    members = selected(wanted.fields)
     with database.reading() as session:
         rows, has_more = queries.jobs(session, caller.owner, wanted)
-        return views.Page(data=present.jobs(session, rows, settings), has_more=has_more)
+        data = present.jobs(session, rows, settings, members)
+    page = views.Page[views.Job](data=data, has_more=has_more)
+    return _json(page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}}))
 
 
-@router.get("/{job_id}")
-def get_job(job: JobById, database: AppDatabase, settings: AppSettings) -> views.Job:
-    with database.reading() as session:
-        return present.job(session, job, settings)
+@router.get("/{job_id}", response_model=views.Job | views.JobPart, responses=_NOT_MODIFIED)
+async def get_job(
+    request: Request,
+    job_id: Annotated[str, Path(description="job_ and a ULID")],
+    wanted: Annotated[queries.JobPoll, Query()],
+    caller: AppCaller,
+    database: AppDatabase,
+    settings: AppSettings,
+    feed: AppFeed,
+    streams: AppStreams,
+    if_none_match: IfNoneMatch = (),
+) -> Response:
+    """A job as it is now: its status, its progress, its place in the queue and what it waits for.
+
+    Its ETag changes whenever the answer does; who sends it back in If-None-Match gets 304 as long
+    as there is nothing new. With `wait` the answer comes at the job's next change.
+    """
+    poll = Poll(database, settings, caller, job_id, selected(wanted.fields), if_none_match)
+    seen = await run_in_threadpool(poll.look)
+    if wanted.wait and not poll.is_news(seen):
+        with streams.one_more(caller):
+            await while_connected(request, feed.changed(job_id, seen.seq, wanted.wait))
+        seen = await run_in_threadpool(poll.look)
+    return seen.response()
 
 
 @router.post("/{job_id}/cancel")
@@ -69,23 +117,20 @@ def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> vi
 
 
 @router.post("/{job_id}/retry", status_code=202)
-def retry_job(
-    job: JobById, database: AppDatabase, settings: AppSettings, ring: Ring, response: Response
-) -> views.Job:
+def retry_job(job: JobById, settings: AppSettings, submission: AppSubmission) -> views.Job:
     """Run the experiment of a job that has ended again, as a new job.
 
     409 while it has not, and where it ran on an upload that was deleted since.
     """
+    asked = {"retry": job.id}
+    if earlier := submission.earlier(asked):
+        return earlier
     if job.status not in TERMINAL:
         raise Conflict(f"{job.id} is {job.status}: it can be run again once it has ended.")
     experiment = Experiment.model_validate(job.spec)
     check(experiment, facts_of(job.dataset, job.upload), settings)
-    with database.writing() as session:
-        datasets.hold(session, experiment)
-        again = lifecycle.submit(
-            session, experiment, owner=job.owner, upload=job.upload, retry_of=job.id
-        )
-        view = present.job(session, again, settings)
-    ring(again)
-    response.headers.update({"Location": view.urls.self, "Retry-After": "1"})
-    return view
+    return submission.store(asked, experiment, job.upload, retry_of=job.id)
+
+
+def _json(body: str) -> Response:
+    return Response(body, media_type="application/json")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from api import streams, tokens
 from api.news import KEPT
@@ -19,7 +19,7 @@ from contract import lifecycle
 from contract.lifecycle import Claim
 from tests import jobs, processes
 from tests.jobs import EPOCHS
-from tests.served import Api, problem, serving, settings_for
+from tests.served import Api, looking_for, problem, serving, settings_for
 from tests.sse import Connection, Message, connected
 
 
@@ -59,23 +59,6 @@ def ended(api: Api) -> str:
     jobs.record(api.database, held, 1, 2)
     succeed(api, held)
     return held.job_id
-
-
-@contextmanager
-def looking_for(api: Api, words: str) -> Iterator[list[str]]:
-    """The API's statements from now on that have `words` in them."""
-    found: list[str] = []
-
-    def note(*arguments: Any) -> None:
-        if words in arguments[2]:
-            found.append(arguments[2])
-
-    engine = api.app.state.database.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 class TestOpening:

@@ -3,20 +3,18 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from fastapi import Request
 
 from api import news
-from api.connection import while_connected
 from api.feed import Feed
 from contract.database import Database
 from tests import jobs, processes
 from tests.served import Api, serving, settings_for
-from tests.sse import connected
+from tests.sse import Connection, connected
 
 T = TypeVar("T")
 # Longer than any test may take.
@@ -87,42 +85,29 @@ def test_a_server_that_stops_ends_all_waits(database: Database) -> None:
     assert on_feed(database, body) == [None] * 4
 
 
-def add_long_poll(api: Api, job_id: str, answered: list[int | None]) -> None:
-    """GET /wait answers when the job has had its second event."""
-
-    async def wait(request: Request) -> int | None:
-        seq = await while_connected(request, request.app.state.feed.changed(job_id, 1, LONG))
-        answered.append(seq)
-        return seq
-
-    api.app.add_api_route("/wait", wait)
+def long_poll(api: Api, job_id: str) -> AbstractContextManager[Connection]:
+    return connected(api.client.base_url, f"/v1/jobs/{job_id}?wait=60")
 
 
-def test_a_client_that_hangs_up_ends_its_wait_and_no_other(sqlite_url: str, tmp_path: Path) -> None:
-    answered: list[int | None] = []
-    with serving(settings_for(sqlite_url, tmp_path)) as api:
-        feed, url = api.app.state.feed, api.client.base_url
-        id_ = jobs.submit(api.database)
-        add_long_poll(api, id_, answered)
-        with connected(url, "/wait") as patient:
-            with connected(url, "/wait"):
-                processes.wait_for("two to wait", lambda: feed.listeners == 2)
-            processes.wait_for("one to give up", lambda: feed.listeners == 1)
-            assert answered == [None]
-            jobs.cancel(api.database, id_)
-            patient.read_to_the_end()
-        assert patient.received.endswith(b"\r\n\r\n2")
-        assert answered == [None, 2]
-        assert feed.listeners == 0
+def test_a_client_that_hangs_up_ends_its_wait_and_no_other(api: Api) -> None:
+    feed = api.app.state.feed
+    id_ = jobs.submit(api.database)
+    with long_poll(api, id_) as patient:
+        with long_poll(api, id_):
+            processes.wait_for("two to wait", lambda: feed.listeners == 2)
+        processes.wait_for("one to give up", lambda: feed.listeners == 1)
+        jobs.cancel(api.database, id_)
+        patient.read_to_the_end()
+    assert b'"status":"cancelled"' in patient.received
+    assert feed.listeners == 0
 
 
 def test_open_waits_do_not_keep_the_server(sqlite_url: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         with serving(settings_for(sqlite_url, tmp_path)) as api:
-            add_long_poll(api, jobs.submit(api.database), [])
-            waiting = stack.enter_context(connected(api.client.base_url, "/wait"))
+            waiting = stack.enter_context(long_poll(api, jobs.submit(api.database)))
             feed = api.app.state.feed
             processes.wait_for("the wait to begin", lambda: feed.listeners == 1)
         waiting.read_to_the_end()
     assert waiting.status == 200
-    assert waiting.received.endswith(b"\r\n\r\nnull")
+    assert b'"status":"queued"' in waiting.received

@@ -1,0 +1,142 @@
+"""What may be posted as a job: an experiment, or a recipe and what to change in it.
+
+What is refused is pointed at in the document that came, not in the experiment it stands for.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
+
+from api.pointers import Path, pointer
+from api.recipes import RECIPES, experiment_of
+from contract.errors import SpecRefused
+from contract.part import Part
+from contract.spec import Experiment
+
+
+def _known(recipe: str) -> str:
+    if recipe not in RECIPES:
+        expected = ", ".join(f"'{name}'" for name in RECIPES)
+        raise PydanticKnownError("literal_error", {"expected": expected})
+    return recipe
+
+
+class FromRecipe(Part):
+    """A recipe by its name, and what to change in it."""
+
+    recipe: Annotated[
+        str,
+        Field(strict=True),
+        AfterValidator(_known),
+        WithJsonSchema({"type": "string", "enum": list(RECIPES), "examples": ["relu-raw"]}),
+    ]
+    overrides: dict[str, Any] = Field(
+        default={},
+        description="a JSON Merge Patch (RFC 7396) on the recipe's experiment: objects are merged, "
+        "lists replaced, null leaves a field out",
+        examples=[{"name": "scaled", "dataset": {"scaling": "unit"}}],
+    )
+
+
+@dataclass(frozen=True)
+class Source:
+    """A body as pydantic saw it: its errors are about `document`, read as a `root`.
+
+    `overrides` is None unless a recipe was changed by them to what `document` is.
+    """
+
+    root: type[Part]
+    document: Any
+    overrides: Mapping[str, Any] | None = None
+
+    def place(self, path: Path) -> Path:
+        """Where the body decides on the experiment's `path`: there, above it, or by its recipe."""
+        if self.overrides is None or not path:
+            return path
+        depth = _depth(self.overrides, path)
+        if depth == 0:
+            return ("recipe",)
+        # A field that is missing is named, as it would be without a recipe.
+        shown = len(path) if depth == len(path) - 1 else depth
+        return ("overrides", *path[:shown])
+
+    def blame(self, path: Path, detail: str) -> tuple[Path, str]:
+        """The place of a fault, and `detail` with what that place does not say."""
+        place = self.place(path)
+        if place[len(place) - len(path) :] == path:
+            return place, detail
+        return place, f"{pointer(path)} of the experiment: {detail}"
+
+
+def _depth(value: Any, path: Path) -> int:
+    """How many parts of `path` lead somewhere in `value`."""
+    for depth, part in enumerate(path):
+        if isinstance(value, list):
+            inside = isinstance(part, int) and part < len(value)
+        else:
+            inside = isinstance(value, Mapping) and part in value
+        if not inside:
+            return depth
+        value = value[part]
+    return len(path)
+
+
+def source_of(body: Any) -> Source:
+    """How `body`, accepted or not, says what to run."""
+    if not _names_a_recipe(body):
+        return Source(Experiment, body)
+    try:
+        asked = FromRecipe.model_validate(body)
+    except ValidationError:
+        return Source(FromRecipe, body)
+    return Source(Experiment, experiment_of(asked.recipe, asked.overrides), asked.overrides)
+
+
+def _names_a_recipe(body: Any) -> bool:
+    return isinstance(body, dict) and "recipe" in body
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A body that was accepted, `document`, and the experiment that it stands for."""
+
+    experiment: Experiment
+    document: Any
+
+    @contextmanager
+    def blamed(self) -> Iterator[None]:
+        """Let a SpecRefused about the experiment point into the document."""
+        try:
+            yield
+        except SpecRefused as refused:
+            parts = refused.pointer.split("/")[1:]
+            path = tuple(int(part) if part.isdecimal() else part for part in parts)
+            place, detail = source_of(self.document).blame(path, refused.detail)
+            raise SpecRefused(pointer(place), detail) from None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(
+            cls._read,
+            handler.generate_schema(Experiment),
+            json_schema_input_schema=handler.generate_schema(Experiment | FromRecipe),
+        )
+
+    @classmethod
+    def _read(cls, body: Any, validate: ValidatorFunctionWrapHandler) -> "Posted":
+        experiment = body
+        if _names_a_recipe(body):
+            asked = FromRecipe.model_validate(body)
+            experiment = experiment_of(asked.recipe, asked.overrides)
+        return cls(validate(experiment), body)

@@ -1,0 +1,75 @@
+"""What a dry run answers: what an experiment would cost, and what it already shows."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contract.cost import Cost
+from contract.spec import Experiment
+
+
+class LayerPreview(BaseModel):
+    index: int = Field(ge=0, description="place in model.layers")
+    type: str
+    output_shape: list[int] = Field(description="of one example")
+    parameters: int
+    trainable_parameters: int
+    flops: int = Field(description="forward pass of one example; a multiply-add counts as 2")
+    activations: int = Field(description="numbers of one example kept for the backward pass")
+
+
+class MemoryPreview(BaseModel):
+    """An estimate in bytes, beside what TensorFlow itself takes."""
+
+    weights: int = Field(description="parameters, their gradients, and the optimizer's slots")
+    activations: int = Field(description="a batch in flight")
+    dataset: int = Field(description="the examples, as read and as tensors")
+    total: int
+
+
+class Repair(BaseModel):
+    title: str = Field(description="what is changed")
+    patch: list[dict[str, Any]] = Field(description="a JSON Patch (RFC 6902) of the experiment")
+
+
+class Finding(BaseModel):
+    """Something that the experiment alone shows to be wrong; it never blocks a job."""
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the experiment")
+    code: str = Field(description="for programs")
+    level: Literal["warning", "error"] = Field(
+        description="error: the run cannot learn as it should; warning: it may not"
+    )
+    detail: str = Field(description="what is wrong, in words")
+    repairs: list[Repair] = Field(description="what would mend it, the likeliest first")
+
+
+class DryRun(BaseModel):
+    """What a job would be. Nothing was stored."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    object: Literal["dry_run"] = "dry_run"
+    layers: list[LayerPreview]
+    output_shape: list[int] = Field(description="of one example")
+    parameters: int
+    trainable_parameters: int
+    memory: MemoryPreview
+    flops_per_example: int = Field(description="forward pass")
+    flops_total: int = Field(description="the whole training, without validation")
+    steps_per_epoch: int = Field(description="batches")
+    findings: list[Finding]
+    spec: dict[str, Any] = Field(description="the experiment, as a job would store it")
+
+
+def preview(experiment: Experiment, cost: Cost) -> DryRun:
+    """`cost` is the experiment's, as `contract.budget.check` found it."""
+    return DryRun.model_validate(
+        {
+            **vars(cost),
+            # Here goes diagnosis.before.findings(spec, facts).
+            "findings": [],
+            "spec": experiment.model_dump(mode="json", exclude_unset=True),
+        },
+        from_attributes=True,
+    )

@@ -1,0 +1,141 @@
+"""How a request becomes a job: once, however often it comes with the same Idempotency-Key.
+
+A key is its owner's, and is kept for as long as its job: a request that comes again much later
+still starts no second run.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Response
+from pydantic import Field, WithJsonSchema
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
+
+from api import datasets, present, views
+from api.callers import AppCaller, Caller
+from api.deps import AppDatabase, AppSettings, Ring
+from api.limits import check_queue
+from contract import lifecycle
+from contract.database import Database
+from contract.errors import IdempotencyKeyReused
+from contract.settings import Settings
+from contract.spec import Experiment
+from contract.tables import Idempotency, Job
+
+_KEY = r"^[!-~]{1,200}$"
+IdempotencyKey = Annotated[
+    Annotated[str, Field(pattern=_KEY)] | None,
+    WithJsonSchema({"type": "string", "pattern": _KEY}),
+    Header(
+        alias="Idempotency-Key",
+        description="1 to 200 visible ASCII characters of the client's choice, for one request: "
+        "sent again with the same body, it is answered with the same job, as it is by then; with "
+        "another body, by 409",
+        examples=["6f9fd4f2-7c0b-4d1c-9f6a-0d4a3c1f5e11"],
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Stores the job of one request, and answers with it. `key` is its Idempotency-Key."""
+
+    caller: Caller
+    database: Database
+    settings: Settings
+    ring: Callable[[Job], None]
+    response: Response
+    key: str | None
+
+    def earlier(self, asked: Any) -> views.Job | None:
+        """The job that this key made before, if any; `asked` is what the request says, as JSON.
+
+        Raises IdempotencyKeyReused where it said something else then.
+        """
+        if self.key is None:
+            return None
+        with self.database.reading() as session:
+            first = session.get(Idempotency, (self.caller.owner, self.key))
+            if first is None:
+                return None
+            if first.request != _digest(asked):
+                raise IdempotencyKeyReused(
+                    f"this Idempotency-Key came first with another request, which made "
+                    f"{first.job_id}: send what was sent then, or another key"
+                )
+            view = present.job(session, session.get_one(Job, first.job_id), self.settings)
+        self.response.headers["Idempotent-Replayed"] = "true"
+        return self._accepted(view)
+
+    def store(
+        self,
+        asked: Any,
+        experiment: Experiment,
+        upload: dict[str, Any] | None = None,
+        retry_of: str | None = None,
+    ) -> views.Job:
+        """A new job, unless another request with this key was quicker.
+
+        Raises TooManyJobs, DatasetGone.
+        """
+        try:
+            with self.database.writing() as session:
+                datasets.hold(session, experiment)
+                check_queue(session, self.caller, self.settings)
+                job = lifecycle.submit(
+                    session, experiment, owner=self.caller.owner, upload=upload, retry_of=retry_of
+                )
+                self._remember(session, job, asked)
+                view = present.job(session, job, self.settings)
+        except IntegrityError:
+            # The row of the quicker one was committed meanwhile, and ours is undone.
+            earlier = self.earlier(asked)
+            if earlier is None:
+                raise
+            return earlier
+        self.ring(job)
+        return self._accepted(view)
+
+    def _remember(self, session: Session, job: Job, asked: Any) -> None:
+        if self.key is not None:
+            session.add(
+                Idempotency(
+                    owner=job.owner,
+                    key=self.key,
+                    request=_digest(asked),
+                    job_id=job.id,
+                    created_at=job.created_at,
+                )
+            )
+            session.flush()
+
+    def _accepted(self, view: views.Job) -> views.Job:
+        self.response.headers.update({"Location": view.urls.self, "Retry-After": "1"})
+        return view
+
+
+def _digest(asked: Any) -> str:
+    """SHA-256 of JSON, whatever its spaces and the order of its members.
+
+    A recipe is not expanded: the same body stays the same request when the recipe has changed.
+    """
+    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+    return sha256(canonical.encode()).hexdigest()
+
+
+def _submission(
+    caller: AppCaller,
+    database: AppDatabase,
+    settings: AppSettings,
+    ring: Ring,
+    response: Response,
+    key: IdempotencyKey = None,
+) -> Submission:
+    return Submission(caller, database, settings, ring, response, key)
+
+
+AppSubmission = Annotated[Submission, Depends(_submission)]
