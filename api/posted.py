@@ -94,17 +94,18 @@ def _depth(value: Any, path: Path) -> int:
 
 def source_of(body: Any) -> Source:
     """How `body`, accepted or not, says what to run."""
-    if not _names_a_recipe(body):
-        return Source(Experiment, body)
     try:
-        asked = FromRecipe.model_validate(body)
+        return _expanded(body)
     except ValidationError:
         return Source(FromRecipe, body)
+
+
+def _expanded(body: Any) -> Source:
+    """Raises ValidationError for what names a recipe, and is no FromRecipe."""
+    if not isinstance(body, dict) or "recipe" not in body:
+        return Source(Experiment, body)
+    asked = FromRecipe.model_validate(body)
     return Source(Experiment, experiment_of(asked.recipe, asked.overrides), asked.overrides)
-
-
-def _names_a_recipe(body: Any) -> bool:
-    return isinstance(body, dict) and "recipe" in body
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ class Posted:
 
     experiment: Experiment
     document: Any
+    source: Source
 
     @contextmanager
     def blamed(self) -> Iterator[None]:
@@ -122,11 +124,12 @@ class Posted:
         except SpecRefused as refused:
             parts = refused.pointer.split("/")[1:]
             path = tuple(int(part) if part.isdecimal() else part for part in parts)
-            place, detail = source_of(self.document).blame(path, refused.detail)
+            place, detail = self.source.blame(path, refused.detail)
             raise SpecRefused(pointer(place), detail) from None
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Errors are located as if the experiment itself had been posted."""
         return core_schema.no_info_wrap_validator_function(
             cls._read,
             handler.generate_schema(Experiment),
@@ -135,8 +138,5 @@ class Posted:
 
     @classmethod
     def _read(cls, body: Any, validate: ValidatorFunctionWrapHandler) -> "Posted":
-        experiment = body
-        if _names_a_recipe(body):
-            asked = FromRecipe.model_validate(body)
-            experiment = experiment_of(asked.recipe, asked.overrides)
-        return cls(validate(experiment), body)
+        source = _expanded(body)
+        return cls(validate(source.document), body, source)

@@ -104,10 +104,18 @@ def jobs(session: Session, owner: str, wanted: JobFilter) -> tuple[Sequence[Job]
     return rows[: wanted.limit], len(rows) > wanted.limit
 
 
-def columns(fields: frozenset[str]) -> list[ORMOption]:
+def columns(fields: frozenset[str]) -> Sequence[ORMOption]:
     """What to load of a job that is answered with `fields`."""
-    left_out = {"upload", "checkpoint"} | {"spec"} - fields
-    return [defer(getattr(Job, name), raiseload=True) for name in left_out]
+    return _WITH_SPEC if "spec" in fields else _WITHOUT_SPEC
+
+
+def _all_but(*names: str) -> Sequence[ORMOption]:
+    return [defer(getattr(Job, name), raiseload=True) for name in names]
+
+
+# Built once: to build them takes an eighth of a poll.
+_WITH_SPEC = _all_but("upload", "checkpoint")
+_WITHOUT_SPEC = _all_but("upload", "checkpoint", "spec")
 
 
 def few_columns(*names: str) -> ORMOption:

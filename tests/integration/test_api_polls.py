@@ -285,3 +285,14 @@ def test_waits_count_as_streams(sqlite_url: str, tmp_path: Path) -> None:
             jobs.cancel(api.database, id_)
             assert waiting.result().status_code == 200
         assert api.client.get(path, headers=key).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["", "?wait=60", "?fields=id"])
+def test_anothers_job_is_neither_known_nor_waited_for(keyed: Api, query: str) -> None:
+    """Not even by who knows its tag."""
+    theirs = bearer(keyring.make(keyed, "you"))
+    path = f"/v1/jobs/{jobs.submit(keyed.database, 'you')}{query}"
+    tag = keyed.client.get(path.replace("60", "0"), headers=theirs).headers["etag"]
+    for sent in ("*", tag):
+        mine = {**bearer(keyring.make(keyed, "me")), "If-None-Match": sent}
+        assert problem(keyed.client.get(path, headers=mine), 404)["type"] == "/problems/not-found"
