@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from fastapi import Response
+from sqlalchemy.orm import load_only
 
 from api import present, queries, views
 from api.callers import Caller
@@ -23,9 +24,8 @@ from contract.tables import Job
 # Another version of the service may say the same otherwise.
 _FORM = sha256(repr(views.Job.model_json_schema()).encode()).hexdigest()
 # What the tag and the place in the queue follow from.
-_STATE = queries.few_columns(
-    "id", "owner", "status", "device", "events", "epoch_fraction", "updated_at"
-)
+_COVERED = ("id", "owner", "status", "device", "events", "epoch_fraction", "updated_at")
+_STATE = load_only(*(getattr(Job, name) for name in _COVERED), raiseload=True)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 from sqlalchemy import JSON, func, type_coerce
-from sqlalchemy.orm import defer, load_only
+from sqlalchemy.orm import defer
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlmodel import Session, col, select
 
@@ -116,11 +116,6 @@ def _all_but(*names: str) -> Sequence[ORMOption]:
 # Built once: to build them takes an eighth of a poll.
 _WITH_SPEC = _all_but("upload", "checkpoint")
 _WITHOUT_SPEC = _all_but("upload", "checkpoint", "spec")
-
-
-def few_columns(*names: str) -> ORMOption:
-    """Load nothing of a job but these."""
-    return load_only(*(getattr(Job, name) for name in names), raiseload=True)
 
 
 def tags(session: Session, job_ids: Iterable[str]) -> dict[str, list[str]]:
