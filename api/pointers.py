@@ -7,7 +7,8 @@ document, and a union keeps the errors of the member that was meant.
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from contract.part import Part
@@ -106,7 +107,7 @@ def grouped(errors: Iterable[Mapping[str, Any]], document: Any) -> list[list[Loc
             unions[located.union].append(located)
         else:
             groups.append(unions.setdefault(located.union, [located]))
-    return [narrowed for group in groups for narrowed in _narrow(group)]
+    return [narrowed for group in groups for narrowed in _narrow(group, document)]
 
 
 def _echoes(error: Mapping[str, Any]) -> bool:
@@ -116,12 +117,25 @@ def _echoes(error: Mapping[str, Any]) -> bool:
     return len(error["input"]) > int(error["ctx"]["actual_length"])
 
 
-def _narrow(group: list[Located]) -> list[list[Located]]:
+def _narrow(group: list[Located], document: Any) -> list[list[Located]]:
     """The errors of the member that was meant, where one can have been, else all together."""
     members: dict[str, list[Located]] = {}
     for located in group:
         members.setdefault(located.member, []).append(located)
     meant = [errors for errors in members.values() if not any(e.wrong_kind for e in errors)]
+    if not meant:
+        return [group]
+
     # Between two that fit equally badly, the one that was followed further into the document.
-    best = min(meant, key=lambda errors: (len(errors), -len(errors[0].path)), default=None)
-    return [group] if best is None else [[located] for located in best]
+    def misfit(errors: list[Located]) -> tuple[int, int]:
+        return len(errors), -len(errors[0].path)
+
+    least = min(map(misfit, meant))
+    best = [errors for errors in meant if misfit(errors) == least]
+    if len(best) == 1:
+        return [[located] for located in best[0]]
+    # Of [[1, 2], 0] nobody can say which of the two was meant: the fault is the union's.
+    whole = reduce(_entry, group[0].union or (), document)
+    return [
+        [replace(each, error={**each.error, "input": whole}) for errors in best for each in errors]
+    ]

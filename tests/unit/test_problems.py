@@ -143,6 +143,11 @@ def test_a_field_that_does_not_exist_is_named(data: st.DataObject) -> None:
             "expected a list of at most 2; received [1, 2, 3]",
         ),
         (
+            ("model", "layers", 1, "padding"),
+            [[1, 2], 0],
+            "expected a whole number or a list; received [[1, 2], 0]",
+        ),
+        (
             ("training", "optimizer", "learning_rate"),
             -1,
             "expected a number above 0; received -1",
