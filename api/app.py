@@ -17,7 +17,17 @@ from api.limits import Streams
 from api.metrics import Metrics
 from api.observed import Observed
 from api.rate import Rate
-from api.routers import catalogue, datasets, events, health, home, jobs, metrics, results
+from api.routers import (
+    catalogue,
+    datasets,
+    events,
+    health,
+    home,
+    jobs,
+    metrics,
+    results,
+    signals,
+)
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings
@@ -59,7 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     problems.install(app)
     app.state.routes = []
-    for module in (jobs, events, results, datasets, catalogue, metrics, health, home):
+    for module in (jobs, events, results, signals, datasets, catalogue, metrics, health, home):
         known = [] if module in (health, home) else [Depends(authenticated)]
         app.include_router(module.router, dependencies=known)
         app.state.routes += module.router.routes

@@ -124,7 +124,12 @@ def curves(epochs: Sequence[queries.Epoch]) -> dict[str, list[views.Number]]:
     return encoded
 
 
-def results(row: Job, result: Result | None, epochs: Sequence[queries.Epoch]) -> views.Results:
+def results(
+    row: Job,
+    result: Result | None,
+    epochs: Sequence[queries.Epoch],
+    first_losses: Sequence[views.Number],
+) -> views.Results:
     """`result` is None for jobs that failed or were cancelled."""
     first_taken = row.started_at or row.finished_at
     queued = (first_taken - row.created_at).total_seconds() if first_taken else None
@@ -137,6 +142,7 @@ def results(row: Job, result: Result | None, epochs: Sequence[queries.Epoch]) ->
             "error": row.error,
             "metrics": row.metrics,
             "curves": curves(epochs),
+            "first_losses": first_losses,
             "confusion_matrix": result and result.confusion_matrix,
             "timing": {**(result.timing if result else {}), "queued_seconds": queued},
             "environment": result.environment if result else {},

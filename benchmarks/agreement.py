@@ -16,7 +16,7 @@ from statistics import mean
 from typing import Any
 
 from contract.datasets import facts_of
-from contract.progress import FinishedEpoch
+from contract.progress import FinishedEpoch, Signal
 from contract.settings import Settings, cores
 from contract.spec import Experiment
 from worker.training.report import Finished
@@ -95,8 +95,8 @@ class Silent:
     def progress(self, epoch: int, fraction: float) -> None:
         del epoch, fraction
 
-    def epochs(self, rows: list[FinishedEpoch], checkpoint: Path) -> None:
-        del rows
+    def epochs(self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path) -> None:
+        del rows, signals
         checkpoint.unlink()
 
 

@@ -11,9 +11,9 @@ from sqlmodel import Session, col, select
 
 from contract.clock import now
 from contract.moves import ENDED, LET_GO, Claim, event, move, write
-from contract.progress import Checkpoint, FinishedEpoch
+from contract.progress import Checkpoint, FinishedEpoch, Signal
 from contract.status import Status
-from contract.tables import EpochRow, Job, Result
+from contract.tables import EpochRow, Job, Result, SignalRow
 
 
 def renew(session: Session, held: Claim, *, lease_seconds: float, epoch_fraction: float) -> bool:
@@ -27,11 +27,13 @@ def record(
     session: Session,
     held: Claim,
     epochs: Sequence[FinishedEpoch],
+    signals: Sequence[Signal],
     checkpoint: Checkpoint,
     *,
     lease_seconds: float,
 ) -> bool:
-    """Store finished epochs with the checkpoint that makes them final. Forgives past crashes.
+    """Store finished epochs, and the `signals` that were measured meanwhile, with the checkpoint
+    that makes them final. Forgives past crashes.
 
     `epochs` go on where the job's last one ended. Recording them again, after a commit whose
     answer was lost, changes nothing.
@@ -56,6 +58,7 @@ def record(
         session.add(EpochRow(**row))
         data = {"epoch": epoch.epoch, "metrics": epoch.metrics}
         session.add(event(job, "epoch", data, seq=seq))
+    session.add_all(SignalRow(job_id=job.id, fence=held.fence, **vars(s)) for s in signals)
     session.flush()
     return True
 

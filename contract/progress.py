@@ -1,6 +1,7 @@
 """What a run reports while it trains, in the words of both the trainer and the database."""
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,17 @@ class FinishedEpoch:
     metrics: dict[str, float]
     learning_rate: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A part of `diagnosis.signals.Signals`, measured after `step` steps, once.
+
+    `document` is, by `kind`: `run`, steps_per_epoch, data and curvature; `losses`, losses, those of
+    the steps from `step` on that are among the first 32; `moment`, a moment's fields;
+    `non_finite`, nothing: the first loss that was no number is that of `step`.
+    """
+
+    kind: Literal["run", "losses", "moment", "non_finite"]
+    step: int
+    document: dict[str, Any]

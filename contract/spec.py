@@ -15,6 +15,7 @@ Name = Annotated[str, Field(strict=True, min_length=1, max_length=100, pattern=r
 Tag = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}$")]
 Priority = Annotated[int, Field(strict=True, ge=-10, le=10)]
 Device = Literal["cpu", "gpu", "any"]
+Switch = Literal["on", "off"]
 
 
 class Model(Part):
@@ -67,4 +68,5 @@ class Experiment(Part):
     model: Model
     training: Training
     device: Device = "any"
+    signals: Switch = "on"
     priority: Priority = 0

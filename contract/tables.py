@@ -1,44 +1,18 @@
 """The tables. A column that a poll does not need lives in a table of its own (results, epochs)."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Dialect, Index, MetaData
-from sqlalchemy.types import TypeDecorator
-from sqlmodel import Field, SQLModel
+from sqlalchemy import BigInteger, Index
+from sqlmodel import Field
 
 from contract.clock import UTCDateTime
-from contract.numbers import encode
+from contract.schema import Base as Base
+from contract.schema import document
 from contract.status import Status
 
 # Whose all things are while keys are off.
 LOCAL = "local"
-
-
-class Base(SQLModel):
-    """Constraint names are fixed, so that migrations can name them on both databases."""
-
-    metadata: ClassVar[MetaData] = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-
-
-class Document(TypeDecorator[Any]):
-    """JSON whose non-finite numbers are strings: SQLite turns NaN to NULL, Postgres refuses it."""
-
-    impl = JSON(none_as_null=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, _dialect: Dialect) -> Any:
-        return encode(value)
-
-
-def _document(*, nullable: bool = True) -> Any:
-    return Field(default=None, sa_column=Column(Document, nullable=nullable))
 
 
 class Job(Base, table=True):
@@ -61,8 +35,8 @@ class Job(Base, table=True):
     dataset: str = Field(index=True)
     device: str
     priority: int = 0
-    spec: dict[str, Any] = _document(nullable=False)
-    upload: dict[str, Any] | None = _document()
+    spec: dict[str, Any] = document(nullable=False)
+    upload: dict[str, Any] | None = document()
     retry_of: str | None = None
 
     status: str = Status.QUEUED
@@ -77,12 +51,12 @@ class Job(Base, table=True):
     epochs: int
     epoch_fraction: float = 0.0
     seconds_per_epoch: float | None = None
-    checkpoint: dict[str, Any] | None = _document()
+    checkpoint: dict[str, Any] | None = document()
 
     verdict: str | None = Field(default=None, index=True)
     headline: str | None = None
-    metrics: dict[str, Any] | None = _document()
-    error: dict[str, Any] | None = _document()
+    metrics: dict[str, Any] | None = document()
+    error: dict[str, Any] | None = document()
 
     created_at: datetime = Field(sa_type=UTCDateTime)
     started_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
@@ -99,8 +73,8 @@ class Dataset(Base, table=True):
     id: str = Field(primary_key=True)
     owner: str
     name: str
-    facts: dict[str, Any] = _document(nullable=False)
-    report: dict[str, Any] = _document(nullable=False)
+    facts: dict[str, Any] = document(nullable=False)
+    report: dict[str, Any] = document(nullable=False)
     key: str
     sha256: str
     bytes: int = Field(sa_type=BigInteger)
@@ -131,7 +105,7 @@ class ApiKey(Base, table=True):
     owner: str = Field(index=True)
     name: str
     sha256: str
-    scopes: list[str] = _document(nullable=False)
+    scopes: list[str] = document(nullable=False)
     created_at: datetime = Field(sa_type=UTCDateTime)
     expires_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     revoked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
@@ -150,11 +124,11 @@ class Result(Base, table=True):
     __tablename__ = "results"
 
     job_id: str = Field(primary_key=True, foreign_key="jobs.id")
-    confusion_matrix: list[list[int]] | None = _document()
-    timing: dict[str, Any] = _document(nullable=False)
-    environment: dict[str, Any] = _document(nullable=False)
-    diagnosis: dict[str, Any] = _document(nullable=False)
-    artifacts: dict[str, Any] = _document(nullable=False)
+    confusion_matrix: list[list[int]] | None = document()
+    timing: dict[str, Any] = document(nullable=False)
+    environment: dict[str, Any] = document(nullable=False)
+    diagnosis: dict[str, Any] = document(nullable=False)
+    artifacts: dict[str, Any] = document(nullable=False)
 
 
 class EpochRow(Base, table=True):
@@ -165,10 +139,22 @@ class EpochRow(Base, table=True):
     job_id: str = Field(primary_key=True, foreign_key="jobs.id")
     epoch: int = Field(primary_key=True)
     fence: int
-    metrics: dict[str, Any] = _document(nullable=False)
+    metrics: dict[str, Any] = document(nullable=False)
     learning_rate: float
     seconds: float
     at: datetime = Field(sa_type=UTCDateTime)
+
+
+class SignalRow(Base, table=True):
+    """One of a run's signals (`contract.progress.Signal`), measured after `step` steps."""
+
+    __tablename__ = "signals"
+
+    job_id: str = Field(primary_key=True, foreign_key="jobs.id")
+    kind: str = Field(primary_key=True)
+    step: int = Field(primary_key=True, sa_type=BigInteger)
+    fence: int
+    document: dict[str, Any] = document(nullable=False)
 
 
 class Event(Base, table=True):
@@ -179,7 +165,7 @@ class Event(Base, table=True):
     job_id: str = Field(primary_key=True, foreign_key="jobs.id")
     seq: int = Field(primary_key=True)
     type: str
-    data: dict[str, Any] = _document(nullable=False)
+    data: dict[str, Any] = document(nullable=False)
     at: datetime = Field(sa_type=UTCDateTime)
 
 
@@ -191,8 +177,8 @@ class Worker(Base, table=True):
     id: str = Field(primary_key=True)
     host: str
     pid: int
-    devices: list[str] = _document(nullable=False)
-    queues: list[str] = _document(nullable=False)
+    devices: list[str] = document(nullable=False)
+    queues: list[str] = document(nullable=False)
     slots: int
     started_at: datetime = Field(sa_type=UTCDateTime)
     heartbeat_at: datetime = Field(sa_type=UTCDateTime, index=True)

@@ -13,7 +13,7 @@ import signal
 import threading
 from typing import Any
 
-from contract.progress import FinishedEpoch
+from contract.progress import FinishedEpoch, Signal
 from contract.settings import Settings
 from worker.messages import Finished, Stopped, Train
 from worker.reporter import Reporter
@@ -43,7 +43,7 @@ def fake_run(order: Train, files: Files, reporter: Reporter) -> Finished | Stopp
         state = {"epoch": epoch, "chain": hashlib.sha256(state["chain"].encode()).hexdigest()}
         checkpoint = files.scratch / f"{epoch}.npz"
         checkpoint.write_text(json.dumps(state))
-        reporter.epochs([_row(epoch, state["chain"])], checkpoint)
+        reporter.epochs([_row(epoch, state["chain"])], _signals(epoch), checkpoint)
     model = files.scratch / "model.keras"
     model.write_bytes(b"a fake model")
     return Finished(
@@ -61,6 +61,13 @@ def _row(epoch: int, chain: str) -> FinishedEpoch:
     loss = int(chain[:8], 16) / 2**32
     metrics = {"loss": loss, "accuracy": 1 - loss, "val_loss": loss, "val_accuracy": 1 - loss}
     return FinishedEpoch(epoch, metrics, 0.01, EPOCH_SECONDS)
+
+
+def _signals(epoch: int) -> list[Signal]:
+    """One a step, of which an epoch has one; the first epoch's come with those of the whole run."""
+    losses = Signal("losses", epoch, {"losses": [1 / epoch]})
+    run = {"steps_per_epoch": 1, "data": None, "curvature": None}
+    return [Signal("run", 0, run), losses] if epoch == 1 else [losses]
 
 
 def _stopped_within(reporter: Reporter, seconds: float) -> bool:

@@ -1,5 +1,6 @@
 """Jobs for tests, and the judge of their histories."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -10,6 +11,7 @@ from sqlmodel import Session, col, select
 from contract import lifecycle
 from contract.database import Database
 from contract.lifecycle import Checkpoint, Claim, FinishedEpoch
+from contract.progress import Signal
 from contract.spec import Experiment
 from contract.status import EDGES, HELD, TERMINAL, Status
 from contract.tables import LOCAL, Base, EpochRow, Event, Job, Result
@@ -85,6 +87,7 @@ def record(database: Database, held: Claim, *epochs: int) -> bool:
             session,
             held,
             [finished(epoch) for epoch in epochs],
+            [measured(epoch) for epoch in epochs],
             checkpoint(held, epochs[-1]),
             lease_seconds=60,
         )
@@ -126,6 +129,11 @@ def reap(database: Database, *, max_crashes: int = 3) -> int:
 
 def finished(epoch: int) -> FinishedEpoch:
     return FinishedEpoch(epoch, {"loss": 1 / epoch, "accuracy": 0.5}, 0.01, 0.25)
+
+
+def measured(epoch: int) -> Signal:
+    """The loss of the one step that an epoch has; not finite in the second."""
+    return Signal("losses", epoch, {"losses": [math.nan if epoch == 2 else 1 / epoch]})
 
 
 def checkpoint(held: Claim, epoch: int) -> Checkpoint:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from contract.artifacts import Stored
 from contract.datasets import Facts, Upload, facts_of
-from contract.progress import Checkpoint, FinishedEpoch
+from contract.progress import Checkpoint, FinishedEpoch, Signal
 from contract.spec import Experiment
 
 
@@ -66,6 +66,7 @@ class Progress(_Message):
 class Epochs(_Message):
     type: Literal["epochs"] = "epochs"
     epochs: list[FinishedEpoch]
+    signals: list[Signal]
     checkpoint: Checkpoint
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from contract.artifacts import ArtifactStore, Stored
-from contract.progress import Checkpoint, FinishedEpoch
+from contract.progress import Checkpoint, FinishedEpoch, Signal
 from worker.messages import Channel, Epochs, Progress, Train
 
 log = logging.getLogger(__name__)
@@ -34,8 +34,9 @@ class Reporter:
         done = fraction * self._order.experiment.training.epochs
         self._channel.send(Progress(epochs_done=done))
 
-    def epochs(self, rows: list[FinishedEpoch], checkpoint: Path) -> None:
-        self._channel.send(Epochs(epochs=rows, checkpoint=self.keep(checkpoint)))
+    def epochs(self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path) -> None:
+        kept = self.keep(checkpoint)
+        self._channel.send(Epochs(epochs=rows, signals=signals, checkpoint=kept))
 
     def keep(self, checkpoint: Path) -> Checkpoint:
         """Move a checkpoint to the store, under a name that no other attempt uses."""

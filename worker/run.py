@@ -150,6 +150,7 @@ class Run:
                 session,
                 self.held,
                 report.epochs,
+                report.signals,
                 report.checkpoint,
                 lease_seconds=self._settings.lease_seconds,
             )

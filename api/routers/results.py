@@ -16,6 +16,7 @@ from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.datasets import facts_of
 from contract.errors import NotFound, NotReady
+from contract.signals import first_losses
 from contract.status import TERMINAL
 from contract.tables import Job, Result
 from diagnosis.chance import chance_level
@@ -45,13 +46,17 @@ def get_results(job: JobById, database: AppDatabase) -> views.Results:
     _check_ended(job)
     with database.reading() as session:
         result = session.get(Result, job.id)
-        return present.results(job, result, queries.epochs(session, job.id))
+        losses = first_losses(session, job.id)
+        return present.results(job, result, queries.epochs(session, job.id), losses)
 
 
 @router.get("/curves")
-def get_curves(job: JobById, columns: Columns) -> views.Curves:
-    """The epochs so far."""
-    return views.Curves.model_validate({"job": job.id, "status": job.status, "curves": columns})
+def get_curves(job: JobById, columns: Columns, database: AppDatabase) -> views.Curves:
+    """The epochs so far, and the first steps."""
+    with database.reading() as session:
+        losses = first_losses(session, job.id)
+    shown = {"job": job.id, "status": job.status, "curves": columns, "first_losses": losses}
+    return views.Curves.model_validate(shown)
 
 
 @router.get("/curves.csv", response_class=Response)

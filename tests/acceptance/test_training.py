@@ -15,7 +15,7 @@ from contract import initializers, layers, losses, optimizers
 from contract.datasets import Facts, facts_of
 from contract.errors import RunFailed
 from contract.part import Part
-from contract.progress import FinishedEpoch
+from contract.progress import FinishedEpoch, Signal
 from contract.spec import Experiment
 from contract.targets import label_layout
 from worker.training import construct
@@ -59,6 +59,7 @@ class Recorder:
     stop_at: int | None = None
     polls: int = 0
     reports: list[tuple[list[FinishedEpoch], Path]] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
     started_at: list[int] = field(default_factory=list)
     fractions: list[float] = field(default_factory=list)
 
@@ -74,8 +75,9 @@ class Recorder:
         assert epoch >= 1
         self.fractions.append(fraction)
 
-    def epochs(self, rows: list[FinishedEpoch], checkpoint: Path) -> None:
+    def epochs(self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path) -> None:
         self.reports.append((rows, checkpoint))
+        self.signals += signals
 
     @property
     def rows(self) -> list[FinishedEpoch]:
@@ -342,8 +344,10 @@ def test_a_killed_run_repeats_only_what_was_not_reported(
         pass
 
     class Dying(Recorder):
-        def epochs(self, rows: list[FinishedEpoch], checkpoint: Path) -> None:
-            super().epochs(rows, checkpoint)
+        def epochs(
+            self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path
+        ) -> None:
+            super().epochs(rows, signals, checkpoint)
             if len(self.reports) == 2:
                 raise Killed
 

@@ -26,7 +26,8 @@ def record(api: Api, held: Claim, *epochs: dict[str, float]) -> None:
     rows = [FinishedEpoch(number, each, 0.01, 0.25) for number, each in enumerate(epochs, 1)]
     with api.database.writing() as session:
         kept = jobs.checkpoint(held, len(rows))
-        assert lifecycle.record(session, held, rows, kept, lease_seconds=60)
+        signals = [jobs.measured(row.epoch) for row in rows]
+        assert lifecycle.record(session, held, rows, signals, kept, lease_seconds=60)
 
 
 def finished(api: Api, folder: Path, *epochs: dict[str, float]) -> str:
@@ -91,6 +92,7 @@ def test_results_hold_the_whole_outcome(api: Api, tmp_path: Path) -> None:
             "learning_rate": [0.01, 0.01],
             "seconds": [0.25, 0.25],
         },
+        "first_losses": [1.0, "NaN"],
         "confusion_matrix": [[3, 1], [0, 4]],
         "timing": {
             "load_seconds": 0.5,

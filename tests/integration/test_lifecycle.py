@@ -17,7 +17,7 @@ from contract.lifecycle import Claim
 from contract.moves import move
 from contract.spec import Experiment
 from contract.status import EDGES, TERMINAL, Status
-from contract.tables import LOCAL, EpochRow, Event, Job, JobTag, Result
+from contract.tables import LOCAL, EpochRow, Event, Job, JobTag, Result, SignalRow
 from tests import jobs, services
 
 ENDINGS = {
@@ -58,7 +58,9 @@ def renew(session: Session, held: Claim) -> bool:
 
 def record(session: Session, held: Claim) -> bool:
     epochs = [jobs.finished(1)]
-    return lifecycle.record(session, held, epochs, jobs.checkpoint(held, 1), lease_seconds=60)
+    signals = [jobs.measured(1)]
+    kept = jobs.checkpoint(held, 1)
+    return lifecycle.record(session, held, epochs, signals, kept, lease_seconds=60)
 
 
 WRITES = {**ENDINGS, "renew": renew, "record": record}
@@ -69,7 +71,7 @@ def everything(database: Database) -> list[dict[str, Any]]:
     with database.reading() as session:
         return [
             row.model_dump()
-            for table in (Job, JobTag, Result, EpochRow, Event)
+            for table in (Job, JobTag, Result, EpochRow, SignalRow, Event)
             for row in session.exec(select(table)).all()
         ]
 
@@ -196,7 +198,7 @@ class TestRecord:
         epoch = lifecycle.FinishedEpoch(1, metrics, 0.01, 1.0)
         with database.writing() as session:
             assert lifecycle.record(
-                session, held, [epoch], jobs.checkpoint(held, 1), lease_seconds=60
+                session, held, [epoch], [], jobs.checkpoint(held, 1), lease_seconds=60
             )
         [row] = jobs.epoch_rows(database, held.job_id)
         assert row.metrics == {"loss": "NaN", "val_loss": "Infinity", "accuracy": 0.1}

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from contract.errors import RunFailed
+from contract.progress import Signal
 from worker.training.checkpoint import Checkpoint, Position
+from worker.training.signals.unreported import Unreported
+
+SIGNALS = Unreported([Signal("moment", 4, {"loss": math.inf, "layers": [{"index": 1}]})], 3)
 
 
 def checkpoint(position: Position) -> Checkpoint:
@@ -16,6 +20,7 @@ def checkpoint(position: Position) -> Checkpoint:
         model=[np.array([[1, np.nan]], np.float32), np.array([3, 4], np.uint32)],
         optimizer=[np.array(7, np.int64), *np.ones((12, 2), np.float32)],
         totals=[np.array([0.1, 0.2])],
+        signals=SIGNALS,
         best_weights=[],
     )
 
@@ -31,6 +36,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     written.write(tmp_path / "c.npz")
     read = Checkpoint.read(tmp_path / "c.npz")
     assert read.position == position
+    assert read.signals == SIGNALS
     assert contents(read) == contents(written)
 
 

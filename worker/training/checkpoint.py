@@ -9,6 +9,7 @@ import numpy as np
 
 from contract.errors import RunFailed
 from worker.training.report import Reason
+from worker.training.signals.unreported import Unreported
 
 Arrays = list[np.ndarray[Any, Any]]
 _GROUPS = ("model", "optimizer", "totals", "best_weights")
@@ -39,6 +40,7 @@ class Checkpoint:
     model: Arrays
     optimizer: Arrays
     totals: Arrays
+    signals: Unreported
     best_weights: Arrays = field(default_factory=list)
 
     def write(self, path: Path) -> None:
@@ -46,6 +48,7 @@ class Checkpoint:
         groups = {name: getattr(self, name) for name in _GROUPS}
         header = {
             "position": asdict(self.position),
+            "signals": asdict(self.signals),
             "sizes": {name: len(arrays) for name, arrays in groups.items()},
         }
         entries = {
@@ -66,7 +69,8 @@ class Checkpoint:
                     name: [file[f"{name}/{number}"] for number in range(header["sizes"][name])]
                     for name in _GROUPS
                 }
-            return cls(Position(**header["position"]), **groups)
+            signals = Unreported.from_dict(header["signals"])
+            return cls(Position(**header["position"]), signals=signals, **groups)
         except Exception as error:  # whatever a damaged byte makes of zip, NumPy and JSON
             raise RunFailed(
                 "checkpoint_unreadable",

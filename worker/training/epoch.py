@@ -6,7 +6,7 @@ its arithmetic: 15.1 s against 5 s for 15 epochs of MNIST with 100 hidden units.
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from worker.training.tally import Tally
 CHUNK_SECONDS = 1.0
 # From 100 to 1,000 examples evaluate equally fast; no layer's output takes more than the bytes.
 EVALUATION_BATCH, EVALUATION_BYTES = 500, 2**26
+Losses = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,11 @@ class Passes:
         self.train(examples, order_of(len(examples), 0, 0, shuffle=False), 0, 0)
         self.evaluate(examples, 0, 0)
 
-    def train(self, examples: Examples, order: Any, first: int, last: int) -> None:
+    def train(self, examples: Examples, order: Any, first: int, last: int) -> Losses:
         """Train steps first..last-1 of the epoch that takes its examples in `order`."""
-        self._train(examples.x, examples.y, order, tf.constant(first), tf.constant(last))
-        self.totals.numpy()  # A GPU works ahead: wait for it.
+        ends = tf.constant(first), tf.constant(last)
+        losses: Losses = self._train(examples.x, examples.y, order, *ends).numpy()
+        return losses
 
     def evaluate(self, examples: Examples, first: int, last: int) -> None:
         """Add evaluation steps first..last-1 to `evaluated` and `confusion`."""
@@ -104,22 +106,24 @@ class Passes:
         self.evaluated.assign(tf.zeros_like(self.evaluated))
         self.confusion.assign(tf.zeros_like(self.confusion))
 
-    def _train_steps(self, x: Any, y: Any, order: Any, first: Any, last: Any) -> None:
-        def step(number: Any) -> tuple[Any]:
+    def _train_steps(self, x: Any, y: Any, order: Any, first: Any, last: Any) -> Any:
+        def step(number: Any, losses: Any) -> tuple[Any, Any]:
             begin = number * self._batch_size
             rows = order[begin : begin + self._batch_size]
-            self._train_step(tf.gather(x, rows), tf.gather(y, rows))
-            return (number + 1,)
+            loss = self._train_step(tf.gather(x, rows), tf.gather(y, rows))
+            return number + 1, losses.write(number - first, loss)
 
-        tf.while_loop(lambda number: number < last, step, (first,))
+        losses = tf.TensorArray(tf.float32, last - first, element_shape=())
+        return tf.while_loop(lambda number, _: number < last, step, (first, losses))[1].stack()
 
-    def _train_step(self, x: Any, labels: Any) -> None:
+    def _train_step(self, x: Any, labels: Any) -> Any:
         weights = self._model.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self._model(self._scaled(x), training=True)
             loss = self._total_loss(labels, outputs)
         self._optimizer.apply(tape.gradient(loss, weights), weights)
         self.totals.assign_add(self._tally.of_batch(loss, labels, outputs))
+        return loss
 
     def _evaluation_steps(self, x: Any, y: Any, first: Any, last: Any) -> None:
         def step(number: Any) -> tuple[Any]:
@@ -150,10 +154,14 @@ class Pace:
     def __init__(self) -> None:
         self._steps = 1
 
-    def chunks(self, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """(first, last) of each call; the time until the next is asked for is taken as its cost."""
+    def chunks(self, first: int, last: int, cuts: Sequence[int] = ()) -> Iterator[tuple[int, int]]:
+        """(first, last) of each call, none across one of the `cuts`.
+
+        The time until the next is asked for is taken as a call's cost.
+        """
         while first < last:
-            count = min(self._steps, last - first)
+            end = next((cut for cut in cuts if cut > first), last)
+            count = min(self._steps, end - first)
             began = time.perf_counter()
             yield first, first + count
             seconds = max(time.perf_counter() - began, 1e-9)

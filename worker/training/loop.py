@@ -59,13 +59,17 @@ class Loop:
         """Train what is left of the epoch under way."""
         position, training, passes = self.position, self._training, self._assembly.passes
         examples = self._assembly.train
-        order = order_of(len(examples), training.seed, position.epoch + 1, training.shuffle)
+        watch, epoch = self._assembly.watch, position.epoch
+        order = order_of(len(examples), training.seed, epoch + 1, training.shuffle)
         if position.step == 0:
             passes.begin_epoch()
-        for first, last in self._train_pace.chunks(position.step, passes.train_steps(examples)):
+        steps, cuts = passes.train_steps(examples), watch.cuts(epoch)
+        for first, last in self._train_pace.chunks(position.step, steps, cuts):
             self._pause()
             with self._timed():
-                passes.train(examples, order, first, last)
+                watch.before(epoch, first, last)
+                losses = passes.train(examples, order, first, last)
+                watch.after(epoch, first, losses)
             position.step = last
 
     def validate(self) -> dict[str, float]:
@@ -98,9 +102,11 @@ class Loop:
         position.train_seconds += position.epoch_seconds
         position.step, position.epoch_seconds = 0, 0.0
         position.reason = self._reason_to_end(metrics)
+        if position.reason is not None:
+            assembly.watch.end(position.epoch)
         due = time.monotonic() - self._reported_at >= self._checkpoint_seconds
         if due or position.reason is not None:
-            self._report(self._checkpoint())
+            self._report()
 
     def timing(self) -> dict[str, float]:
         """Of all epochs, those of earlier attempts included."""
@@ -117,20 +123,23 @@ class Loop:
         """Save where the run stands, and report what is not yet reported."""
         if self.position == self._saved:
             return Stopped(None)
-        checkpoint = self._checkpoint()
         if not self._rows:
-            return Stopped(checkpoint)
-        self._report(checkpoint)
+            return Stopped(self._checkpoint())
+        self._report()
         return Stopped(None)
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Continue from `checkpoint`. Raises RunFailed where it is another experiment's."""
+    def start(self, checkpoint: Checkpoint | None) -> None:
+        """From `checkpoint` if there is one. Raises RunFailed where it is another experiment's."""
         assembly = self._assembly
+        if checkpoint is None:
+            assembly.watch.begin()
+            return
         assign(assembly.model.variables, checkpoint.model, "model")
         assign(assembly.optimizer.variables, checkpoint.optimizer, "optimizer")
         assign([assembly.passes.totals], checkpoint.totals, "metrics")
         self.position = checkpoint.position
         self._saved = replace(self.position)
+        assembly.watch.unreported = checkpoint.signals
         if self._patience is not None:
             self._patience.best, self._patience.wait = self.position.best, self.position.wait
             self._patience.best_weights = checkpoint.best_weights
@@ -171,12 +180,15 @@ class Loop:
             [variable.numpy() for variable in assembly.model.variables],
             [variable.numpy() for variable in assembly.optimizer.variables],
             [assembly.passes.totals.numpy()],
+            assembly.watch.unreported,
             self._patience.best_weights if self._patience is not None else [],
         ).write(path)
         self._saved = replace(position)
         return path
 
-    def _report(self, checkpoint: Path) -> None:
-        self._hooks.epochs(self._rows, checkpoint)
+    def _report(self) -> None:
+        # Taken first: what is reported must not be in the checkpoint, or it would come twice.
+        signals = self._assembly.watch.take()
+        self._hooks.epochs(self._rows, signals, self._checkpoint())
         self._rows = []
         self._reported_at = time.monotonic()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from contract.progress import FinishedEpoch
+from contract.progress import FinishedEpoch, Signal
 
 Reason = Literal["completed", "early_stopping", "non_finite"]
 
@@ -59,8 +59,9 @@ class Hooks(Protocol):
         """
         ...
 
-    def epochs(self, rows: list[FinishedEpoch], checkpoint: Path) -> None:
-        """Epochs finished since the last call, and a state from which they need no repeating.
+    def epochs(self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path) -> None:
+        """Epochs finished since the last call, what was measured meanwhile, and a state from which
+        neither needs repeating.
 
         The file lies in the scratch folder under a name of its own; it is the hook's from now on,
         to move or to delete. It is complete, but not flushed to the disk.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from contract.datasets import Facts
 from contract.errors import RunFailed
 from contract.spec import Experiment
-from worker.training.assembly import assemble
+from worker.training.assembly import Assembly, assemble
 from worker.training.checkpoint import Checkpoint
 from worker.training.datasets import load
 from worker.training.device import environment, place
@@ -50,18 +50,16 @@ def train(
         _reset_keras(experiment.training.seed)
         assembly = assemble(experiment, facts, data)
         loop = Loop(experiment.training, assembly, hooks, scratch, checkpoint_seconds)
-        if resume is not None:
-            loop.restore(Checkpoint.read(resume))
+        loop.start(Checkpoint.read(resume) if resume else None)
         setup = {"load_seconds": loaded - began, "compile_seconds": time.perf_counter() - loaded}
         hooks.started(loop.position.epoch, setup["compile_seconds"])
 
         try:
-            reason = loop.train()
-            train, test = loop.evaluate(assembly.train), loop.evaluate(assembly.test)
+            reason, metrics = loop.train(), _final_metrics(loop, assembly)
         except StopAsked:
             return loop.stop()
         return Finished(
-            metrics=_named("train", train) | _named("test", test),
+            metrics=metrics,
             confusion_matrix=assembly.passes.confusion_matrix(),
             class_counts=class_counts(data.test.y, facts),
             timing=setup | loop.timing(),
@@ -77,8 +75,14 @@ def _reset_keras(seed: int) -> None:
     keras.utils.set_random_seed(seed)
 
 
-def _named(part: str, metrics: dict[str, float]) -> dict[str, float]:
-    return {f"{part}_{name}": value for name, value in metrics.items()}
+def _final_metrics(loop: Loop, assembly: Assembly) -> dict[str, float]:
+    """The test part comes last: the confusion matrix is to be its."""
+    parts = {"train": assembly.train, "test": assembly.test}
+    return {
+        f"{part}_{name}": value
+        for part, examples in parts.items()
+        for name, value in loop.evaluate(examples).items()
+    }
 
 
 def _saved(model: keras.Model, scratch: Path) -> Path:

@@ -41,7 +41,7 @@ class ClassificationTally:
     def __init__(self, loss: Loss, layout: Layout, classes: int, units: int) -> None:
         self._layout = layout
         self._units = units
-        self._threshold = _threshold(loss)
+        self._threshold = threshold_of(loss)
         # Outputs beyond the classes share a last column of their own.
         self.confusion_shape = (classes, classes + (units > classes))
 
@@ -82,7 +82,7 @@ class MultiLabelTally:
     confusion_shape = (0, 0)
 
     def __init__(self, loss: Loss) -> None:
-        self._threshold = _threshold(loss)
+        self._threshold = threshold_of(loss)
 
     def of_batch(self, loss: Any, labels: Any, outputs: Any) -> Any:
         correct = tf.equal(labels > 0.5, outputs > self._threshold)
@@ -136,7 +136,7 @@ class RegressionTally:
         return {"loss": float(loss / size), "mae": float(mae.mean()), "r2": float(r2.mean())}
 
 
-def _threshold(loss: Loss) -> float:
+def threshold_of(loss: Loss) -> float:
     """What parts yes from no in an output of its own."""
     # Keras keeps 0.5 for logits too, which calls a probability of 0.6 a no.
     return 0.0 if isinstance(loss, BinaryCrossentropy) and loss.from_logits else 0.5

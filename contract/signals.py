@@ -1,0 +1,35 @@
+"""A run's signals as the database has them, put together again."""
+
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from contract.tables import SignalRow
+
+
+def stored_signals(session: Session, job_id: str) -> dict[str, Any]:
+    """The fields of `diagnosis.signals.Signals` as far as they are known, non-finite numbers as
+    strings: what `diagnosis.signals.from_dict` takes.
+    """
+    rows = session.exec(
+        select(SignalRow).where(SignalRow.job_id == job_id).order_by(col(SignalRow.step))
+    ).all()
+    found: dict[str, Any] = {"data": None, "curvature": None, "steps_per_epoch": 0}
+    for row in rows:
+        if row.kind == "run":
+            found |= row.document
+    return found | {
+        "first_losses": [x for row in rows if row.kind == "losses" for x in row.document["losses"]],
+        "non_finite_step": next((row.step for row in rows if row.kind == "non_finite"), None),
+        "moments": [row.document for row in rows if row.kind == "moment"],
+    }
+
+
+def first_losses(session: Session, job_id: str) -> list[Any]:
+    """The losses of the first training steps alone, in order."""
+    parts = session.exec(
+        select(SignalRow.document)
+        .where(SignalRow.job_id == job_id, SignalRow.kind == "losses")
+        .order_by(col(SignalRow.step))
+    )
+    return [loss for part in parts for loss in part["losses"]]

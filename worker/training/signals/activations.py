@@ -1,0 +1,79 @@
+"""Where activations stop to pass gradients on, and which layer's activation follows which layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+from contract import layers
+
+# Keras layers with weights that units have of their own.
+WEIGHTED = (layers.Dense, layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
+# What may stand between such a layer and the activation of its units: each keeps the last axis.
+_BETWEEN = (
+    layers.BatchNormalization,
+    layers.LayerNormalization,
+    layers.Dropout,
+    layers.GaussianNoise,
+    layers.MaxPooling2D,
+    layers.AveragePooling2D,
+)
+
+
+@dataclass(frozen=True)
+class Station:
+    """Layer `index` has weights; its pre-activations enter the activation of layer `at`."""
+
+    index: int
+    at: int
+    activation: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Pre-activations at which an activation's derivative vanishes: at or beyond `dead` it is 0 in
+    float32, at or beyond `flat` under a hundredth of its largest value. Infinite means nowhere.
+    """
+
+    dead: tuple[float, float]
+    flat: tuple[float, float]
+
+
+# The derivative's own zero within the bend of gelu, mish and silu is a point, not a region.
+LIMITS = {
+    "elu": Limits((-103.98, inf), (-4.6051702, inf)),
+    "gelu": Limits((-14.0, inf), (-3.0, inf)),
+    "hard_sigmoid": Limits((-3.0, 3.0), (-3.0, 3.0)),
+    "leaky_relu": Limits((-inf, inf), (-inf, inf)),
+    "mish": Limits((-104.0, inf), (-7.0, inf)),
+    "relu": Limits((0.0, inf), (0.0, inf)),
+    "relu6": Limits((0.0, 6.0), (0.0, 6.0)),
+    "selu": Limits((-103.98, inf), (-4.6051702, inf)),
+    "sigmoid": Limits((-103.98, 17.33), (-5.9839, 5.9839)),
+    "silu": Limits((-104.0, inf), (-7.0, inf)),
+    "softplus": Limits((-103.98, inf), (-4.59512, inf)),
+    "softsign": Limits((-inf, inf), (-9.0, 9.0)),
+    "swish": Limits((-104.0, inf), (-7.0, inf)),
+    "tanh": Limits((-9.01, 9.01), (-2.99322, 2.99322)),
+}
+
+
+def stations(model_layers: Sequence[layers.Layer]) -> list[Station]:
+    """The layers with weights, each with its own activation or that of an Activation after it."""
+    return [
+        _station(model_layers, index)
+        for index, layer in enumerate(model_layers)
+        if isinstance(layer, WEIGHTED)
+    ]
+
+
+def _station(model_layers: Sequence[layers.Layer], index: int) -> Station:
+    layer = model_layers[index]
+    assert isinstance(layer, WEIGHTED)
+    if layer.activation == "linear":
+        for at in range(index + 1, len(model_layers)):
+            following = model_layers[at]
+            if isinstance(following, layers.Activation):
+                return Station(index, at, following.activation)
+            if not isinstance(following, _BETWEEN):
+                break
+    return Station(index, index, layer.activation)

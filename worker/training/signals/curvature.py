@@ -1,0 +1,70 @@
+"""How sharply the loss bends at the initial weights, and how much its gradient scatters."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from diagnosis.signals import Curvature
+from worker.training.preparation import standard
+from worker.training.signals.probe import Array, Probe
+
+PRODUCTS = 12
+_GROUPS = 8
+_SEED = 0
+
+
+def curvature(probe: Probe) -> Curvature:
+    """Of the probe at the model's present weights."""
+    x = probe.x.numpy()
+    scaled = tf.constant(standard(x)(x))
+    return Curvature(
+        lambda_max=largest_eigenvalue(probe, probe.x),
+        scaled_lambda_max=largest_eigenvalue(probe, scaled),
+        gradient_noise=gradient_noise(probe),
+    )
+
+
+def largest_eigenvalue(probe: Probe, x: Any, products: int = PRODUCTS) -> float:
+    """The Hessian's eigenvalue of largest magnitude, with its sign, by power iteration.
+
+    The estimate is the Rayleigh quotient of the last vector; NaN where a product is not finite.
+    """
+    generator = np.random.Generator(np.random.Philox(_SEED))
+    vector = _normalized(
+        [generator.standard_normal(w.shape, np.float32) for w in probe.weights],
+    )
+    estimate = math.nan
+    for _ in range(products):
+        product = probe.hessian_product(x, vector)
+        estimate = sum(float(np.vdot(p, v)) for p, v in zip(product, vector, strict=True))
+        vector = _normalized(product)
+    return estimate
+
+
+def gradient_noise(probe: Probe) -> float | None:
+    """tr(Sigma) / |G|^2, from the gradients of the probe and of its parts.
+
+    Both are unbiased estimates from batches of two sizes (McCandlish et al. 2018, appendix A.1).
+    None where the probe has too few rows, infinite where the noise hides the gradient.
+    """
+    part = len(probe) // _GROUPS
+    if part < 1:
+        return None
+    whole = _square(probe.gradients_of(slice(0, part * _GROUPS)))
+    parts = [_square(probe.gradients_of(slice(i * part, (i + 1) * part))) for i in range(_GROUPS)]
+    small, rows = sum(parts) / _GROUPS, part * _GROUPS
+    gradient = (rows * whole - part * small) / (rows - part)
+    noise = (small - whole) / (1 / part - 1 / rows)
+    return noise / gradient if gradient > 0 else math.inf
+
+
+def _normalized(vector: Sequence[Array]) -> list[Array]:
+    norm = math.sqrt(_square(vector))
+    return [np.divide(v, np.float32(norm)) for v in vector]
+
+
+def _square(vector: Sequence[Array]) -> float:
+    return sum(float(np.vdot(v, v)) for v in vector)

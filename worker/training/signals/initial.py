@@ -1,0 +1,70 @@
+"""What is measured once, before training: the probe is taken, the data judged, the loss bent."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from contract.cost import Cost, cost
+from contract.datasets import Facts
+from contract.spec import Experiment
+from contract.targets import Layout
+from worker.training.epoch import order_of
+from worker.training.preparation import SELECTION_SEED, Prepared, lay_out
+from worker.training.signals.activations import stations
+from worker.training.signals.curvature import PRODUCTS, curvature
+from worker.training.signals.data import data_signals
+from worker.training.signals.probe import Probe
+
+PROBE_ROWS = 256
+# What all layers' outputs for the probe may take, their gradients included.
+_PROBE_BYTES = 2**28
+# About a second of one core; or this share of the training.
+_CURVATURE_FLOPS, _CURVATURE_SHARE = 5e10, 0.02
+# A Hessian-vector product in forward passes: the gradient takes three, and its own twice as many.
+_PASSES_PER_PRODUCT = 7
+
+
+def probe_of(
+    experiment: Experiment,
+    facts: Facts,
+    data: Prepared,
+    layout: Layout,
+    model: Any,
+    optimizer: Any,
+    loss: Any,
+) -> Probe | None:
+    """A probe of the training part's rows, the same for every seed; None with signals off."""
+    if experiment.signals == "off":
+        return None
+    expected = cost(experiment, facts)
+    row_bytes = 8 * sum(layer.activations for layer in expected.layers)
+    rows = min(PROBE_ROWS, len(data.train.x), max(1, _PROBE_BYTES // max(1, row_bytes)))
+    generator = np.random.Generator(np.random.Philox(SELECTION_SEED))
+    chosen = np.sort(generator.choice(len(data.train.x), rows, replace=False))
+    x = data.inputs(data.train.x[chosen])
+    y = lay_out(data.train.y[chosen], layout, facts.classes)
+    return Probe(model, loss, optimizer, stations(experiment.model.layers), x, y)
+
+
+def initial(
+    experiment: Experiment, facts: Facts, data: Prepared, probe: Probe | None
+) -> dict[str, Any]:
+    """`data` and `curvature` of the untrained model; None with signals off.
+
+    Curvature is None too where it would cost more than it may.
+    """
+    if probe is None:
+        return {"data": None, "curvature": None}
+    training = experiment.training
+    order = order_of(len(data.train.x), training.seed, 1, training.shuffle).numpy()
+    affordable = _affordable(cost(experiment, facts), len(probe))
+    return {
+        "data": asdict(data_signals(data, facts, order)),
+        "curvature": asdict(curvature(probe)) if affordable else None,
+    }
+
+
+def _affordable(expected: Cost, rows: int) -> bool:
+    flops = 2 * PRODUCTS * _PASSES_PER_PRODUCT * expected.flops_per_example * rows
+    return flops <= max(_CURVATURE_FLOPS, _CURVATURE_SHARE * expected.flops_total)

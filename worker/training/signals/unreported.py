@@ -1,0 +1,22 @@
+"""Signals that were measured and that no report has had yet."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract.progress import Signal
+
+
+@dataclass
+class Unreported:
+    """What a checkpoint must hold of a run's signals.
+
+    `non_finite_step` stays when it has been reported: there is but one first.
+    """
+
+    signals: list[Signal] = field(default_factory=list)
+    non_finite_step: int | None = None
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> "Unreported":
+        signals = [Signal(**signal) for signal in stored["signals"]]
+        return cls(**{**stored, "signals": signals})
