@@ -165,8 +165,9 @@ class Pace:
             began = time.perf_counter()
             yield first, first + count
             seconds = max(time.perf_counter() - began, 1e-9)
-            # A first call holds one-off costs, so growth goes by tens.
-            self._steps = max(1, min(10 * self._steps, int(count * CHUNK_SECONDS / seconds)))
+            if count == self._steps or seconds > CHUNK_SECONDS:  # a call cut short tells too little
+                # A first call holds one-off costs, so growth goes by tens.
+                self._steps = max(1, min(10 * self._steps, int(count * CHUNK_SECONDS / seconds)))
             first += count
 
 

@@ -11,8 +11,9 @@ from diagnosis.signals import Curvature
 from worker.training.preparation import standard
 from worker.training.signals.probe import Array, Probe
 
-PRODUCTS = 12
-_GROUPS = 8
+# At most; seldom are more than ten needed to come within a hundredth.
+PRODUCTS, _TOLERANCE = 16, 0.01
+_GROUPS = 4
 _SEED = 0
 
 
@@ -39,7 +40,9 @@ def largest_eigenvalue(probe: Probe, x: Any, products: int = PRODUCTS) -> float:
     estimate = math.nan
     for _ in range(products):
         product = probe.hessian_product(x, vector)
-        estimate = sum(float(np.vdot(p, v)) for p, v in zip(product, vector, strict=True))
+        before, estimate = estimate, _dot(product, vector)
+        if not abs(estimate - before) > _TOLERANCE * abs(estimate) and before == before:
+            break
         vector = _normalized(product)
     return estimate
 
@@ -67,4 +70,8 @@ def _normalized(vector: Sequence[Array]) -> list[Array]:
 
 
 def _square(vector: Sequence[Array]) -> float:
-    return sum(float(np.vdot(v, v)) for v in vector)
+    return _dot(vector, vector)
+
+
+def _dot(one: Sequence[Array], other: Sequence[Array]) -> float:
+    return sum(float(np.vdot(a, b)) for a, b in zip(one, other, strict=True))

@@ -37,8 +37,8 @@ class Lens:
         self._places = [_place(model, station) for station in stations]
 
     def weights(self) -> list[Array]:
-        """A copy of the trainable weights as they are now."""
-        return [weight.numpy() for weight in self._probe.weights]
+        """The trainable weights as they are now; training goes on with a copy of them."""
+        return [np.asarray(weight.value()) for weight in self._probe.weights]
 
     def moment(
         self, *, step: int, epoch: int, at_epoch_end: bool, before: Sequence[Array] | None

@@ -4,7 +4,8 @@ There is one, for all that is measured: a small model's training takes seconds, 
 graph a tenth of one. What needs no gradients is left to NumPy, which traces nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,21 +83,23 @@ class Probe:
         which TensorFlow takes twice as long to trace and to optimize (0.2 s against 0.1 s).
         """
         tangents = map(tf.convert_to_tensor, vector)
-        *_, products = self._look(x, self.y, self._everyone, self._yes, *tangents)
-        return [product.numpy() for product in products]
+        with _unoptimized():
+            *_, products = self._look(x, self.y, self._everyone, self._yes, *tangents)
+        return [np.asarray(product) for product in products]
 
     def _reading(self, share: Any) -> Reading:
         values = [weight.value() for weight in self.weights]
-        loss, rate, outputs, seen, gradients, _ = self._look(
-            self.x, self.y, share, self._no, *values
-        )
+        with _unoptimized():
+            loss, rate, outputs, seen, gradients, _ = self._look(
+                self.x, self.y, share, self._no, *values
+            )
         return Reading(
             float(loss),
             # Shown as the float32 that it is, 0.01, and not as its double, 0.009999999776482582.
             float(str(rate.numpy())),
             outputs.numpy(),
-            [tensor.numpy() for tensor in seen],
-            [gradient.numpy() for gradient in gradients],
+            [np.asarray(tensor) for tensor in seen],
+            [np.asarray(gradient) for gradient in gradients],
         )
 
     def _looked_at(self, x: Any, y: Any, share: Any, curvature: Any, *vector: Any) -> Any:
@@ -106,7 +109,8 @@ class Probe:
             with tf.GradientTape(watch_accessed_variables=False) as first:
                 first.watch(self.weights)
                 outputs, seen = self._forward(x)
-                loss = tf.add_n([self._loss(y, outputs, share), *self._model.losses])
+                rows = self._loss.call(y, outputs) * share
+                loss = tf.add_n([tf.reduce_mean(rows), *self._model.losses])
             gradients = first.gradient(loss, self.weights, unconnected_gradients=none)
 
         def product() -> Any:
@@ -132,3 +136,14 @@ class Probe:
                 layer.activation = activation
                 x = activation(seen[number])
         return x, seen
+
+
+@contextmanager
+def _unoptimized() -> Iterator[None]:
+    """To optimize this graph takes TensorFlow longer than some fifty calls of it would save."""
+    options = tf.config.optimizer
+    options.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        options.set_experimental_options({"disable_meta_optimizer": False})

@@ -1,6 +1,5 @@
 """When a run is looked at, and what is kept of it until it is reported."""
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -13,8 +12,6 @@ from worker.training.signals.probe import Array
 from worker.training.signals.unreported import Unreported
 
 FIRST_LOSSES = 32
-# Epoch ends that are looked at, at most, and the last one.
-_EPOCH_ENDS = 64
 
 
 class Watch:
@@ -23,7 +20,8 @@ class Watch:
     Without a lens (signals off) there are no moments; the first losses cost nothing.
 
     Moments are the initial weights, the steps 1, 2, 4, 8... of the first epoch, and the ends of
-    epochs; of many epochs each second end, each fourth..., so that at most 64 are looked at.
+    epochs: of each to the seventh, of each second from the eighth, of each fourth from the 16th and
+    so on, and of the last. A thousand epochs have 36.
     """
 
     def __init__(
@@ -32,7 +30,6 @@ class Watch:
         self._lens = lens
         self._initial = initial
         self._steps = steps
-        self._stride = 2 ** max(0, math.ceil(math.log2(epochs / _EPOCH_ENDS)))
         self._epochs = epochs
         self._before: list[Array] | None = None
         self._looked_at = 0
@@ -82,7 +79,9 @@ class Watch:
 
     def _is_moment(self, epoch: int, step: int) -> bool:
         if step == self._steps:
-            return (epoch + 1) % self._stride == 0 or epoch + 1 in (1, self._epochs)
+            ended = epoch + 1
+            stride = 2 ** max(0, ended.bit_length() - 3)
+            return ended % stride == 0 or ended == self._epochs
         return epoch == 0 and step.bit_count() == 1
 
     def _look(self, step: int, epoch: int, *, at_epoch_end: bool) -> None:
