@@ -40,20 +40,20 @@ class Limits:
 
 # The derivative's own zero within the bend of gelu, mish and silu is a point, not a region.
 LIMITS = {
-    "elu": Limits((-103.98, inf), (-4.6051702, inf)),
-    "gelu": Limits((-14.0, inf), (-3.0, inf)),
+    "elu": Limits((-17.33, inf), (-4.6052, inf)),
+    "gelu": Limits((-13.22, inf), (-3.022, inf)),
     "hard_sigmoid": Limits((-3.0, 3.0), (-3.0, 3.0)),
     "leaky_relu": Limits((-inf, inf), (-inf, inf)),
-    "mish": Limits((-104.0, inf), (-7.0, inf)),
+    "mish": Limits((-87.34, inf), (-6.159, inf)),
     "relu": Limits((0.0, inf), (0.0, inf)),
     "relu6": Limits((0.0, 6.0), (0.0, 6.0)),
-    "selu": Limits((-103.98, inf), (-4.6051702, inf)),
-    "sigmoid": Limits((-103.98, 17.33), (-5.9839, 5.9839)),
-    "silu": Limits((-104.0, inf), (-7.0, inf)),
-    "softplus": Limits((-103.98, inf), (-4.59512, inf)),
+    "selu": Limits((-17.33, inf), (-4.6053, inf)),
+    "sigmoid": Limits((-87.34, 16.64), (-5.987, 5.987)),
+    "silu": Limits((-87.34, inf), (-6.143, inf)),
+    "softplus": Limits((-87.34, inf), (-4.596, inf)),
     "softsign": Limits((-inf, inf), (-9.0, 9.0)),
-    "swish": Limits((-104.0, inf), (-7.0, inf)),
-    "tanh": Limits((-9.01, 9.01), (-2.99322, 2.99322)),
+    "swish": Limits((-87.34, inf), (-6.143, inf)),
+    "tanh": Limits((-7.91, 7.91), (-2.9933, 2.9933)),
 }
 
 

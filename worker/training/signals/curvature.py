@@ -31,7 +31,8 @@ def curvature(probe: Probe) -> Curvature:
 def largest_eigenvalue(probe: Probe, x: Any, products: int = PRODUCTS) -> float:
     """The Hessian's eigenvalue of largest magnitude, with its sign, by power iteration.
 
-    The estimate is the Rayleigh quotient of the last vector; NaN where a product is not finite.
+    The estimate is the Rayleigh quotient of the last vector: 0 where the loss does not bend, NaN
+    where a product is not finite.
     """
     generator = np.random.Generator(np.random.Philox(_SEED))
     vector = _normalized(
@@ -41,7 +42,8 @@ def largest_eigenvalue(probe: Probe, x: Any, products: int = PRODUCTS) -> float:
     for _ in range(products):
         product = probe.hessian_product(x, vector)
         before, estimate = estimate, _dot(product, vector)
-        if not abs(estimate - before) > _TOLERANCE * abs(estimate) and before == before:
+        settled = abs(estimate - before) <= _TOLERANCE * abs(estimate)
+        if settled or estimate == 0 or not math.isfinite(estimate):
             break
         vector = _normalized(product)
     return estimate
