@@ -15,6 +15,9 @@ Number = float | None
 class DataSignals:
     """Of the training part as the model meets it: inputs and targets are scaled already.
 
+    All but `class_counts` and `label_runs` are of a sample of at most 1,000 examples (and as many
+    of the test part), `neighbour_agreement` of half as many.
+
     `input_mean_square` is E[x^2] over all values, `column_spread` the largest standard deviation of
     a column over the median of those that are not 0. The `target_` numbers are of regression alone.
     `class_counts` are the training examples of each class, or those that have each label.
@@ -47,9 +50,10 @@ class LayerSignals:
     """One layer with weights, seen by the probe batch; `activation` is that which follows it.
 
     `index` is the layer's place in `model.layers`. `pre_mean` and `pre_rms` are of the
-    pre-activations, `dead` the share of units whose derivative is 0 on all rows, `saturated` the
-    share of (row, unit) pairs whose derivative is under a hundredth of the activation's largest.
-    `cosine` is the mean absolute cosine between the incoming weights of pairs of units.
+    pre-activations: what enters the activation, with a batch normalization between them behind
+    that. `dead` is the share of units whose derivative is 0 on all rows, `saturated` the share of
+    (row, unit) pairs whose derivative is under a hundredth of the activation's largest. `cosine` is
+    the mean absolute cosine between the incoming weights of pairs of units, the first 256 of them.
     `gradient_norm` is that of the probe's loss by the layer's weights; `update_ratio` is the norm
     of the last step's change of the weights over their norm.
     """
@@ -73,8 +77,9 @@ class Moment:
     """The probe after `step` steps of training (0: the initial weights), `epoch` epochs finished.
 
     `at_epoch_end` tells the end of an epoch from the steps 1, 2, 4, 8... `loss` is the probe's,
-    regularization included, dropout off. `commonest_share` is the share of the probe's rows that
-    are given the class which is given most often. `output_rms` is of the model's output.
+    regularization included, dropout off; batch normalization takes the probe's own statistics.
+    `commonest_share` is the share of the probe's rows that are given the class which is given most
+    often. `output_rms` is of the model's output.
     """
 
     step: int

@@ -309,17 +309,33 @@ RESUMED = spec(
 )
 
 
+Unbroken = tuple[Finished, Recorder]
+
+
 @pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Finished, list[FinishedEpoch]]:
-    end, rows = finish(RESUMED, tmp_path_factory.mktemp("unbroken"))
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
+    hooks = Recorder()
+    end = run(RESUMED, tmp_path_factory.mktemp("unbroken"), hooks)
+    assert isinstance(end, Finished)
     assert end.reason == "early_stopping"
-    return end, rows
+    return end, hooks
 
 
-def test_stops_leave_no_trace(
-    unbroken: tuple[Finished, list[FinishedEpoch]], tmp_path: Path
-) -> None:
+def equal_parts(signals: list[Signal]) -> list[tuple[Any, ...]]:
+    """Each once, every number exact; first losses one by one, however they were cut."""
+    parts: list[tuple[Any, ...]] = []
+    for signal in signals:
+        if signal.kind == "losses":
+            losses = enumerate(signal.document["losses"], signal.step)
+            parts += (("loss", step, loss.hex()) for step, loss in losses)
+        else:
+            parts.append((signal.kind, signal.step, repr(signal.document)))
+    return sorted(parts)
+
+
+def test_stops_leave_no_trace(unbroken: Unbroken, tmp_path: Path) -> None:
     rows: list[FinishedEpoch] = []
+    signals: list[Signal] = []
     resume: Path | None = None
     stopped_at = set()
     # After one step and after another, before a validation, and between epochs.
@@ -328,17 +344,19 @@ def test_stops_leave_no_trace(
         hooks = Recorder(stop_at)
         end = run(RESUMED, scratch, hooks, resume)
         rows += hooks.rows
+        signals += hooks.signals
         if isinstance(end, Stopped):
             resume = end.checkpoint or hooks.reports[-1][1]
             stopped_at.add(Checkpoint.read(resume).position.step)
     assert isinstance(end, Finished)
     assert stopped_at == {0, 1, 2, 5}
-    assert bits(rows) == bits(unbroken[1])
+    assert bits(rows) == bits(unbroken[1].rows)
+    assert equal_parts(signals) == equal_parts(unbroken[1].signals)
     assert without_places(end) == without_places(unbroken[0])
 
 
 def test_a_killed_run_repeats_only_what_was_not_reported(
-    unbroken: tuple[Finished, list[FinishedEpoch]], tmp_path: Path
+    unbroken: Unbroken, tmp_path: Path
 ) -> None:
     class Killed(Exception):
         pass
@@ -356,7 +374,8 @@ def test_a_killed_run_repeats_only_what_was_not_reported(
         run(RESUMED, tmp_path, first)
     run(RESUMED, tmp_path, second, resume=first.reports[-1][1])
     assert second.started_at == [2]
-    assert bits(first.rows + second.rows) == bits(unbroken[1])
+    assert bits(first.rows + second.rows) == bits(unbroken[1].rows)
+    assert equal_parts(first.signals + second.signals) == equal_parts(unbroken[1].signals)
 
 
 def test_short_epochs_share_a_report(tmp_path: Path) -> None:

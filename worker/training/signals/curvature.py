@@ -28,18 +28,16 @@ def curvature(probe: Probe) -> Curvature:
     )
 
 
-def largest_eigenvalue(probe: Probe, x: Any, products: int = PRODUCTS) -> float:
+def largest_eigenvalue(probe: Probe, x: Any) -> float:
     """The Hessian's eigenvalue of largest magnitude, with its sign, by power iteration.
 
     The estimate is the Rayleigh quotient of the last vector: 0 where the loss does not bend, NaN
     where a product is not finite.
     """
     generator = np.random.Generator(np.random.Philox(_SEED))
-    vector = _normalized(
-        [generator.standard_normal(w.shape, np.float32) for w in probe.weights],
-    )
+    vector = _normalized([generator.standard_normal(w.shape, np.float32) for w in probe.weights])
     estimate = math.nan
-    for _ in range(products):
+    for _ in range(PRODUCTS):
         product = probe.hessian_product(x, vector)
         before, estimate = estimate, _dot(product, vector)
         settled = abs(estimate - before) <= _TOLERANCE * abs(estimate)
@@ -63,7 +61,7 @@ def gradient_noise(probe: Probe) -> float | None:
     small, rows = sum(parts) / _GROUPS, part * _GROUPS
     gradient = (rows * whole - part * small) / (rows - part)
     noise = (small - whole) / (1 / part - 1 / rows)
-    return noise / gradient if gradient > 0 else math.inf
+    return math.inf if gradient <= 0 else noise / gradient
 
 
 def _normalized(vector: Sequence[Array]) -> list[Array]:

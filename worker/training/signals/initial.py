@@ -52,16 +52,16 @@ def initial(
 ) -> dict[str, Any]:
     """`data` and `curvature` of the untrained model; None with signals off.
 
-    Curvature is None too where it would cost more than it may.
+    Curvature is None too where it cannot be had, or would cost more than it may.
     """
     if probe is None:
         return {"data": None, "curvature": None}
     training = experiment.training
     order = order_of(len(data.train.x), training.seed, 1, training.shuffle).numpy()
-    affordable = _affordable(cost(experiment, facts), len(probe))
+    wanted = probe.has_curvature and _affordable(cost(experiment, facts), len(probe))
     return {
         "data": asdict(data_signals(data, facts, order)),
-        "curvature": asdict(curvature(probe)) if affordable else None,
+        "curvature": asdict(curvature(probe)) if wanted else None,
     }
 
 
