@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo check format test lock clean
+.PHONY: help setup serve demo check format test fuzz openapi examples lock clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,16 @@ format: setup  ## format the code and repair what the linter can
 
 test: check  ## check, then all tests (ARGS="-k name" for some, ARGS="-m slow" for the long ones)
 	$(BIN)/pytest $(ARGS)
+
+fuzz: setup  ## ask the API at length with schemathesis, on SQLite and on Postgres
+	$(BIN)/pytest -m slow -s tests/acceptance/test_fuzz.py $(ARGS)
+
+openapi: setup  ## write docs/openapi.json again after a change of the API
+	$(BIN)/python -m scripts.openapi
+
+examples: setup  ## record the examples of the API's description again, from a real run
+	$(BIN)/python -m tests.record
+	$(BIN)/python -m scripts.openapi
 
 lock: setup  ## resolve requirements/*.in again (ARGS=--upgrade for newer versions)
 	cd requirements && $(COMPILE) $(ARGS) --output-file dev.txt dev.in

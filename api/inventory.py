@@ -89,6 +89,8 @@ class Recipe(BaseModel):
 
 
 class ServiceUrls(BaseModel):
+    """Paths on this server."""
+
     docs: str = "/docs"
     openapi: str = "/openapi.json"
     jobs: str = "/v1/jobs"
@@ -107,10 +109,14 @@ class Service(BaseModel):
 
 
 class Health(BaseModel):
+    """The process answers."""
+
     status: Literal["ok"] = "ok"
 
 
 class Readiness(BaseModel):
+    """Jobs can be taken in."""
+
     status: Literal["ready"] = "ready"
     database: str = Field(description="revision of its schema")
     broker: Literal["embedded", "reachable", "unreachable"] = Field(

@@ -6,7 +6,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -37,6 +37,14 @@ _HTTP = {
     415: ("unsupported-media-type", "The body's media type is not accepted"),
     503: ("unavailable", Unavailable.title),
 }
+# What api.wire answers to what it cannot or will not read.
+WIRE = {
+    400: ("malformed-request", "This is not HTTP"),
+    408: ("too-slow", "The request came too slowly"),
+    431: ("head-too-large", "The request's head is too large"),
+}
+_PARAMETER = ("invalid-parameter", "A parameter cannot be accepted")
+_UNEXPECTED = ("internal-error", PlateauError.title)
 
 
 class Problem(BaseModel):
@@ -76,10 +84,34 @@ def _problem(request: Request, slug: str, title: str, status: int, detail: str) 
     )
 
 
+def kinds() -> dict[int, dict[str, str]]:
+    """By status, what a problem's `type` can be, with its title: all that there are."""
+    found: dict[int, dict[str, str]] = {}
+    for status, slug, title in [*_of_the_framework(), *_of(PlateauError)]:
+        found.setdefault(status, {})[slug] = title
+    return dict(sorted(found.items()))
+
+
+def _of_the_framework() -> Iterator[tuple[int, str, str]]:
+    for status, kind in [*_HTTP.items(), *WIRE.items(), (422, _PARAMETER), (500, _UNEXPECTED)]:
+        yield status, *kind
+
+
+def _of(error: type[PlateauError]) -> Iterator[tuple[int, str, str]]:
+    """Of the classes below `error` that are raised themselves and end as an answer."""
+    for each in error.__subclasses__():
+        if each.status != PlateauError.status and "title" in vars(each):
+            yield each.status, _slug(each), each.title
+        yield from _of(each)
+
+
+def _slug(error: type[PlateauError]) -> str:
+    return re.sub(r"(?<=.)(?=[A-Z])", "-", error.__name__).lower()
+
+
 def _plateau_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, PlateauError)
-    slug = re.sub(r"(?<=.)(?=[A-Z])", "-", type(error).__name__).lower()
-    problem = _problem(request, slug, error.title, error.status, str(error))
+    problem = _problem(request, _slug(type(error)), error.title, error.status, str(error))
     if isinstance(error, SpecRefused):
         problem.errors = [Fault(pointer=error.pointer, detail=error.detail)]
     return problem.response(error.headers)
@@ -89,8 +121,7 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     faults, left_out = faults_in(error.errors(), error.body)
     in_body = faults[0].pointer is not None
-    slug = "spec-refused" if in_body else "invalid-parameter"
-    title = SpecRefused.title if in_body else "A parameter cannot be accepted"
+    slug, title = (_slug(SpecRefused), SpecRefused.title) if in_body else _PARAMETER
     where = faults[0].pointer if in_body else faults[0].parameter
     more = len(faults) - 1 + left_out
     detail = f"{where}: {faults[0].detail}" if where else faults[0].detail
@@ -147,5 +178,5 @@ def _database_away(request: Request, error: Exception) -> JSONResponse:
 def unexpected(request: Request) -> JSONResponse:
     """The answer where an error was raised that nobody expected."""
     detail = "this is a fault of the service, not of the request; its log has the details"
-    problem = _problem(request, "internal-error", PlateauError.title, 500, detail)
+    problem = _problem(request, *_UNEXPECTED, 500, detail)
     return problem.response({"Connection": "close"})

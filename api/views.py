@@ -6,7 +6,7 @@ Numbers that JSON does not have are the strings "NaN", "Infinity" and "-Infinity
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contract.status import Status
 
@@ -25,12 +25,19 @@ Metrics = Annotated[
 class Page(BaseModel, Generic[Item]):
     """Go on with `after` = the last item's id (of events: seq) while `has_more`."""
 
+    # OpenAPI has a schema for each kind of item, and those have no docstring.
+    model_config = ConfigDict(
+        json_schema_extra={"description": "Go on with `after` = the last one while `has_more`."}
+    )
+
     object: Literal["list"] = "list"
     data: list[Item]
     has_more: bool
 
 
 class Progress(BaseModel):
+    """How far a run has come."""
+
     epoch: int = Field(description="epochs finished")
     epochs: int = Field(description="epochs asked for")
     fraction: float = Field(ge=0, le=1, description="share of the run that is done")
@@ -38,6 +45,8 @@ class Progress(BaseModel):
 
 
 class Queue(BaseModel):
+    """Where a job stands that waits."""
+
     position: int = Field(ge=1, description="1 is next among those that the same workers take")
     reason: str = Field(description="what the job waits for")
 
@@ -51,6 +60,8 @@ class JobError(BaseModel):
 
 
 class Transition(BaseModel):
+    """A job came to a status."""
+
     status: Status
     at: datetime
     reason: str | None = Field(None, description="why, where the status alone does not say")
@@ -59,7 +70,7 @@ class Transition(BaseModel):
 class JobUrls(BaseModel):
     """Paths on this server."""
 
-    self: str
+    self: str = Field(description="GET: the job as it is now")
     results: str
     curves: str
     signals: str
@@ -152,6 +163,8 @@ class Timing(BaseModel):
 
 
 class Artifact(BaseModel):
+    """A file that the run left."""
+
     url: str = Field(description="path on this server")
     sha256: str
     bytes: int
@@ -182,6 +195,8 @@ class Results(BaseModel):
 
 
 class Event(BaseModel):
+    """One thing that happened to a job."""
+
     object: Literal["event"] = "event"
     job: str
     seq: int = Field(ge=1, description="counts within the job, without gaps")

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from api.headers import completed
-from api.problems import MEDIA_TYPE, Problem
+from api.problems import MEDIA_TYPE, WIRE, Problem
 from contract.logs import bound
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def send_400_response(self, msg: str) -> None:
-        self._refuse(400, "malformed-request", "This is not HTTP", f"expected HTTP/1.1; {msg}")
+        self._refuse(400, f"expected HTTP/1.1; {msg}")
 
     @property
     def _waiting(self) -> bool:
@@ -128,7 +128,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._watch(left)
         elif self._arriving or self._unread:
             detail = f"{self._received:,} bytes came in {spent:.0f} s, and then no end: send faster"
-            self._refuse(408, "too-slow", "The request came too slowly", detail)
+            self._refuse(408, detail)
         else:
             self.transport.close()
 
@@ -137,15 +137,15 @@ class BoundedProtocol(HttpToolsProtocol):
             f"expected a head of at most {self.max_head_bytes:,} bytes (PLATEAU_MAX_HEADER_BYTES); "
             f"received {received}"
         )
-        self._refuse(431, "head-too-large", "The request's head is too large", detail)
+        self._refuse(431, detail)
 
-    def _refuse(self, status: int, slug: str, title: str, detail: str) -> None:
+    def _refuse(self, status: int, detail: str) -> None:
         """Answer, unless that would be taken for another request's answer, and read no more."""
         if self._refused:
             return
         self._refused = True
         if self._may_answer():
-            self.transport.write(_answer(status, slug, title, detail))
+            self.transport.write(_answer(status, detail))
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -160,7 +160,8 @@ class BoundedProtocol(HttpToolsProtocol):
         return not (self._in_head or cycle.response_started or self.pipeline)
 
 
-def _answer(status: int, slug: str, title: str, detail: str) -> bytes:
+def _answer(status: int, detail: str) -> bytes:
+    slug, title = WIRE[status]
     request_id = f"req_{ULID()}"
     with bound(request_id=request_id):
         log.info("refused with %d: %s", status, detail)

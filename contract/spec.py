@@ -11,7 +11,9 @@ from contract.optimizers import Optimizer
 from contract.part import Count, Flag, NonNegative, Part, Seed, Whole
 
 # Without control characters: Postgres stores no NUL, and a log line is a line.
-Name = Annotated[str, Field(strict=True, min_length=1, max_length=100, pattern=r"^[^\p{Cc}]+$")]
+Name = Annotated[
+    str, Field(strict=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+]
 Tag = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}$")]
 Priority = Annotated[int, Field(strict=True, ge=-10, le=10)]
 Device = Literal["cpu", "gpu", "any"]

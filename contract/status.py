@@ -4,6 +4,8 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
+    """`succeeded`, `failed` and `cancelled` are final."""
+
     QUEUED = "queued"
     RUNNING = "running"
     CANCELLING = "cancelling"

@@ -9,20 +9,14 @@ from api import accept, present, queries, views
 from api.callers import AppCaller
 from api.deps import AppDatabase, JobById
 from api.news import News
+from api.openapi import answers
 from api.streams import MEDIA_TYPE, EventStream
 from contract.status import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/events", tags=["jobs"])
 
-_ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {
-        "content": {
-            MEDIA_TYPE: {
-                "schema": {"type": "string"},
-                "example": 'event: status\ndata: {"object":"event",...}\nid: 1\n\n',
-            }
-        }
-    },
+_ANSWERS: answers.Answers = {
+    **answers.file(MEDIA_TYPE, "A page, or the stream."),
     204: {"description": "To a stream: the job has ended, and the client has seen all its events."},
 }
 Page = Annotated[queries.EventPage, Query()]

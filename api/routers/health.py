@@ -14,7 +14,7 @@ async def get_health() -> inventory.Health:
     return inventory.Health()
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={503: {}})
 def get_readiness(request: Request) -> inventory.Readiness:
     """200 when jobs can be taken in, else 503 with the reason."""
     state = request.app.state

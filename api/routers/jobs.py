@@ -12,6 +12,7 @@ from api.callers import AppCaller
 from api.connection import while_connected
 from api.deps import AppDatabase, AppFeed, AppSettings, AppStreams, JobById
 from api.fields import ALL, selected
+from api.openapi import answers
 from api.polls import Poll
 from api.posted import Posted
 from api.submission import AppSubmission
@@ -24,18 +25,28 @@ from contract.status import TERMINAL
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JSONRoute)
 
-_DRY_RUN: dict[int | str, dict[str, Any]] = {
+_DRY_RUN: answers.Answers = {
     200: {"model": preview.DryRun, "description": "With dry_run: what the job would be."}
 }
-_NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
-    304: {"description": "The client has it already: its ETag is among If-None-Match."}
+_ETAG = {"ETag": answers.header("changes whenever the answer does")}
+_POLLED: answers.Answers = {
+    200: {"headers": _ETAG},
+    304: {
+        "description": "The client has it already: its ETag is among If-None-Match.",
+        "headers": _ETAG,
+    },
 }
 IfNoneMatch = Annotated[
     Sequence[str], Header(alias="If-None-Match", description="ETags of what the client has, or *")
 ]
 
 
-@router.post("", status_code=202, response_model=views.Job, responses=_DRY_RUN)
+@router.post(
+    "",
+    status_code=202,
+    response_model=views.Job,
+    responses=answers.queued() | _DRY_RUN | {409: {}},
+)
 def create_job(
     posted: Annotated[Posted, Body()],
     caller: AppCaller,
@@ -80,7 +91,7 @@ def list_jobs(
     return _json(page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}}))
 
 
-@router.get("/{job_id}", response_model=views.Job | views.JobPart, responses=_NOT_MODIFIED)
+@router.get("/{job_id}", response_model=views.Job | views.JobPart, responses=_POLLED)
 async def get_job(
     request: Request,
     job_id: Annotated[str, Path(description="job_ and a ULID")],
@@ -106,7 +117,7 @@ async def get_job(
     return seen.response()
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", responses={409: {}})
 def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> views.Job:
     """End a queued job at once, a running one at its next step boundary (`cancelling` till then).
 
@@ -116,7 +127,9 @@ def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> vi
         return present.job(session, lifecycle.cancel(session, job.id), settings)
 
 
-@router.post("/{job_id}/retry", status_code=202)
+@router.post(
+    "/{job_id}/retry", status_code=202, responses=answers.queued() | {409: {}, 422: {}}
+)
 def retry_job(job: JobById, settings: AppSettings, submission: AppSubmission) -> views.Job:
     """Run the experiment of a job that has ended again, as a new job.
 

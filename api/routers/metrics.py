@@ -11,7 +11,7 @@ from api.metrics import Metrics
 router = APIRouter(tags=["health"], dependencies=[Depends(admin)])
 
 
-@router.get("/metrics", response_class=PlainTextResponse)
+@router.get("/metrics", response_class=PlainTextResponse, responses={403: {}})
 async def get_metrics(request: Request, database: AppDatabase, settings: AppSettings) -> Response:
     """Of the service and of this process, in Prometheus' text format; needs the scope admin."""
     metrics: Metrics = request.app.state.metrics

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from api import pictures, present, queries, views
 from api.deps import AppDatabase, JobById, Store
+from api.openapi import answers
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.datasets import facts_of
@@ -24,6 +25,7 @@ from diagnosis.chance import chance_level
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
 _BLOCK = 1 << 18
+_FILE: answers.Answers = {**answers.file("application/octet-stream", "The file."), 409: {}}
 
 
 def _columns(job: JobById, database: AppDatabase) -> dict[str, list[views.Number]]:
@@ -40,7 +42,7 @@ def _check_ended(job: Job) -> None:
         raise NotReady(f"{job.id} is {job.status}: ask again in {wait} s.", wait)
 
 
-@router.get("/results")
+@router.get("/results", responses={409: {}})
 def get_results(job: JobById, database: AppDatabase) -> views.Results:
     """The whole outcome in one object; 409 with Retry-After until the job has ended."""
     _check_ended(job)
@@ -59,7 +61,11 @@ def get_curves(job: JobById, columns: Columns, database: AppDatabase) -> views.C
     return views.Curves.model_validate(shown)
 
 
-@router.get("/curves.csv", response_class=Response)
+@router.get(
+    "/curves.csv",
+    response_class=Response,
+    responses=answers.file("text/csv", "A line an epoch, under a header."),
+)
 def get_curves_csv(columns: Columns) -> Response:
     """The epochs so far, a line each under a header."""
     text = io.StringIO()
@@ -69,25 +75,29 @@ def get_curves_csv(columns: Columns) -> Response:
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8")
 
 
-@router.get("/curves.png", response_class=Response)
+@router.get(
+    "/curves.png", response_class=Response, responses=answers.file("image/png", "A picture.")
+)
 def get_curves_png(job: JobById, columns: Columns) -> Response:
     """The epochs so far as a picture: loss, and accuracy (R2 for regression)."""
     return Response(_draw(job, columns, "png"), media_type="image/png")
 
 
-@router.get("/curves.svg", response_class=Response)
+@router.get(
+    "/curves.svg", response_class=Response, responses=answers.file("image/svg+xml", "A picture.")
+)
 def get_curves_svg(job: JobById, columns: Columns) -> Response:
     """The same picture as SVG."""
     return Response(_draw(job, columns, "svg"), media_type="image/svg+xml")
 
 
-@router.get("/model", response_class=Response)
+@router.get("/model", response_class=Response, responses=_FILE)
 def get_model(job: JobById, database: AppDatabase, store: Store) -> Response:
     """The trained `.keras` file, byte for byte as results.artifacts.model.sha256 says."""
     return _artifact(job, "model", f"{job.id}.keras", database, store)
 
 
-@router.get("/scaling", response_class=Response)
+@router.get("/scaling", response_class=Response, responses=_FILE)
 def get_scaling(job: JobById, database: AppDatabase, store: Store) -> Response:
     """How the model's inputs and targets follow from the data's own: (value - offset) / scale.
 

@@ -1,0 +1,120 @@
+"""The description of the API (OpenAPI 3.1): what FastAPI knows of the routes, and the rest."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.constants import REF_TEMPLATE
+from pydantic.json_schema import models_json_schema
+from typing_extensions import override
+
+from api.openapi import answers, glossary
+from api.problems import Problem
+
+ABOUT = """\
+You POST an experiment; a worker trains it; you poll the job, and fetch what the run left.
+
+- Times are UTC (RFC 3339), durations seconds, sizes bytes. Numbers that JSON does not have are the
+  strings "NaN", "Infinity" and "-Infinity".
+- Lists are `{"object": "list", "data": [...], "has_more": ...}`: go on with `after` = the last
+  item's `id` (of events: `seq`) while `has_more`.
+- Errors are problem details (RFC 9457, `application/problem+json`): programs compare `type`; people
+  read `detail`; `errors` has a JSON pointer to each field at fault.
+- Where keys are on, send `Authorization: Bearer TOKEN`. What is another owner's is 404.
+- `Retry-After` says when it is worth asking again. Each answer has an `X-Request-ID`, which the
+  log has too.
+"""
+TAGS = [
+    {"name": "jobs", "description": "Submit, look at, stop, run again."},
+    {"name": "results", "description": "What a run leaves behind."},
+    {"name": "catalogue", "description": "What can be run, on what, and by whom."},
+    {"name": "health", "description": "Whether the service lives, and how it does."},
+]
+# Recorded by `make examples`: by operation, what was sent and what came.
+EXAMPLES = Path(__file__).with_name("examples.json")
+_JSON = "application/json"
+_JOB = {"$ref": "#/components/schemas/Job"}
+
+
+class Described(FastAPI):
+    """An application whose description is complete: `complete` has the rules."""
+
+    @override
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            complete(super().openapi())
+        return super().openapi()
+
+
+def complete(document: dict[str, Any]) -> None:
+    """Add to FastAPI's `document`, in place, what it cannot know."""
+    examples = json.loads(EXAMPLES.read_text())
+    components = document["components"]
+    for path, method, operation in operations(document):
+        answers.refer_to_problems(path, method, operation)
+        _show(operation, examples.get(operation["operationId"], {}))
+    _link(document)
+    schemas = components["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    _, problem = models_json_schema([(Problem, "serialization")], ref_template=REF_TEMPLATE)
+    schemas |= problem["$defs"]
+    for schema in schemas.values():
+        _require_tags(schema, schemas)
+    components["responses"] = answers.problems(examples["problems"])
+    glossary.describe(document)
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """(path, method, operation) of each."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def _show(operation: dict[str, Any], examples: dict[str, Any]) -> None:
+    """Put the recorded request and answers beside their schemas."""
+    if "request" in examples:
+        operation["requestBody"]["content"][_JSON]["examples"] = {
+            name: {"value": body} for name, body in examples["request"].items()
+        }
+    for parameter in operation.get("parameters", ()):
+        if parameter["name"] in examples.get("parameters", {}):
+            parameter["example"] = examples["parameters"][parameter["name"]]
+    for status, shown in examples.get("answers", {}).items():
+        for media_type, example in shown.items():
+            operation["responses"][status]["content"][media_type]["example"] = example
+
+
+def _link(document: dict[str, Any]) -> None:
+    """From each answer that is a job to what can be asked of it."""
+    links = {
+        operation["operationId"]: {
+            "operationId": operation["operationId"],
+            "parameters": {"job_id": "$response.body#/id"},
+        }
+        for path, _, operation in operations(document)
+        if "{job_id}" in path
+    }
+    document["components"]["links"] = links
+    named = {name: {"$ref": f"#/components/links/{name}"} for name in links}
+    for _, _, operation in operations(document):
+        for answer in operation["responses"].values():
+            if answer.get("content", {}).get(_JSON, {}).get("schema") == _JOB:
+                answer["links"] = named
+
+
+def _require_tags(schema: Any, schemas: dict[str, Any]) -> None:
+    """What tells the members of a union apart must be there, though the models have defaults."""
+    if isinstance(schema, list):
+        for each in schema:
+            _require_tags(each, schemas)
+    elif isinstance(schema, dict):
+        tag = schema.get("discriminator", {})
+        for reference in tag.get("mapping", {}).values():
+            member = schemas[reference.rpartition("/")[2]]
+            member["required"] = sorted({tag["propertyName"], *member.get("required", ())})
+        for each in schema.values():
+            _require_tags(each, schemas)

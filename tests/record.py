@@ -1,0 +1,139 @@
+"""`make examples`: records what the description of the API shows, from a real run."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from api.openapi.document import EXAMPLES, operations
+from tests import keyring
+from tests.sites import Site, site_on
+
+RECIPE = "relu-raw"
+EXPERIMENT = {
+    "name": "iris",
+    "tags": ["example"],
+    "dataset": {"name": "iris", "scaling": "standard"},
+    "model": {
+        "layers": [
+            {"type": "Dense", "units": 8, "activation": "relu"},
+            {"type": "Dense", "units": 3, "activation": "softmax"},
+        ]
+    },
+    "training": {
+        "optimizer": {"type": "SGD", "learning_rate": 0.1},
+        "loss": "categorical_crossentropy",
+        "batch_size": 30,
+        "epochs": 3,
+    },
+}
+MISSPELT = {**EXPERIMENT, "tag": ["example"]}
+# For no worker: it waits until it is cancelled.
+WAITING = {**EXPERIMENT, "name": "iris on a GPU", "device": "gpu"}
+JSON = {"Content-Type": "application/json"}
+STREAM = {"Accept": "text/event-stream"}
+
+
+class Recorder:
+    """Asks, and keeps by operation what was sent and what came, but for pictures and models."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self.client = client
+        self.kept: dict[str, Any] = {"problems": {}}
+
+    def ask(self, operation: str, method: str, path: str, **more: Any) -> Any:
+        """The answer's JSON, or text; the operation must succeed."""
+        answer = self.client.request(method, path, **more)
+        assert answer.is_success, answer.text
+        media_type = answer.headers["content-type"].partition(";")[0]
+        told = answer.json() if media_type == "application/json" else answer.text
+        if media_type == "application/json" or media_type.startswith("text/"):
+            answers = self._of(operation).setdefault("answers", {})
+            answers.setdefault(str(answer.status_code), {})[media_type] = told
+        return told
+
+    def refuse(self, status: int, method: str, path: str, **more: Any) -> None:
+        """Keep the problem that a request is answered with."""
+        answer = self.client.request(method, path, **more)
+        assert answer.status_code == status, answer.text
+        self.kept["problems"][str(status)] = answer.json()
+
+    def show(self, operation: str, kind: str, **shown: Any) -> None:
+        """Keep a request's body or parameters."""
+        self._of(operation)[kind] = shown
+
+    def _of(self, operation: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.kept.setdefault(operation, {})
+        return found
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        limits = {"PLATEAU_AUTH": "keys", "PLATEAU_MAX_QUEUED_JOBS": "1"}
+        url = f"sqlite:///{folder / 'plateau.db'}"
+        with site_on(url, "memory://", folder, **limits) as site, site.api() as client:
+            kept = recorded(site, client)
+    # What names this very machine is nobody's business.
+    del kept["get_results"]["answers"]["200"]["application/json"]["environment"]["platform"]
+    text = json.dumps(kept, indent=1, ensure_ascii=False)
+    EXAMPLES.write_text(text + "\n", "utf-8")
+
+
+def recorded(site: Site, client: httpx.Client) -> dict[str, Any]:
+    recorder = Recorder(client)
+    recorder.refuse(401, "GET", "/v1/jobs")
+    _, reader = keyring.make_in(site.database, "me", "read")
+    recorder.refuse(403, "POST", "/v1/jobs", json=EXPERIMENT, headers=keyring.bearer(reader))
+    client.headers.update(keyring.bearer(keyring.make_in(site.database, "me")[1]))
+    _post(recorder, site)
+    _, admin = keyring.make_in(site.database, "me", "admin")
+    figures = recorder.ask("get_metrics", "GET", "/metrics", headers=keyring.bearer(admin))
+    own = [line for line in figures.splitlines() if "plateau_" in line and "_bucket" not in line]
+    recorder.kept["get_metrics"]["answers"]["200"]["text/plain"] = "\n".join(own) + "\n"
+    return recorder.kept
+
+
+def _post(recorder: Recorder, site: Site) -> None:
+    recipe = recorder.client.get(f"/v1/recipes/{RECIPE}").json()
+    recorder.show("create_job", "request", iris=EXPERIMENT, **{RECIPE: recipe})
+    with site.worker():
+        job_id = recorder.ask("create_job", "POST", "/v1/jobs", json=EXPERIMENT)["id"]
+        site.wait_for_end(job_id)
+        _get(recorder, job_id=job_id, name=RECIPE)
+        recorder.ask("list_events", "GET", f"/v1/jobs/{job_id}/events", headers=STREAM)
+        again = recorder.ask("retry_job", "POST", f"/v1/jobs/{job_id}/retry")["id"]
+        site.wait_for_end(again)
+    waiting = recorder.client.post("/v1/jobs", json=WAITING).json()["urls"]
+    _refuse(recorder, waiting["results"])
+    recorder.ask("cancel_job", "POST", waiting["cancel"])
+
+
+def _get(recorder: Recorder, **known: str) -> None:
+    """Each operation that reads; `known` are the parameters of paths."""
+    document = recorder.client.get("/openapi.json").json()
+    for path, method, operation in operations(document):
+        names = [each["name"] for each in operation.get("parameters", ())]
+        shown = {name: known[name] for name in names if f"{{{name}}}" in path}
+        recorder.show(operation["operationId"], "parameters", **shown)
+        if method == "get" and path != "/metrics":
+            query = {"limit": 2} if "limit" in names else None
+            url = path.format_map(known)
+            recorder.ask(operation["operationId"], "GET", url, params=query)
+
+
+def _refuse(recorder: Recorder, early: str) -> None:
+    recorder.refuse(400, "POST", "/v1/jobs", content="{'name'", headers=JSON)
+    recorder.refuse(404, "GET", f"/v1/jobs/job_{'0' * 26}")
+    recorder.refuse(405, "DELETE", "/v1/jobs")
+    recorder.refuse(409, "GET", early)
+    recorder.refuse(413, "POST", "/v1/jobs", content=" " * 2_000_000, headers=JSON)
+    recorder.refuse(415, "POST", "/v1/jobs", data={"name": "iris"})
+    recorder.refuse(422, "POST", "/v1/jobs", json=MISSPELT)
+    recorder.refuse(431, "GET", "/v1/jobs", headers={"X-Long": "x" * 40_000})
+
+
+if __name__ == "__main__":
+    main()
