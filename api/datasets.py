@@ -38,7 +38,7 @@ def find(session: Session, id_: str, owner: str, *, lock: bool = False) -> Datas
 
 def page(
     session: Session, owner: str, wanted: queries.DatasetPage, settings: Settings
-) -> views.Page[inventory.Dataset]:
+) -> views.Page[inventory.KnownDataset]:
     """The uploads, newest first, and then the catalogue."""
     rows = queries.uploads(session, owner, wanted)
     names = [] if wanted.kind == "upload" else list(CATALOGUE)

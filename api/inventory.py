@@ -29,18 +29,18 @@ class Worker(BaseModel):
 class ClassCounts(BaseModel):
     """Examples of each class, by its number, or with each label of a multi-label set."""
 
-    train: list[int]
-    test: list[int]
+    train: list[int] = Field(description="in the training part")
+    test: list[int] = Field(description="in the test part")
 
 
 class DatasetUrls(BaseModel):
     """Paths on this server."""
 
-    self: str
+    self: str = Field(description="GET: the dataset as it is now")
     jobs: str = Field(description="the caller's jobs on it")
 
 
-class Dataset(BaseModel):
+class KnownDataset(BaseModel):
     """What a spec may name, by its id, as dataset.name: a set of the catalogue or an upload.
 
     Of the catalogue, what only a reading of the data would tell is null.

@@ -162,7 +162,7 @@ def retry_after_seconds(row: Job) -> int:
     return 2 if eta is None else max(1, min(30, round(eta)))
 
 
-def dataset(row: Dataset) -> inventory.Dataset:
+def dataset(row: Dataset) -> inventory.KnownDataset:
     """An upload; `catalogued` is for the others."""
     report = Report.model_validate(row.report)
     return _dataset(
@@ -181,17 +181,17 @@ def upload(row: Dataset) -> dict[str, Any]:
     return row.model_dump(include={"facts", "key", "sha256"})
 
 
-def catalogued(name: str, settings: Settings) -> inventory.Dataset:
+def catalogued(name: str, settings: Settings) -> inventory.KnownDataset:
     facts = CATALOGUE[name]
     present = (settings.data_dir / f"{name}.npz").is_file() if facts.source == "file" else None
     return _dataset(name, facts, name=name, kind="catalogue", file_present=present)
 
 
-def _dataset(id_: str, facts: Facts, **more: Any) -> inventory.Dataset:
+def _dataset(id_: str, facts: Facts, **more: Any) -> inventory.KnownDataset:
     dtype = {1: "uint8", 4: "float32"}[facts.bytes_per_value]
     urls = {"self": f"/v1/datasets/{id_}", "jobs": f"/v1/jobs?dataset={id_}"}
     own = {"id": id_, "dtype": dtype, "urls": urls}
-    return inventory.Dataset.model_validate({**vars(facts), **own, **more})
+    return inventory.KnownDataset.model_validate({**vars(facts), **own, **more})
 
 
 def _class_counts(report: Report) -> inventory.ClassCounts | None:

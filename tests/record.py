@@ -32,7 +32,13 @@ EXPERIMENT = {
 MISSPELT = {**EXPERIMENT, "tag": ["example"]}
 # For no worker: it waits until it is cancelled.
 WAITING = {**EXPERIMENT, "name": "iris on a GPU", "device": "gpu"}
-JSON = {"Content-Type": "application/json"}
+FLOWERS = "petal_length,petal_width,species\n" + "".join(
+    f"{length},{width},{species}\n"
+    for species, length, width in (("setosa", 1.4, 0.2), ("virginica", 5.8, 2.2))
+    for length, width in ((length + step / 10, width + step / 20) for step in range(5))
+)
+JSON_TYPE = "application/json"
+JSON = {"Content-Type": JSON_TYPE}
 STREAM = {"Accept": "text/event-stream"}
 
 
@@ -47,9 +53,9 @@ class Recorder:
         """The answer's JSON, or text; the operation must succeed."""
         answer = self.client.request(method, path, **more)
         assert answer.is_success, answer.text
-        media_type = answer.headers["content-type"].partition(";")[0]
-        told = answer.json() if media_type == "application/json" else answer.text
-        if media_type == "application/json" or media_type.startswith("text/"):
+        media_type = answer.headers.get("content-type", "").partition(";")[0]
+        told = answer.json() if media_type == JSON_TYPE else answer.text
+        if media_type == JSON_TYPE or media_type.startswith("text/"):
             answers = self._of(operation).setdefault("answers", {})
             answers.setdefault(str(answer.status_code), {})[media_type] = told
         return told
@@ -70,6 +76,7 @@ class Recorder:
 
 
 def main() -> None:
+    EXAMPLES.write_text('{"problems": {}}')  # those of before may be of routes that have changed
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         limits = {"PLATEAU_AUTH": "keys", "PLATEAU_MAX_QUEUED_JOBS": "1"}
@@ -98,17 +105,26 @@ def recorded(site: Site, client: httpx.Client) -> dict[str, Any]:
 
 def _post(recorder: Recorder, site: Site) -> None:
     recipe = recorder.client.get(f"/v1/recipes/{RECIPE}").json()
-    recorder.show("create_job", "request", iris=EXPERIMENT, **{RECIPE: recipe})
+    recorder.show("create_job", "request", **{JSON_TYPE: {"iris": EXPERIMENT, RECIPE: recipe}})
+    dataset = _upload(recorder)
     with site.worker():
         job_id = recorder.ask("create_job", "POST", "/v1/jobs", json=EXPERIMENT)["id"]
         site.wait_for_end(job_id)
-        _get(recorder, job_id=job_id, name=RECIPE)
+        _get(recorder, job_id=job_id, name=RECIPE, dataset_id=dataset["id"])
         recorder.ask("list_events", "GET", f"/v1/jobs/{job_id}/events", headers=STREAM)
         again = recorder.ask("retry_job", "POST", f"/v1/jobs/{job_id}/retry")["id"]
         site.wait_for_end(again)
+    recorder.ask("delete_dataset", "DELETE", dataset["urls"]["self"])
     waiting = recorder.client.post("/v1/jobs", json=WAITING).json()["urls"]
     _refuse(recorder, waiting["results"])
     recorder.ask("cancel_job", "POST", waiting["cancel"])
+
+
+def _upload(recorder: Recorder) -> Any:
+    recorder.show("create_dataset", "request", **{"text/csv": {"flowers": FLOWERS}})
+    query = {"name": "flowers", "label": "species"}
+    more = {"content": FLOWERS, "headers": {"Content-Type": "text/csv"}, "params": query}
+    return recorder.ask("create_dataset", "POST", "/v1/datasets", **more)
 
 
 def _get(recorder: Recorder, **known: str) -> None:

@@ -23,6 +23,7 @@ def header(description: str, *, type_: str = "string", required: bool = True) ->
     return {"description": description, "required": required, "schema": {"type": type_}}
 
 
+_LOCATION = {"Location": header("path of what was made")}
 _HEADERS = {
     401: {"WWW-Authenticate": header(_CHALLENGE)},
     403: {"WWW-Authenticate": header(_CHALLENGE)},
@@ -34,11 +35,13 @@ _HEADERS = {
 
 def queued() -> Answers:
     """`responses` of a route that queues a job."""
-    headers = {
-        "Location": header("path of the job"),
-        "Retry-After": header(_LATER, type_="integer"),
-    }
+    headers = {**_LOCATION, "Retry-After": header(_LATER, type_="integer")}
     return {202: {"description": "The job, which waits.", "headers": headers}}
+
+
+def created(description: str) -> Answers:
+    """`responses` of a route that makes something which stays."""
+    return {201: {"description": description, "headers": _LOCATION}}
 
 
 def file(media_type: str, description: str) -> Answers:
@@ -82,7 +85,7 @@ def refer_to_problems(path: str, method: str, operation: Answer) -> None:
 def _following(path: str, method: str, operation: Answer) -> set[int]:
     found = set(_ANYWHERE)
     if "security" in operation:
-        found |= _KEYED if method == "get" else _KEYED | {403}
+        found |= _KEYED if method == "get" else _KEYED | {403, 507}
     if "{" in path:
         found |= {404}
     if "requestBody" in operation:

@@ -29,13 +29,18 @@ You POST an experiment; a worker trains it; you poll the job, and fetch what the
 TAGS = [
     {"name": "jobs", "description": "Submit, look at, stop, run again."},
     {"name": "results", "description": "What a run leaves behind."},
+    {
+        "name": "datasets",
+        "description": "What a spec may name: the catalogue's sets and one's own.",
+    },
     {"name": "catalogue", "description": "What can be run, on what, and by whom."},
     {"name": "health", "description": "Whether the service lives, and how it does."},
 ]
 # Recorded by `make examples`: by operation, what was sent and what came.
 EXAMPLES = Path(__file__).with_name("examples.json")
 _JSON = "application/json"
-_JOB = {"$ref": "#/components/schemas/Job"}
+# By the parameter that takes its id: the object that has it.
+_OBJECTS = {"job_id": "Job", "dataset_id": "KnownDataset"}
 
 
 class Described(FastAPI):
@@ -76,10 +81,9 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
 
 def _show(operation: dict[str, Any], examples: dict[str, Any]) -> None:
     """Put the recorded request and answers beside their schemas."""
-    if "request" in examples:
-        operation["requestBody"]["content"][_JSON]["examples"] = {
-            name: {"value": body} for name, body in examples["request"].items()
-        }
+    for media_type, bodies in examples.get("request", {}).items():
+        shown = {name: {"value": body} for name, body in bodies.items()}
+        operation["requestBody"]["content"][media_type]["examples"] = shown
     for parameter in operation.get("parameters", ()):
         if parameter["name"] in examples.get("parameters", {}):
             parameter["example"] = examples["parameters"][parameter["name"]]
@@ -89,21 +93,22 @@ def _show(operation: dict[str, Any], examples: dict[str, Any]) -> None:
 
 
 def _link(document: dict[str, Any]) -> None:
-    """From each answer that is a job to what can be asked of it."""
-    links = {
-        operation["operationId"]: {
-            "operationId": operation["operationId"],
-            "parameters": {"job_id": "$response.body#/id"},
-        }
-        for path, _, operation in operations(document)
-        if "{job_id}" in path
-    }
-    document["components"]["links"] = links
-    named = {name: {"$ref": f"#/components/links/{name}"} for name in links}
+    """From each answer that is an object to what can be asked of it."""
+    links = document["components"]["links"] = {}
+    for parameter, name in _OBJECTS.items():
+        about = [o["operationId"] for path, _, o in operations(document) if parameter in path]
+        for id_ in about:
+            links[id_] = {"operationId": id_, "parameters": {parameter: "$response.body#/id"}}
+        answer = {"$ref": f"#/components/schemas/{name}"}
+        for each in _answers_with(answer, document):
+            each["links"] = {id_: {"$ref": f"#/components/links/{id_}"} for id_ in about}
+
+
+def _answers_with(schema: dict[str, str], document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for _, _, operation in operations(document):
         for answer in operation["responses"].values():
-            if answer.get("content", {}).get(_JSON, {}).get("schema") == _JOB:
-                answer["links"] = named
+            if answer.get("content", {}).get(_JSON, {}).get("schema") == schema:
+                yield answer
 
 
 def _require_tags(schema: Any, schemas: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from api.body import allow_upload
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppIntake, AppSettings, Store
 from api.intake import Sent
+from api.openapi import answers
 from api.uploads import Media, Wanted
 from contract.datasets import CATALOGUE, TEST_SHARE, Task
 from contract.spec import Name
@@ -56,14 +57,16 @@ class Description(BaseModel, extra="forbid"):
     ] = TEST_SHARE
 
 
-@router.post("", status_code=201, openapi_extra=_BODY)
+@router.post(
+    "", status_code=201, openapi_extra=_BODY, responses=answers.created("The dataset, checked.")
+)
 async def create_dataset(
     description: Annotated[Description, Query()],
     caller: AppCaller,
     intake: AppIntake,
     request: Request,
     response: Response,
-) -> inventory.Dataset:
+) -> inventory.KnownDataset:
     """Upload a csv with a header, or an npz of x and y, or of x_train, y_train, x_test, y_test.
 
     It is read without pickle, checked, and kept as an npz; `report` says what was found. A spec
@@ -84,7 +87,7 @@ def list_datasets(
     caller: AppCaller,
     database: AppDatabase,
     settings: AppSettings,
-) -> views.Page[inventory.Dataset]:
+) -> views.Page[inventory.KnownDataset]:
     """The caller's uploads, newest first, and then the catalogue; nothing is loaded for it."""
     with database.reading() as session:
         return datasets.page(session, caller.owner, wanted, settings)
@@ -93,7 +96,7 @@ def list_datasets(
 @router.get("/{dataset_id}")
 def get_dataset(
     dataset_id: DatasetId, caller: AppCaller, database: AppDatabase, settings: AppSettings
-) -> inventory.Dataset:
+) -> inventory.KnownDataset:
     """An upload with all that was found in it, or a set of the catalogue."""
     if dataset_id in CATALOGUE:
         return present.catalogued(dataset_id, settings)
@@ -101,7 +104,7 @@ def get_dataset(
         return present.dataset(datasets.find(session, dataset_id, caller.owner))
 
 
-@router.delete("/{dataset_id}", status_code=204)
+@router.delete("/{dataset_id}", status_code=204, response_class=Response, responses={409: {}})
 def delete_dataset(
     dataset_id: DatasetId, caller: AppCaller, database: AppDatabase, store: Store
 ) -> None:
