@@ -16,7 +16,7 @@ from api.intake import Intake
 from api.limits import Streams
 from api.metrics import Metrics
 from api.observed import Observed
-from api.openapi.document import ABOUT, TAGS, Described
+from api.openapi.document import FACTS, Described
 from api.rate import Rate
 from api.routers import (
     catalogue,
@@ -55,12 +55,8 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.database.dispose()
 
     app = Described(
-        title="Plateau",
+        **FACTS,
         version=VERSION,
-        summary="Trains Keras experiments, and returns their learning curves.",
-        description=ABOUT,
-        openapi_tags=TAGS,
-        license_info={"name": "MIT", "identifier": "MIT"},
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         redirect_slashes=False,

@@ -13,7 +13,7 @@ from typing_extensions import override
 from api.openapi import answers, glossary
 from api.problems import Problem
 
-ABOUT = """\
+_ABOUT = """\
 You POST an experiment; a worker trains it; you poll the job, and fetch what the run left.
 
 - Times are UTC (RFC 3339), durations seconds, sizes bytes. Numbers that JSON does not have are the
@@ -26,7 +26,7 @@ You POST an experiment; a worker trains it; you poll the job, and fetch what the
 - `Retry-After` says when it is worth asking again. Each answer has an `X-Request-ID`, which the
   log has too.
 """
-TAGS = [
+_TAGS = [
     {"name": "jobs", "description": "Submit, look at, stop, run again."},
     {"name": "results", "description": "What a run leaves behind."},
     {
@@ -36,6 +36,13 @@ TAGS = [
     {"name": "catalogue", "description": "What can be run, on what, and by whom."},
     {"name": "health", "description": "Whether the service lives, and how it does."},
 ]
+FACTS: dict[str, Any] = {
+    "title": "Plateau",
+    "summary": "Trains Keras experiments, and returns their learning curves.",
+    "description": _ABOUT,
+    "openapi_tags": _TAGS,
+    "license_info": {"name": "MIT", "identifier": "MIT"},
+}
 # Recorded by `make examples`: by operation, what was sent and what came.
 EXAMPLES = Path(__file__).with_name("examples.json")
 _JSON = "application/json"
@@ -55,7 +62,7 @@ class Described(FastAPI):
 
 def complete(document: dict[str, Any]) -> None:
     """Add to FastAPI's `document`, in place, what it cannot know."""
-    examples = json.loads(EXAMPLES.read_text())
+    examples = json.loads(EXAMPLES.read_text("utf-8"))
     components = document["components"]
     for path, method, operation in operations(document):
         answers.refer_to_problems(path, method, operation)

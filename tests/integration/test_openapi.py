@@ -9,6 +9,7 @@ import pytest
 
 from api.app import create_app
 from api.openapi.document import operations
+from api.openapi.glossary import WORDS
 from api.problems import MEDIA_TYPE, WIRE
 from contract.settings import Settings
 from scripts.openapi import SNAPSHOT, described
@@ -96,3 +97,18 @@ def test_a_job_leads_to_what_can_be_asked_of_it(document: dict[str, Any]) -> Non
 
 def test_it_is_served_as_it_is(api: Any) -> None:
     assert json.loads(described()) == api.get("/openapi.json")
+
+
+def test_no_word_is_left_over(document: dict[str, Any]) -> None:
+    fields = {
+        name
+        for schema in document["components"]["schemas"].values()
+        for name in schema.get("properties", {})
+    }
+    assert set(WORDS["fields"]) <= fields
+    parameters = {
+        parameter["name"]
+        for _, _, operation in operations(document)
+        for parameter in operation.get("parameters", ())
+    }
+    assert set(WORDS["parameters"]) <= parameters
