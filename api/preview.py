@@ -9,6 +9,8 @@ from contract.spec import Experiment
 
 
 class LayerPreview(BaseModel):
+    """A layer as it would be built."""
+
     index: int = Field(ge=0, description="place in model.layers")
     type: str
     output_shape: list[int] = Field(description="of one example")
@@ -28,6 +30,8 @@ class MemoryPreview(BaseModel):
 
 
 class Repair(BaseModel):
+    """A change that would mend a finding."""
+
     title: str = Field(description="what is changed")
     patch: list[dict[str, Any]] = Field(description="a JSON Patch (RFC 6902) of the experiment")
 

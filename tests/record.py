@@ -29,6 +29,7 @@ EXPERIMENT = {
         "epochs": 3,
     },
 }
+FROM_RECIPE = {"recipe": RECIPE, "overrides": {"dataset": {"scaling": "unit"}}}
 MISSPELT = {**EXPERIMENT, "tag": ["example"]}
 # For no worker: it waits until it is cancelled.
 WAITING = {**EXPERIMENT, "name": "iris on a GPU", "device": "gpu"}
@@ -104,8 +105,9 @@ def recorded(site: Site, client: httpx.Client) -> dict[str, Any]:
 
 
 def _post(recorder: Recorder, site: Site) -> None:
-    recipe = recorder.client.get(f"/v1/recipes/{RECIPE}").json()
-    recorder.show("create_job", "request", **{JSON_TYPE: {"iris": EXPERIMENT, RECIPE: recipe}})
+    bodies = {"an experiment": EXPERIMENT, "a recipe": FROM_RECIPE}
+    recorder.show("create_job", "request", **{JSON_TYPE: bodies})
+    recorder.ask("create_job", "POST", "/v1/jobs?dry_run=true", json=EXPERIMENT)
     dataset = _upload(recorder)
     with site.worker():
         job_id = recorder.ask("create_job", "POST", "/v1/jobs", json=EXPERIMENT)["id"]
@@ -148,6 +150,7 @@ def _refuse(recorder: Recorder, early: str) -> None:
     recorder.refuse(413, "POST", "/v1/jobs", content=" " * 2_000_000, headers=JSON)
     recorder.refuse(415, "POST", "/v1/jobs", data={"name": "iris"})
     recorder.refuse(422, "POST", "/v1/jobs", json=MISSPELT)
+    recorder.refuse(429, "POST", "/v1/jobs", json=EXPERIMENT)
     recorder.refuse(431, "GET", "/v1/jobs", headers={"X-Long": "x" * 40_000})
 
 

@@ -114,7 +114,8 @@ def _link(document: dict[str, Any]) -> None:
 def _answers_with(schema: dict[str, str], document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for _, _, operation in operations(document):
         for answer in operation["responses"].values():
-            if answer.get("content", {}).get(_JSON, {}).get("schema") == schema:
+            found = answer.get("content", {}).get(_JSON, {}).get("schema", {})
+            if schema in (found, *found.get("anyOf", ())):
                 yield answer
 
 

@@ -127,9 +127,7 @@ def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> vi
         return present.job(session, lifecycle.cancel(session, job.id), settings)
 
 
-@router.post(
-    "/{job_id}/retry", status_code=202, responses=answers.queued() | {409: {}, 422: {}}
-)
+@router.post("/{job_id}/retry", status_code=202, responses=answers.queued() | {409: {}, 422: {}})
 def retry_job(job: JobById, settings: AppSettings, submission: AppSubmission) -> views.Job:
     """Run the experiment of a job that has ended again, as a new job.
 
