@@ -11,7 +11,7 @@ from typing import Any
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TOKEN = re.compile(r'\.\.\.|[{}\[\],:]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')
-_ID = re.compile(r"\b(?:job|key)_[0-9A-Z]{26}\b")
+_ID = re.compile(r"\b(?:job|key|ds)_[0-9A-Z]{26}\b")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 CUT = "..."
 
@@ -43,8 +43,16 @@ def sessions(text: str) -> list[list[Step]]:
 
 def _steps(block: str) -> Iterator[Step]:
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-        command, _, shown = part.partition("\n")
-        yield Step(command, shown.strip())
+        lines = part.splitlines()
+        typed = 1
+        while _goes_on("\n".join(lines[:typed])):
+            typed += 1
+        yield Step("\n".join(lines[:typed]), "\n".join(lines[typed:]).strip())
+
+
+def _goes_on(command: str) -> bool:
+    """Whether bash would ask for another line."""
+    return command.endswith("\\") or command.count("'") % 2 == 1
 
 
 def compare(shown: str, real: str, ids: Ids, loose: frozenset[str] = frozenset()) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from tests import processes
 from tests.shown import Ids, Step, compare, sessions
 from tests.sites import ROOT, site_on
 
 README = (ROOT / "README.md").read_text("utf-8")
-SESSIONS = sessions(README)
+# One after the other in one terminal, but for the last: there keys are on.
+*OPEN, KEYED = sessions(README)
+# A run on MNIST takes some 10 s.
+SECONDS = 100
 END = "--- that was all ---"
-# How well a run goes depends on the data.
-BY_DATA = frozenset({"verdict", "headline"})
+# How well this run goes depends on the data, and, near the edge of stability, on the processor.
+BY_PROCESSOR = frozenset({"headline"})
+BY_DATA = BY_PROCESSOR | {"verdict"}
 
 
 @dataclass(frozen=True)
@@ -69,43 +73,47 @@ def follow(
     ids = Ids()
     for step in steps:
         command = ids.put_in(step.command).replace("localhost:8000", address)
+        deadline = time.monotonic() + SECONDS
+        while fault := unlike(step.shown, bash.type(command), ids, loose):
+            assert not changes(command), fault
+            assert time.monotonic() < deadline, fault
 
-        def as_shown(command: str = command, shown: str = step.shown) -> bool:
-            try:
-                compare(shown, bash.type(command), ids, loose)
-            except (AssertionError, ValueError):
-                if changes(command):
-                    raise
-                return False
-            return True
 
-        processes.wait_for(f"{command} to give {step.shown}", as_shown, seconds=120)
+def unlike(shown: str, came: str, ids: Ids, loose: frozenset[str]) -> str:
+    """In what way `came` is not as shown; where nothing is shown, nothing but a problem is not."""
+    if not shown:
+        return came if "/problems/" in came else ""
+    try:
+        compare(shown, came, ids, loose)
+    except (AssertionError, ValueError) as error:
+        return f"{error}: {came}"
+    return ""
 
 
 def changes(command: str) -> bool:
-    return "--json" in command or "api.keys" in command
+    return any(word in command for word in ("--json", "--data-binary", "api.keys"))
 
 
 @pytest.mark.parametrize("data", ["mnist", "digits"])
-def test_a_job_by_curl(
+def test_jobs_and_data_by_curl(
     request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path, data: str
 ) -> None:
-    job = SESSIONS[0]
+    steps = [step for session in OPEN for step in session]
     environment, loose = {}, BY_DATA
     if data == "mnist":
         environment["PLATEAU_DATA_DIR"] = str(request.getfixturevalue("mnist_dir"))
-        loose = frozenset()
+        loose = BY_PROCESSOR
     else:
         instead = re.search(r"`(sed .*curl .*)`", README)
         assert instead is not None
-        job = [Step(instead[1], job[0].shown), *job[1:]]
+        steps[0] = Step(instead[1], steps[0].shown)
     with (
         site_on(sqlite_url, "memory://", tmp_path, **environment) as site,
         site.api() as client,
         site.worker(),
         shell(tmp_path, site.environment) as bash,
     ):
-        follow(job, bash, client.base_url.netloc.decode(), loose)
+        follow(steps, bash, client.base_url.netloc.decode(), loose)
         assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -115,13 +123,13 @@ def test_keys_by_command(sqlite_url: str, tmp_path: Path) -> None:
         site.api() as client,
         shell(tmp_path, site.environment) as bash,
     ):
-        follow(SESSIONS[1], bash, client.base_url.netloc.decode())
+        follow(KEYED, bash, client.base_url.netloc.decode())
         refused = client.get(
             "/v1/jobs", headers={"Authorization": f"Bearer {bash.type('echo $KEY').strip()}"}
         )
         assert refused.status_code == 401
 
 
-def test_these_are_all_sessions() -> None:
-    assert len(SESSIONS) == 2
-    assert README.count("```console") == 2
+def test_these_are_the_sessions() -> None:
+    assert len(OPEN) >= 4
+    assert "api.keys" in KEYED[0].command

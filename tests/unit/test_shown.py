@@ -52,5 +52,5 @@ def test_all_else_must_be_the_same(shown: str, real: str) -> None:
 
 
 def test_a_block_is_its_commands() -> None:
-    text = "a\n```console\n$ one\n{...}\n\n$ two\n```\n```json\n{}\n```\n"
-    assert sessions(text) == [[Step("one", "{...}"), Step("two", "")]]
+    text = "a\n```console\n$ one \\\n '1\n2'\n{...}\n\n$ two\n```\n```json\n{}\n```\n"
+    assert sessions(text) == [[Step("one \\\n '1\n2'", "{...}"), Step("two", "")]]
