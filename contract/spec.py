@@ -70,5 +70,7 @@ class Experiment(Part):
     model: Model
     training: Training
     device: Device = "any"
-    signals: Switch = "on"
+    signals: Annotated[
+        Switch, Field(description="whether it is looked at while it trains, to say why it failed")
+    ] = "on"
     priority: Priority = 0
