@@ -18,6 +18,7 @@ from contract.errors import Conflict, NotFound
 from contract.holding import acknowledge_cancel, crashed, fail, record, release, renew, succeed
 from contract.moves import Claim, event, move, write
 from contract.progress import Checkpoint, FinishedEpoch
+from contract.proof import RunOf
 from contract.spec import Experiment
 from contract.status import HELD, TERMINAL, Status, leading_to
 from contract.tables import Job, JobTag
@@ -49,6 +50,7 @@ def submit(
     owner: str,
     upload: dict[str, Any] | None = None,
     retry_of: str | None = None,
+    run_of: RunOf | None = None,
 ) -> Job:
     """Store `experiment` as a queued job of `owner`; `upload` as in `contract.tables.Job`."""
     at = clock.read(session)
@@ -62,6 +64,7 @@ def submit(
         spec=experiment.model_dump(mode="json", exclude_unset=True),
         upload=upload,
         retry_of=retry_of,
+        **(vars(run_of) if run_of else {}),
         epochs=experiment.training.epochs,
         events=1,
         created_at=at,

@@ -62,7 +62,10 @@ class Training(Part):
 
 
 class Experiment(Part):
-    """One training run, whole: everything that decides its outcome is in here."""
+    """One training run, whole: everything that decides its outcome is in here.
+
+    `repair` is `auto` where a run that ends unhealthy is to prove its repairs by itself.
+    """
 
     name: Name
     tags: Annotated[tuple[Tag, ...], Field(max_length=20)] = ()
@@ -74,3 +77,4 @@ class Experiment(Part):
         Switch, Field(description="whether it is looked at while it trains, to say why it failed")
     ] = "on"
     priority: Priority = 0
+    repair: Literal["off", "auto"] = "off"

@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, Index
 from sqlmodel import Field
 
 from contract.clock import UTCDateTime
+from contract.proof import Proof as Proof
 from contract.schema import Base as Base
 from contract.schema import document
 from contract.status import Status
@@ -19,7 +20,8 @@ class Job(Base, table=True):
     """`fence` rises with each claim; `events` counts the job's events, so each has its number.
 
     `upload` is what the run needs to know of an uploaded dataset (`contract.datasets.Upload`): it
-    outlives the dataset. Null for a dataset of the catalogue.
+    outlives the dataset. Null for a dataset of the catalogue. A run of a proof names that, the job
+    that it is about (`parent_id`), and which of the proof's trials it is.
     """
 
     __tablename__ = "jobs"
@@ -27,6 +29,7 @@ class Job(Base, table=True):
         Index("ix_jobs_status_device_id", "status", "device", "id"),
         Index("ix_jobs_worker_id_status", "worker_id", "status"),
         Index("ix_jobs_owner_id", "owner", "id"),
+        Index("ix_jobs_proof_id_status", "proof_id", "status"),
     )
 
     id: str = Field(primary_key=True)
@@ -38,6 +41,9 @@ class Job(Base, table=True):
     spec: dict[str, Any] = document(nullable=False)
     upload: dict[str, Any] | None = document()
     retry_of: str | None = None
+    parent_id: str | None = Field(default=None, index=True)
+    proof_id: str | None = None
+    trial: str | None = None
 
     status: str = Status.QUEUED
     fence: int = 0
@@ -119,7 +125,10 @@ class JobTag(Base, table=True):
 
 
 class Result(Base, table=True):
-    """What a finished run leaves beside its curve; written once, with the job's last status."""
+    """What a finished run leaves beside its curve; written with the job's last status.
+
+    A proof that has ended writes `diagnosis` once more.
+    """
 
     __tablename__ = "results"
 

@@ -15,6 +15,7 @@ from contract.progress import Signal
 from contract.spec import Experiment
 from contract.status import EDGES, HELD, TERMINAL, Status
 from contract.tables import LOCAL, Base, EpochRow, Event, Job, Result
+from diagnosis.report import Diagnosis
 
 EPOCHS = 5
 
@@ -102,6 +103,27 @@ def succeed(session: Session, held: Claim) -> bool:
         verdict="undetermined",
         headline="50.0 % on test.",
     )
+
+
+def reach(
+    database: Database, job_id: str, value: float, *, diagnosis: Diagnosis | None = None
+) -> None:
+    """Run a queued job to its end, with `value` as its test accuracy."""
+    held = claim(database, job_id)
+    assert held is not None
+    found = diagnosis or Diagnosis("undetermined", "It ran.")
+    row = result(job_id)
+    row.confusion_matrix = [[36 * (true == told) for told in range(10)] for true in range(10)]
+    row.diagnosis, row.artifacts = found.to_dict(), {}
+    with database.writing() as session:
+        assert lifecycle.succeed(
+            session,
+            held,
+            row,
+            metrics={"test_accuracy": value},
+            verdict=found.verdict,
+            headline=found.headline,
+        )
 
 
 def fail(session: Session, held: Claim) -> bool:
@@ -198,8 +220,11 @@ def faults(events: Sequence[Event], rows: Sequence[EpochRow]) -> list[str]:
 def _status_faults(events: Sequence[Event]) -> Iterator[str]:
     status: Status | None = None
     for event in events:
-        if status in TERMINAL:
+        if status in TERMINAL and event.type != "diagnosis":
             yield f"event {event.seq} comes after the end"
+        if event.type == "diagnosis":
+            yield from () if status == Status.SUCCEEDED else (f"a proof of a {status} job",)
+            continue
         if event.type == "epoch":
             if status not in HELD:
                 yield f"epoch {event.data['epoch']} ended while the job was {status}"

@@ -18,6 +18,7 @@ from worker import gpus
 from worker.commit import Lost
 from worker.periodic import Periodic
 from worker.process import TrainerDied, TrainerProcess
+from worker.prover import prove
 from worker.registration import Registration
 from worker.run import Run, Unfit
 from worker.slots import Slots
@@ -183,10 +184,9 @@ class Node:
                 run.stop()
 
     def _sweep(self) -> None:
-        """Ring again for queued jobs that an idle slot could take."""
-        if self._draining or not (idle := self.slots.idle):
-            self._unanswered_since = None
-            return
+        """Let proofs go on, and ring again for queued jobs that an idle slot could take."""
+        prove(self._database, self._settings)
+        idle = 0 if self._draining else self.slots.idle
         with self._database.reading() as session:
             waiting = session.exec(lifecycle.queued_for(self.queues, idle)).all()
         if not waiting:

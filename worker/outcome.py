@@ -2,10 +2,32 @@
 
 from sqlmodel import Session, col, select
 
+from contract import lifecycle
+from contract.lifecycle import Claim
 from contract.numbers import decode
+from contract.settings import Settings
 from contract.tables import EpochRow, Result
 from diagnosis.summary import Summary, summarise
 from worker.messages import Finished, Train
+from worker.prover import start_repairs
+
+
+def succeed(
+    session: Session, held: Claim, order: Train, done: Finished, settings: Settings
+) -> bool:
+    """End the run, and begin the proof of its diagnosis if it asks for that by itself."""
+    result, summary = outcome(session, order, done)
+    ours = lifecycle.succeed(
+        session,
+        held,
+        result,
+        metrics=done.metrics,
+        verdict=summary.verdict,
+        headline=summary.headline,
+    )
+    if ours:
+        start_repairs(session, held.job_id, settings)
+    return ours
 
 
 def outcome(session: Session, order: Train, done: Finished) -> tuple[Result, Summary]:

@@ -20,7 +20,7 @@ from contract.status import TERMINAL
 from contract.tables import Job
 from worker.commit import commit
 from worker.messages import Epochs, Failed, Finished, Progress, Stopped, Train, Unavailable
-from worker.outcome import outcome
+from worker.outcome import succeed
 from worker.process import End, TrainerProcess
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,8 @@ class Run:
                 case Epochs():
                     self._record(report)
                 case Finished():
-                    self._end(partial(self._succeed, done=report))
+                    done = partial(succeed, held=self.held, order=self._order, done=report)
+                    self._end(partial(done, settings=self._settings))
                 case Failed():
                     error = report.model_dump(include={"code", "message", "hint"})
                     self._end(partial(lifecycle.fail, held=self.held, error=error))
@@ -182,17 +183,6 @@ class Run:
             self._store.delete(key)
         except OSError as error:
             log.warning("%s could not be deleted: %s", key, error)
-
-    def _succeed(self, session: Session, done: Finished) -> bool:
-        result, summary = outcome(session, self._order, done)
-        return lifecycle.succeed(
-            session,
-            self.held,
-            result,
-            metrics=done.metrics,
-            verdict=summary.verdict,
-            headline=summary.headline,
-        )
 
     def _write(self, change: Callable[[Session], bool]) -> None:
         """Raises Lost when the job is no longer ours to write to."""

@@ -12,7 +12,8 @@ import pytest
 
 from contract import lifecycle
 from contract.artifacts import ArtifactStore
-from tests import processes, uploaded
+from contract.status import TERMINAL
+from tests import jobs, processes, proofs, uploaded
 from tests.fake_trainer import POISON, UNFIT
 from tests.sites import FAKE, ROOT, Site, site_on
 
@@ -110,6 +111,20 @@ def test_a_killed_worker_is_reaped_and_its_trainer_leaves(site: Site) -> None:
         processes.wait_for("the orphan to leave", lambda: not exists(trainer))
     assert (job.status, job.attempts) == ("succeeded", 2)
     assert [epoch for epoch, _ in site.curve(id_)] == WHOLE
+
+
+def test_a_proof_outlives_the_workers_that_run_it(site: Site) -> None:
+    id_ = proofs.started(site.database)
+    with site.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.2") as first:
+        processes.wait_for("two runs", lambda: ended(site, id_) >= 2)
+        first.process.kill()
+    with site.worker(), site.worker():
+        processes.wait_for("the proof", lambda: proofs.stored(site.database, id_).status == "done")
+    assert {run.status for run in proofs.runs(site.database, id_)} == {"succeeded"}
+    assert proofs.stored(site.database, id_).round == 1
+    told = [event.type for event in jobs.events(site.database, id_)]
+    assert told.count("diagnosis") == 1
+    assert "reaches 85.0 %" in (site.job(id_).headline or "")
 
 
 def test_a_worker_that_slept_past_its_lease_writes_nothing_more(site: Site) -> None:
@@ -247,3 +262,8 @@ def exists(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def ended(site: Site, job_id: str) -> int:
+    """How many runs of the job's proof have."""
+    return sum(run.status in TERMINAL for run in proofs.runs(site.database, job_id))
