@@ -20,7 +20,9 @@ from api.openapi.document import FACTS, Described
 from api.rate import Rate
 from api.routers import (
     catalogue,
+    compare,
     datasets,
+    diagnosis,
     events,
     health,
     home,
@@ -33,6 +35,8 @@ from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings
 
+_GUARDED = (jobs, events, results, signals, diagnosis, compare, datasets, catalogue, metrics)
+_PUBLIC = (health, home)
 VERSION = "0.1.0"
 
 
@@ -69,8 +73,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(SecurityHeaders)
     problems.install(app)
     app.state.routes = []
-    for module in (jobs, events, results, signals, datasets, catalogue, metrics, health, home):
-        known = [] if module in (health, home) else [Depends(authenticated)]
+    for module in (*_GUARDED, *_PUBLIC):
+        known = [Depends(authenticated)] if module in _GUARDED else []
         app.include_router(module.router, dependencies=known)
         app.state.routes += module.router.routes
     return app

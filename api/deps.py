@@ -14,14 +14,16 @@ from fastapi import BackgroundTasks, Depends, Request
 from sqlalchemy.orm.interfaces import ORMOption
 from sqlmodel import Session
 
+from api import present
 from api.callers import AppCaller, Caller
 from api.feed import Feed
 from api.intake import Intake
 from api.limits import Streams
 from contract.artifacts import ArtifactStore
 from contract.database import Database
-from contract.errors import NotFound
+from contract.errors import NotFound, NotReady
 from contract.settings import Settings
+from contract.status import TERMINAL
 from contract.tables import Job
 
 # What is no id cannot be in the table, and Postgres refuses to look for some of it.
@@ -89,3 +91,14 @@ def _job_by_id(job_id: str, caller: AppCaller, database: AppDatabase) -> Job:
 
 # The row as it was a moment ago, of no session.
 JobById = Annotated[Job, Depends(_job_by_id)]
+
+
+def _ended_job(job: JobById) -> Job:
+    """Raises NotReady, with the time after which to ask again."""
+    if job.status not in TERMINAL:
+        wait = present.retry_after_seconds(job)
+        raise NotReady(f"{job.id} is {job.status}: ask again in {wait} s.", wait)
+    return job
+
+
+EndedJob = Annotated[Job, Depends(_ended_job)]

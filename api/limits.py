@@ -21,19 +21,19 @@ _STREAMS_SECONDS = 10
 _JOBS_LOCK, _BYTES_LOCK = 0x706A, 0x7062
 
 
-def check_queue(session: Session, caller: Caller, settings: Settings) -> None:
-    """Raises TooManyJobs if one more would be too many. `session` goes on to store the job."""
+def check_queue(session: Session, caller: Caller, settings: Settings, adding: int = 1) -> None:
+    """Raises TooManyJobs if `adding` more would be too many. `session` goes on to store them."""
     if caller.key_id is None:
         return
     _one_at_a_time(session, _JOBS_LOCK, caller.owner)
     waiting = session.exec(
         select(func.count()).where(Job.owner == caller.owner, col(Job.status) == Status.QUEUED)
     ).one()
-    if waiting >= settings.max_queued_jobs:
+    if waiting + adding > settings.max_queued_jobs:
         raise TooManyJobs(
             f"{caller.owner} may have {settings.max_queued_jobs:,} jobs in the queue "
-            f"(PLATEAU_MAX_QUEUED_JOBS), and has {waiting:,}: wait until some have run, or cancel "
-            "some",
+            f"(PLATEAU_MAX_QUEUED_JOBS), and has {waiting:,}; {adding:,} more do not fit: wait "
+            "until some have run, or cancel some",
             _JOBS_SECONDS,
         )
 

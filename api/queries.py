@@ -20,19 +20,22 @@ from contract.tables import Dataset, EpochRow, Event, Job, JobTag, Worker
 
 Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
+_JOB_ID = r"^job_[0-9A-Z]{26}$"
 Epoch = tuple[int, Mapping[Any, Any], float, float]
 
 
 class JobFilter(BaseModel, extra="forbid"):
-    """Several statuses mean any of them, several tags all of them."""
+    """Several statuses mean any of them, several tags all; runs of proofs come by `parent` only."""
 
     status: list[Status] = []
     verdict: Annotated[str | None, Field(pattern=r"^[a-z_]{1,50}$")] = None
     dataset: AnyDatasetName | None = None
     tag: Annotated[list[Tag], Field(max_length=20)] = []
+    parent: Annotated[
+        str | None, Field(pattern=_JOB_ID, description="the job that runs help to explain")
+    ] = None
     after: Annotated[
-        str | None,
-        Field(pattern=r"^job_[0-9A-Z]{26}$", description="id of the previous page's last job"),
+        str | None, Field(pattern=_JOB_ID, description="id of the previous page's last job")
     ] = None
     limit: Limit = 20
     order: Annotated[
@@ -85,7 +88,7 @@ def jobs(session: Session, owner: str, wanted: JobFilter) -> tuple[Sequence[Job]
     statement = (
         select(Job)
         .options(*columns(selected(wanted.fields)))
-        .where(Job.owner == owner)
+        .where(Job.owner == owner, col(Job.parent_id) == wanted.parent)
         .order_by(id_.desc() if newest_first else id_.asc())
         .limit(wanted.limit + 1)
     )

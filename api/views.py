@@ -78,6 +78,8 @@ class JobUrls(BaseModel):
     cancel: str
     retry: str
     model: str
+    diagnosis: str = Field(description="GET: why it failed, and the proof")
+    repairs: str = Field(description="POST: prove them; GET: how far that is")
 
 
 class Job(BaseModel):
@@ -99,6 +101,8 @@ class Job(BaseModel):
     device: Literal["cpu", "gpu", "any"] = Field(description="where it may run")
     worker: str | None = Field(description="id of the worker that holds it")
     retry_of: str | None = Field(description="id of the job that this one runs again")
+    parent_id: str | None = Field(description="id of the job that this run helps to explain")
+    trial: str | None = Field(description="what this run tries, where it has a parent")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -128,28 +132,6 @@ class Curves(BaseModel):
         "epoch's end, seconds"
     )
     first_losses: list[Number] = Field(description="of the first 32 training steps")
-
-
-class Signals(BaseModel):
-    """What was measured of a run, on a fixed batch of its training examples (the probe)."""
-
-    object: Literal["signals"] = "signals"
-    job: str
-    status: Status
-    data: dict[str, Any] | None = Field(description="of the training part; null with signals off")
-    curvature: dict[str, Number] | None = Field(
-        description="at the initial weights: lambda_max, the largest eigenvalue of the loss "
-        "Hessian, scaled_lambda_max, that with the probe standardised, and gradient_noise, "
-        "tr(Sigma) / |G|^2; null where it would cost too much"
-    )
-    first_losses: list[Number] = Field(description="of the first 32 training steps")
-    non_finite_step: int | None = Field(description="the first step whose loss was no number")
-    steps_per_epoch: int
-    moments: list[dict[str, Any]] = Field(
-        description="the model at step 0, after 1, 2, 4, 8... steps and at the ends of epochs: "
-        "loss, learning_rate, commonest_share, output_rms, gradient_norm, and of each layer with "
-        "weights its pre-activations, dead and saturated units, weights and gradients"
-    )
 
 
 class Timing(BaseModel):
@@ -200,7 +182,7 @@ class Event(BaseModel):
     object: Literal["event"] = "event"
     job: str
     seq: int = Field(ge=1, description="counts within the job, without gaps")
-    type: str = Field(description="status or epoch")
+    type: str = Field(description="status, epoch or diagnosis")
     data: dict[str, Any]
     at: datetime
 

@@ -133,6 +133,7 @@ def show_table(client: httpx.Client, jobs: list[dict[str, Any]], choice: Choice)
     table.add_column("test accuracy", justify="right")
     table.add_column("seconds", justify="right")
     table.add_column("status")
+    table.add_column("verdict")
     table.add_column("in a sentence")
     for job in jobs:
         results = client.get(job["urls"]["results"]).json()
@@ -143,6 +144,7 @@ def show_table(client: httpx.Client, jobs: list[dict[str, Any]], choice: Choice)
             "-" if accuracy is None else f"{float(accuracy):.3f}",
             "-" if seconds is None else f"{seconds:.1f}",
             job["status"],
+            job["verdict"] or "-",
             _sentence(job),
         )
     console.print(table)

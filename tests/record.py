@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 
 from api.openapi.document import EXAMPLES, operations
-from tests import keyring
+from tests import keyring, processes, proofs
 from tests.sites import Site, site_on
 
 RECIPE = "relu-raw"
-EXPERIMENT = {
+EXPERIMENT: dict[str, Any] = {
     "name": "iris",
     "tags": ["example"],
     "dataset": {"name": "iris", "scaling": "standard"},
@@ -29,6 +29,14 @@ EXPERIMENT = {
         "epochs": 3,
     },
 }
+# Its inputs reach 1680: it fails, and what repairs it is soon tried.
+FAILING = {**EXPERIMENT, "name": "wine", "dataset": {"name": "wine"}}
+REPAIRED = {
+    **EXPERIMENT,
+    "name": "wine, standardised",
+    "dataset": {"name": "wine", "scaling": "standard"},
+    "training": {**EXPERIMENT["training"], "epochs": 10},
+}
 FROM_RECIPE = {"recipe": RECIPE, "overrides": {"dataset": {"scaling": "unit"}}}
 MISSPELT = {**EXPERIMENT, "tag": ["example"]}
 # For no worker: it waits until it is cancelled.
@@ -41,6 +49,12 @@ FLOWERS = "petal_length,petal_width,species\n" + "".join(
 JSON_TYPE = "application/json"
 JSON = {"Content-Type": JSON_TYPE}
 STREAM = {"Accept": "text/event-stream"}
+
+
+# Recorded of jobs of their own.
+_EXPLAINED = ("get_diagnosis", "get_repairs", "get_comparison")
+# Jobs that may wait: enough for a proof.
+_QUEUE = 10
 
 
 class Recorder:
@@ -80,7 +94,7 @@ def main() -> None:
     EXAMPLES.write_text('{"problems": {}}')  # those of before may be of routes that have changed
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        limits = {"PLATEAU_AUTH": "keys", "PLATEAU_MAX_QUEUED_JOBS": "1"}
+        limits = {"PLATEAU_AUTH": "keys", "PLATEAU_MAX_QUEUED_JOBS": str(_QUEUE)}
         url = f"sqlite:///{folder / 'plateau.db'}"
         with site_on(url, "memory://", folder, **limits) as site, site.api() as client:
             kept = recorded(site, client)
@@ -116,10 +130,37 @@ def _post(recorder: Recorder, site: Site) -> None:
         recorder.ask("list_events", "GET", f"/v1/jobs/{job_id}/events", headers=STREAM)
         again = recorder.ask("retry_job", "POST", f"/v1/jobs/{job_id}/retry")["id"]
         site.wait_for_end(again)
+        _explain(recorder, site)
     recorder.ask("delete_dataset", "DELETE", dataset["urls"]["self"])
-    waiting = recorder.client.post("/v1/jobs", json=WAITING).json()["urls"]
+    waiting = [recorder.client.post("/v1/jobs", json=WAITING) for _ in range(_QUEUE)][-1].json()[
+        "urls"
+    ]
     _refuse(recorder, waiting["results"])
     recorder.ask("cancel_job", "POST", waiting["cancel"])
+
+
+def _explain(recorder: Recorder, site: Site) -> None:
+    """A job that fails, the proof of what ails it, and another job beside it."""
+    ids = [recorder.client.post("/v1/jobs", json=each).json()["id"] for each in (FAILING, REPAIRED)]
+    site.wait_for_end(*ids)
+    job = f"/v1/jobs/{ids[0]}"
+    bodies = {"what decides most": {}, "three runs of each": {"seeds": 3}}
+    recorder.show("create_repairs", "request", **{JSON_TYPE: bodies})
+    recorder.ask("create_repairs", "POST", f"{job}/repairs")
+    _wait_for_proof(site, ids[0])
+    recorder.ask("get_repairs", "GET", f"{job}/repairs")
+    recorder.ask("get_diagnosis", "GET", f"{job}/diagnosis")
+    pair = {"jobs": ",".join(ids)}
+    recorder.ask("create_comparison", "POST", "/v1/compare", params=pair)
+    _wait_for_proof(site, pair["jobs"])
+    recorder.ask("get_comparison", "GET", "/v1/compare", params=pair)
+    other = recorder.client.post("/v1/jobs", json={**FAILING, "repair": "auto"}).json()["id"]
+    site.wait_for_end(other)
+    recorder.ask("cancel_repairs", "POST", f"/v1/jobs/{other}/repairs/cancel")
+
+
+def _wait_for_proof(site: Site, proof_id: str) -> None:
+    processes.wait_for(proof_id, lambda: proofs.stored(site.database, proof_id).status == "done")
 
 
 def _upload(recorder: Recorder) -> Any:
@@ -136,7 +177,7 @@ def _get(recorder: Recorder, **known: str) -> None:
         names = [each["name"] for each in operation.get("parameters", ())]
         shown = {name: known[name] for name in names if f"{{{name}}}" in path}
         recorder.show(operation["operationId"], "parameters", **shown)
-        if method == "get" and path != "/metrics":
+        if method == "get" and path != "/metrics" and operation["operationId"] not in _EXPLAINED:
             query = {"limit": 2} if "limit" in names else None
             url = path.format_map(known)
             recorder.ask(operation["operationId"], "GET", url, params=query)

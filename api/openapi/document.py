@@ -30,6 +30,10 @@ _TAGS = [
     {"name": "jobs", "description": "Submit, look at, stop, run again."},
     {"name": "results", "description": "What a run leaves behind."},
     {
+        "name": "diagnosis",
+        "description": "Why a run failed, what proves it, and what makes two runs differ.",
+    },
+    {
         "name": "datasets",
         "description": "What a spec may name: the catalogue's sets and one's own.",
     },

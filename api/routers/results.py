@@ -11,14 +11,13 @@ from fastapi import APIRouter, Depends, Response
 from fastapi.responses import StreamingResponse
 
 from api import pictures, present, queries, views
-from api.deps import AppDatabase, JobById, Store
+from api.deps import AppDatabase, EndedJob, JobById, Store
 from api.openapi import answers
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.datasets import facts_of
-from contract.errors import NotFound, NotReady
+from contract.errors import NotFound
 from contract.signals import first_losses
-from contract.status import TERMINAL
 from contract.tables import Job, Result
 from diagnosis.chance import chance_level
 
@@ -36,16 +35,9 @@ def _columns(job: JobById, database: AppDatabase) -> dict[str, list[views.Number
 Columns = Annotated[dict[str, list[views.Number]], Depends(_columns)]
 
 
-def _check_ended(job: Job) -> None:
-    if job.status not in TERMINAL:
-        wait = present.retry_after_seconds(job)
-        raise NotReady(f"{job.id} is {job.status}: ask again in {wait} s.", wait)
-
-
 @router.get("/results", responses={409: {}})
-def get_results(job: JobById, database: AppDatabase) -> views.Results:
+def get_results(job: EndedJob, database: AppDatabase) -> views.Results:
     """The whole outcome in one object; 409 with Retry-After until the job has ended."""
-    _check_ended(job)
     with database.reading() as session:
         result = session.get(Result, job.id)
         losses = first_losses(session, job.id)
@@ -92,13 +84,13 @@ def get_curves_svg(job: JobById, columns: Columns) -> Response:
 
 
 @router.get("/model", response_class=Response, responses=_FILE)
-def get_model(job: JobById, database: AppDatabase, store: Store) -> Response:
+def get_model(job: EndedJob, database: AppDatabase, store: Store) -> Response:
     """The trained `.keras` file, byte for byte as results.artifacts.model.sha256 says."""
     return _artifact(job, "model", f"{job.id}.keras", database, store)
 
 
 @router.get("/scaling", response_class=Response, responses=_FILE)
-def get_scaling(job: JobById, database: AppDatabase, store: Store) -> Response:
+def get_scaling(job: EndedJob, database: AppDatabase, store: Store) -> Response:
     """How the model's inputs and targets follow from the data's own: (value - offset) / scale.
 
     An npz of input_offset, input_scale, target_offset and target_scale: each one number for all, or
@@ -110,7 +102,6 @@ def get_scaling(job: JobById, database: AppDatabase, store: Store) -> Response:
 def _artifact(
     job: Job, name: str, filename: str, database: Database, store: ArtifactStore
 ) -> Response:
-    _check_ended(job)
     with database.reading() as session:
         result = session.get(Result, job.id)
     kept = result.artifacts.get(name) if result else None

@@ -123,7 +123,17 @@ def test_a_queued_job_shows_what_it_is(api: Api) -> None:
     assert job["urls"].pop("self") == f"/v1/jobs/{job['id']}"
     assert job["urls"] == {
         name: f"/v1/jobs/{job['id']}/{name}"
-        for name in ("results", "curves", "signals", "events", "cancel", "retry", "model")
+        for name in (
+            "results",
+            "curves",
+            "signals",
+            "events",
+            "cancel",
+            "retry",
+            "model",
+            "diagnosis",
+            "repairs",
+        )
     }
     shown = {name: job[name] for name in ("object", "name", "tags", "status", "terminal", "device")}
     assert shown == {

@@ -95,8 +95,9 @@ def test_nothing_that_is_asked_without_an_id_tells_of_anothers(keyed: Api, tmp_p
     ]
     assert len(asked) >= 4
     for path in asked:
+        # Two jobs are compared by their ids, and are then not there: test_api_compare.
         answer = ask(keyed, mine, path)
-        assert answer.status_code in (200, 403), path
+        assert answer.status_code in (200, 403, 422), path
         assert not [id_ for id_ in theirs if id_ in answer.text], path
 
 

@@ -1,0 +1,88 @@
+"""Two jobs side by side: what differs, and which of it explains how they ended."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlmodel import Session
+
+from api import diagnoses, present, proofs, queries
+from contract import proving
+from contract.outcomes import measure_of, value_of
+from contract.signals import stored_signals
+from contract.status import TERMINAL, Status
+from contract.tables import Job, Proof, Result
+from contract.variants import full_spec
+from diagnosis.differences import Difference, differences
+from diagnosis.explanation import Explanation, Side, explain, explain_by_runs
+from diagnosis.report import Diagnosis
+from diagnosis.trials import Outcome, Trial
+from diagnosis.yardstick import Yardstick, yardstick
+
+
+def comparison(session: Session, first: Job, second: Job) -> diagnoses.Comparison:
+    found = between(first, second)
+    proof = session.get(Proof, proving.pair(first, second))
+    return diagnoses.Comparison.model_validate(
+        {
+            "jobs": [_compared(session, job) for job in (first, second)],
+            "patch": [operation for each in found for operation in each.patch],
+            "differences": [{**vars(each), "decides": each.decides} for each in found],
+            "explanation": _explanation(session, first, second, found, proof),
+            "hybrids": proof and proofs.proof(session, proof),
+        },
+        from_attributes=True,
+    )
+
+
+def between(first: Job, second: Job) -> list[Difference]:
+    """The differences of the two specs with all their defaults."""
+    return differences(full_spec(first), full_spec(second))
+
+
+def _compared(session: Session, job: Job) -> dict[str, Any]:
+    return {
+        **job.model_dump(include=set(diagnoses.Compared.model_fields)),
+        "job": job.id,
+        "url": present.url(job.id),
+        "curves": present.curves(queries.epochs(session, job.id)),
+        "signals": stored_signals(session, job.id),
+    }
+
+
+def _explanation(
+    session: Session, first: Job, second: Job, found: Sequence[Difference], proof: Proof | None
+) -> Explanation:
+    fields = [each.pointer for each in found if each.decides]
+    waiting = [job.id for job in (first, second) if job.status not in TERMINAL]
+    if waiting:
+        detail = f"{' and '.join(waiting)} has not ended yet."
+        return Explanation("undecided", fields, detail)
+    measures = [yardstick(**vars(measure_of(session, job))) for job in (first, second)]
+    if measures[0].metric != measures[1].metric:
+        detail = "The two have different tasks, whose results are not of one kind."
+        return Explanation("undecided", fields, detail)
+    sides = (_side(session, first), _side(session, second))
+    if proof is not None and proof.status == "done":
+        return _by_runs(session, sides, fields, proof, measures[0])
+    return explain(sides, found, measures[0])
+
+
+def _by_runs(
+    session: Session,
+    sides: tuple[Side, Side],
+    fields: Sequence[str],
+    proof: Proof,
+    measure: Yardstick,
+) -> Explanation:
+    runs = proving.runs(session, proof.id)
+    outcomes = [
+        Outcome(run.trial or "", 0, run.status == Status.SUCCEEDED, value_of(run)) for run in runs
+    ]
+    trials = [Trial.from_dict(stored) for stored in proof.plan]
+    return explain_by_runs(sides, trials, outcomes, fields, measure)
+
+
+def _side(session: Session, job: Job) -> Side:
+    result = session.get(Result, job.id)
+    stored: Mapping[str, Any] | None = result.diagnosis if result else None
+    return Side(value_of(job), Diagnosis.from_dict(stored) if stored else None)

@@ -1,0 +1,99 @@
+"""Two jobs: what differs between them, and which difference explains how they ended."""
+
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from api import comparisons, datasets, diagnoses, limits
+from api.callers import AppCaller
+from api.deps import AppDatabase, AppSettings, Ring, job_of
+from contract import clock, proving
+from contract.errors import Conflict
+from contract.spec import Experiment
+from contract.status import Status
+from contract.tables import Job, Proof
+from contract.variants import Variants
+from diagnosis.attribution import hybrids
+from diagnosis.report import Change
+
+router = APIRouter(prefix="/v1/compare", tags=["diagnosis"])
+
+_ID = "job_[0-9A-HJKMNP-TV-Z]{26}"
+
+
+class _Pair(NamedTuple):
+    first: Job
+    second: Job
+
+
+def _pair(
+    jobs: Annotated[
+        str,
+        Query(
+            pattern=f"^{_ID},{_ID}$",
+            description="the ids of two jobs, with a comma between them",
+            examples=["job_01M843EV5QKTKKYXZ8CHTAMFR2,job_01M843EV5QKTKKYXZ8CHTAMFR3"],
+        ),
+    ],
+    caller: AppCaller,
+    database: AppDatabase,
+) -> _Pair:
+    with database.reading() as session:
+        return _Pair(*(job_of(session, job_id, caller) for job_id in jobs.split(",")))
+
+
+Pair = Annotated[_Pair, Depends(_pair)]
+
+
+@router.get("", responses={404: {}})
+def get_comparison(pair: Pair, database: AppDatabase) -> diagnoses.Comparison:
+    """What differs in the specs, the curves and the results, and which difference explains it."""
+    with database.reading() as session:
+        return comparisons.comparison(session, *pair)
+
+
+@router.post("", status_code=202, responses={404: {}, 409: {}})
+def create_comparison(
+    pair: Pair,
+    caller: AppCaller,
+    database: AppDatabase,
+    settings: AppSettings,
+    ring: Ring,
+    response: Response,
+) -> diagnoses.Comparison:
+    """Train the first job with fields of the second, to see which of them make the gap.
+
+    At most 10 runs, as jobs of their own: `GET /v1/jobs?parent=` the first lists them. Of up to
+    five fields each is also tried the other way, all but one taken from the second job. Asking
+    again gives the same runs. 409 unless both have succeeded and differ in several fields.
+    """
+    with database.writing() as session:
+        first, second = (session.get_one(Job, job.id) for job in pair)
+        if session.get(Proof, proving.pair(first, second)) is None:
+            changes = _deciding(first, second)
+            variants = Variants(first, settings, [second])
+            for job in (first, second):
+                datasets.hold(session, Experiment.model_validate(job.spec))
+            proof = proving.hybrids_of(first, second, at=clock.read(session))
+            trials = hybrids(changes, variants)
+            limits.check_queue(session, caller, settings, adding=len(trials))
+            for run in proving.start(session, proof, trials, variants, first) or ():
+                ring(run)
+        view = comparisons.comparison(session, first, second)
+    where = f"{router.prefix}?jobs={first.id},{second.id}"
+    response.headers.update({"Location": where, "Retry-After": "2"})
+    return view
+
+
+def _deciding(first: Job, second: Job) -> list[Change]:
+    """Raises Conflict where there is nothing between the two to be run."""
+    for job in (first, second):
+        if job.status != Status.SUCCEEDED:
+            raise Conflict(f"{job.id} is {job.status}: what lies between needs two that succeeded.")
+    changes = [each.change for each in comparisons.between(first, second) if each.decides]
+    if len(changes) < 2:
+        raise Conflict(
+            f"{first.id} and {second.id} differ in {len(changes)} of the fields that decide: "
+            "nothing lies between them. GET the same tells what it is."
+        )
+    return changes

@@ -1,0 +1,131 @@
+"""Why a run failed, and the runs that prove it."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Response
+from pydantic import BaseModel, Field
+from sqlmodel import Session
+
+from api import datasets, diagnoses, limits, present, proofs
+from api.body import JSONRoute
+from api.callers import AppCaller
+from api.deps import AppDatabase, AppSettings, EndedJob, JobById, Ring
+from contract import clock, proving
+from contract.errors import Conflict, NotFound, SpecRefused
+from contract.part import Count
+from contract.settings import Settings
+from contract.spec import Experiment
+from contract.status import Status
+from contract.tables import Job, Proof, Result
+from contract.variants import Variants
+from diagnosis.proof import plan
+from diagnosis.report import Diagnosis
+from diagnosis.trials import Trial
+
+router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["diagnosis"], route_class=JSONRoute)
+
+
+class Wanted(BaseModel, extra="forbid", frozen=True):
+    """Which repairs to run; by default those that decide most, with the job's own seed."""
+
+    seeds: Annotated[Count, Field(le=10, description="runs of each trial, and of the job")] = 1
+    changes: Annotated[
+        tuple[Annotated[str, Field(max_length=200)], ...],
+        Field(max_length=10, description="codes of repairs and rivals of the diagnosis; all if []"),
+    ] = ()
+
+
+_ALL = Wanted()
+
+
+@router.get("/diagnosis", responses={409: {}})
+def get_diagnosis(job: EndedJob, database: AppDatabase) -> diagnoses.Diagnosis:
+    """Verdict, causes with their evidence, repairs and the proof; 409 until the job has ended."""
+    with database.reading() as session:
+        return proofs.diagnosis(session, job)
+
+
+@router.get("/repairs")
+def get_repairs(job: JobById, database: AppDatabase) -> diagnoses.Proof:
+    """The proof of the job's diagnosis; 404 while there is none."""
+    with database.reading() as session:
+        return proofs.proof(session, _proof(session, job))
+
+
+@router.post("/repairs", status_code=202, responses={409: {}, 422: {}})
+def create_repairs(
+    job: JobById,
+    caller: AppCaller,
+    database: AppDatabase,
+    settings: AppSettings,
+    ring: Ring,
+    response: Response,
+    wanted: Annotated[Wanted, Body(examples=[{}, {"seeds": 3}])] = _ALL,
+) -> diagnoses.Proof:
+    """Train the repairs of the job's diagnosis, and their rivals, and compare.
+
+    Each changes one thing; where none is enough, several are tried together. At most 10 trials,
+    with the job's budget and seed, as jobs of their own: `GET /v1/jobs?parent=` lists them. Asking
+    again gives the same proof. 409 unless the job has succeeded, and its diagnosis names causes.
+    """
+    with database.writing() as session:
+        proof = session.get(Proof, job.id)
+        if proof is None:
+            row = session.get_one(Job, job.id)
+            trials, variants = _planned(session, row, wanted, settings)
+            limits.check_queue(session, caller, settings, adding=len(trials) * wanted.seeds)
+            datasets.hold(session, Experiment.model_validate(row.spec))
+            proof = proving.repairs_of(
+                row, at=clock.read(session), seeds=wanted.seeds, last_round=bool(wanted.changes)
+            )
+            runs = proving.start(session, proof, trials, variants, row)
+            for run in runs or ():
+                ring(run)
+        view = proofs.proof(session, _proof(session, job))
+    response.headers.update({"Location": present.url(job.id, "repairs"), "Retry-After": "2"})
+    return view
+
+
+@router.post("/repairs/cancel", responses={409: {}})
+def cancel_repairs(job: JobById, database: AppDatabase) -> diagnoses.Proof:
+    """Start no further trials, and cancel those under way; 409 once the proof has ended."""
+    with database.writing() as session:
+        proof = _proof(session, job)
+        if not proving.cancel(session, proof.id):
+            session.refresh(proof)
+            raise Conflict(f"The repairs of {job.id} have ended already: they are {proof.status}.")
+        session.refresh(proof)
+        return proofs.proof(session, proof)
+
+
+def _proof(session: Session, job: Job) -> Proof:
+    proof = session.get(Proof, job.id)
+    if proof is None:
+        raise NotFound(f"No repairs of {job.id} were run; POST to this path does.")
+    return proof
+
+
+def _planned(
+    session: Session, job: Job, wanted: Wanted, settings: Settings
+) -> tuple[list[Trial], Variants]:
+    """Raises Conflict where there is nothing to prove, SpecRefused for changes nobody proposed."""
+    result = session.get(Result, job.id)
+    found = Diagnosis.from_dict(result.diagnosis) if result is not None else None
+    if job.status != Status.SUCCEEDED or found is None:
+        raise Conflict(f"{job.id} is {job.status}: repairs can be run once it has succeeded.")
+    if not found.causes:
+        raise Conflict(f"{job.id} is {job.verdict}, and no cause is known: there is no repair.")
+    _check_changes(found, wanted)
+    variants = Variants(job, settings)
+    trials = plan(found, variants, seeds=wanted.seeds, only=wanted.changes)
+    if not trials:
+        raise Conflict(f"None of the repairs of {job.id} can be trained within the limits here.")
+    return trials, variants
+
+
+def _check_changes(found: Diagnosis, wanted: Wanted) -> None:
+    known = {c.code: c for cause in found.causes for c in (*cause.repairs, *cause.rivals)}
+    for place, code in enumerate(wanted.changes):
+        if code not in known:
+            names = ", ".join(known)
+            raise SpecRefused(f"/changes/{place}", f"expected one of {names}; received {code}")
