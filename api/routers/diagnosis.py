@@ -11,7 +11,7 @@ from api.body import JSONRoute
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, EndedJob, JobById, Ring
 from contract import clock, proving
-from contract.errors import Conflict, NotFound, SpecRefused
+from contract.errors import Conflict, SpecRefused
 from contract.part import Count
 from contract.settings import Settings
 from contract.spec import Experiment
@@ -45,9 +45,9 @@ def get_diagnosis(job: EndedJob, database: AppDatabase) -> diagnoses.Diagnosis:
         return proofs.diagnosis(session, job)
 
 
-@router.get("/repairs")
+@router.get("/repairs", responses={409: {}})
 def get_repairs(job: JobById, database: AppDatabase) -> diagnoses.Proof:
-    """The proof of the job's diagnosis; 404 while there is none."""
+    """The proof of the job's diagnosis; 409 while there is none."""
     with database.reading() as session:
         return proofs.proof(session, _proof(session, job))
 
@@ -88,7 +88,7 @@ def create_repairs(
 
 @router.post("/repairs/cancel", responses={409: {}})
 def cancel_repairs(job: JobById, database: AppDatabase) -> diagnoses.Proof:
-    """Start no further trials, and cancel those under way; 409 once the proof has ended."""
+    """Start no further trials, and cancel those under way; 409 unless a proof is running."""
     with database.writing() as session:
         proof = _proof(session, job)
         if not proving.cancel(session, proof.id):
@@ -101,7 +101,9 @@ def cancel_repairs(job: JobById, database: AppDatabase) -> diagnoses.Proof:
 def _proof(session: Session, job: Job) -> Proof:
     proof = session.get(Proof, job.id)
     if proof is None:
-        raise NotFound(f"No repairs of {job.id} were run; POST to this path does.")
+        raise Conflict(
+            f"No repairs of {job.id} were run; POST /v1/jobs/{job.id}/repairs does that."
+        )
     return proof
 
 

@@ -61,7 +61,7 @@ def test_a_job_without_a_diagnosis_has_an_empty_one(api: Api, end: str) -> None:
     assert told["status"] == ("succeeded" if end == "bare" else end)
     refused = api.refused(f"/v1/jobs/{id_}/repairs", 409, "POST")
     assert "no cause is known" in refused["detail"] or end in refused["detail"]
-    api.refused(f"/v1/jobs/{id_}/repairs", 404)
+    api.refused(f"/v1/jobs/{id_}/repairs", 409)
 
 
 def test_repairs_are_jobs_that_only_their_parent_lists(api: Api) -> None:
@@ -157,12 +157,12 @@ def test_what_cannot_be_asked_for(api: Api, body: dict[str, Any], pointer: str) 
     id_ = proofs.diagnosed(api.database)
     told = problem(api.client.post(f"/v1/jobs/{id_}/repairs", json=body), 422)
     assert [fault["pointer"] for fault in told["errors"]] == [pointer]
-    api.refused(f"/v1/jobs/{id_}/repairs", 404)
+    api.refused(f"/v1/jobs/{id_}/repairs", 409)
 
 
 def test_repairs_can_be_cancelled(api: Api) -> None:
     id_ = proofs.diagnosed(api.database)
-    api.refused(f"/v1/jobs/{id_}/repairs/cancel", 404, "POST")
+    api.refused(f"/v1/jobs/{id_}/repairs/cancel", 409, "POST")
     api.post(f"/v1/jobs/{id_}/repairs")
     told = api.post(f"/v1/jobs/{id_}/repairs/cancel", 200)
     assert told["status"] == "cancelled"
@@ -179,7 +179,7 @@ def test_a_proof_that_the_queue_has_no_room_for(sqlite_url: str, tmp_path: Path)
         answer = ask(api, key, f"/v1/jobs/{id_}/repairs", "POST")
         assert "4 more do not fit" in problem(answer, 429)["detail"]
         assert int(answer.headers["retry-after"]) > 0
-        problem(ask(api, key, f"/v1/jobs/{id_}/repairs"), 404)
+        problem(ask(api, key, f"/v1/jobs/{id_}/repairs"), 409)
         chosen = ask(api, key, f"/v1/jobs/{id_}/repairs", "POST", json={"changes": ["unit"]})
         assert chosen.status_code == 202
 
