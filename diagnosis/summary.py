@@ -6,9 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from diagnosis.chance import Task, chance_of, is_at_chance
+from diagnosis.report import Verdict
 from diagnosis.trend import Series, best, finite, first_non_finite, last, still_falling
-
-Verdict = Literal["healthy", "unhealthy", "undetermined"]
 
 _NAMES = {"accuracy": "accuracy", "r2": "R2"}
 

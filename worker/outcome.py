@@ -1,56 +1,75 @@
 """What a run that came to its end amounts to."""
 
+import logging
+from dataclasses import asdict
+
 from sqlmodel import Session, col, select
 
 from contract import lifecycle
 from contract.lifecycle import Claim
-from contract.numbers import decode
+from contract.numbers import decode, encode
 from contract.settings import Settings
 from contract.tables import EpochRow, Result
-from diagnosis.summary import Summary, summarise
+from diagnosis.case import Case
+from diagnosis.engine import diagnose
+from diagnosis.report import Diagnosis
 from worker.messages import Finished, Train
 from worker.prover import start_repairs
+
+log = logging.getLogger(__name__)
 
 
 def succeed(
     session: Session, held: Claim, order: Train, done: Finished, settings: Settings
 ) -> bool:
     """End the run, and begin the proof of its diagnosis if it asks for that by itself."""
-    result, summary = outcome(session, order, done)
+    result, diagnosis = outcome(session, order, done)
     ours = lifecycle.succeed(
         session,
         held,
         result,
         metrics=done.metrics,
-        verdict=summary.verdict,
-        headline=summary.headline,
+        verdict=diagnosis.verdict,
+        headline=diagnosis.headline,
     )
     if ours:
         start_repairs(session, held.job_id, settings)
     return ours
 
 
-def outcome(session: Session, order: Train, done: Finished) -> tuple[Result, Summary]:
-    """The row to store, and the summary of the whole curve, earlier attempts' epochs included."""
-    rows = session.exec(
-        select(EpochRow).where(col(EpochRow.job_id) == order.job_id).order_by(col(EpochRow.epoch))
-    ).all()
-    facts = order.facts
-    summary = summarise(
-        task=facts.task,
-        classes=facts.classes,
-        test_examples=order.experiment.dataset.test_examples(facts),
-        curve={name: [decode(row.metrics[name]) for row in rows] for name in rows[0].metrics},
-        metrics=done.metrics,
-        reason=done.reason,
-        class_counts=done.class_counts,
-    )
+def outcome(session: Session, order: Train, done: Finished) -> tuple[Result, Diagnosis]:
+    """The row to store, and the diagnosis of the whole run, earlier attempts' epochs included."""
+    case = _case(session, order, done)
+    diagnosis = _diagnosis(case, order.job_id)
     result = Result(
         job_id=order.job_id,
         confusion_matrix=done.confusion_matrix,
         timing=done.timing,
         environment=done.environment,
-        diagnosis=summary.to_dict(),
+        diagnosis=encode({**case.summary.to_dict(), **diagnosis.to_dict()}),
         artifacts={name: vars(stored) for name, stored in done.artifacts.items()},
     )
-    return result, summary
+    return result, diagnosis
+
+
+def _case(session: Session, order: Train, done: Finished) -> Case:
+    rows = session.exec(
+        select(EpochRow).where(col(EpochRow.job_id) == order.job_id).order_by(col(EpochRow.epoch))
+    ).all()
+    return Case(
+        spec=order.experiment.model_dump(mode="json"),
+        facts=asdict(order.facts),
+        curve={name: [decode(row.metrics[name]) for row in rows] for name in rows[0].metrics},
+        metrics=done.metrics,
+        reason=done.reason,
+        class_counts=done.class_counts,
+    )
+
+
+def _diagnosis(case: Case, job_id: str) -> Diagnosis:
+    """A fault in the engine is ours: the run's results stand, with what its curve says."""
+    try:
+        return diagnose(case)
+    except Exception:
+        log.exception("%s could not be diagnosed", job_id)
+        return Diagnosis("undetermined", case.summary.headline)

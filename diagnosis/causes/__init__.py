@@ -1,0 +1,58 @@
+"""What may be wrong with a run, one family of causes a module. A new one is an entry here."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from diagnosis.case import Case
+from diagnosis.causes import (
+    activations,
+    batch_size,
+    capacity,
+    data,
+    dead,
+    head,
+    initialisation,
+    input_scale,
+    learning_rate,
+    overfitting,
+    regularisation,
+    saturation,
+    targets,
+    undertrained,
+    vanishing,
+)
+from diagnosis.plan import Plan
+from diagnosis.report import Cause, Finding
+
+# Each says how surely a run that failed did so for its cause, or nothing.
+CAUSES: Sequence[Callable[[Case], Cause | None]] = (
+    head.cause,
+    data.cause,
+    targets.cause,
+    initialisation.cause,
+    input_scale.cause,
+    learning_rate.cause,
+    vanishing.cause,
+    activations.cause,
+    regularisation.cause,
+    batch_size.cause,
+    capacity.cause,
+    saturation.cause,
+    dead.cause,
+    undertrained.cause,
+    overfitting.cause,
+)
+
+# Each says what is seen of its causes before training.
+FINDINGS: Sequence[Callable[[Plan], Iterator[Finding]]] = (
+    head.findings,
+    data.findings,
+    initialisation.findings,
+    input_scale.findings,
+    learning_rate.findings,
+    vanishing.findings,
+    activations.findings,
+    regularisation.findings,
+    batch_size.findings,
+    capacity.findings,
+    undertrained.findings,
+)

@@ -1,0 +1,107 @@
+"""Hidden layers that add nothing: linear ones, and activations that do not belong there."""
+
+from collections.abc import Iterator, Sequence
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.network import Block
+from diagnosis.plan import Plan
+from diagnosis.report import Cause, Change, Finding
+from diagnosis.words import listed, percent
+
+CODE = "linear_model"
+
+# How far neighbours must beat a linear model, and how near to that a run may be, in accuracy.
+_CURVED, _NEAR = 0.07, 0.1
+_UNSUITABLE = ("softmax", "exponential")
+
+
+def cause(case: Case) -> Cause | None:
+    strange = _strange(case.network.hidden)
+    if strange:
+        return _unsuitable(case, strange)
+    if not _linear(case) or not _as_good_as_linear(case):
+        return None
+    linear = case.standing.linear
+    return Cause(
+        code=CODE,
+        title="The model is linear, and the task is not",
+        score=0.93 if case.standing.neighbours is not None else 0.8,
+        evidence=[*_evidence(case)],
+        numbers={"linear_baseline": linear, "neighbours": case.standing.neighbours},
+        repairs=[_curved(case)],
+        rivals=[changes.epochs(4 * case.procedure.epochs)],
+    )
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    hidden = plan.network.hidden
+    for block in _strange(hidden):
+        pointer = f"/model/layers/{block.activated_at}/activation"
+        detail = f"{block.activation} does not belong in a hidden layer."
+        yield Finding(CODE, "warning", pointer, detail, [changes.activation([block], "relu")])
+    if hidden and _linear(plan):
+        pointer = f"/model/layers/{hidden[0].index}/activation"
+        detail = "Without an activation the hidden layers amount to a single linear one."
+        yield Finding(CODE, "warning", pointer, detail, [_curved(plan)])
+
+
+def _strange(hidden: Sequence[Block]) -> Sequence[Block]:
+    return [block for block in hidden if block.activation in _UNSUITABLE]
+
+
+def _unsuitable(case: Case, strange: Sequence[Block]) -> Cause:
+    names = listed(sorted({block.activation for block in strange}))
+    shared = "Softmax shares 1 among all units of the layer, so that little passes each."
+    return Cause(
+        code=CODE,
+        title=f"{names} does not belong in a hidden layer",
+        score=0.92,
+        evidence=[shared if "softmax" in names else f"{names} explodes or vanishes."],
+        numbers={"layers": float(len(strange))},
+        repairs=[changes.activation(strange, "relu")],
+        rivals=[changes.epochs(4 * case.procedure.epochs)],
+    )
+
+
+def _linear(plan: Plan) -> bool:
+    return all(b.activation == "linear" for b in plan.network.hidden) and not (
+        plan.network.of_type("MaxPooling2D", "Clip")
+    )
+
+
+def _as_good_as_linear(case: Case) -> bool:
+    place = case.standing
+    if place.value is None or place.linear is None:
+        return False
+    if place.neighbours is None:
+        return case.regression and place.linear < 0.6 and place.value < place.linear + _NEAR
+    curved = place.neighbours - place.linear > _CURVED
+    return curved and place.value < place.linear + _NEAR
+
+
+def _evidence(case: Case) -> Iterator[str]:
+    place = case.standing
+    if place.neighbours is None:
+        yield f"It is no better than a linear model, whose R2 is {place.linear:.3g}."
+    else:
+        yield (
+            f"A linear model reaches {percent(place.linear)}, naming the nearest example's class "
+            f"{percent(place.neighbours)}."
+        )
+    hidden = len(case.network.hidden)
+    yield (
+        f"{hidden} hidden layer(s) without an activation amount to a single linear one."
+        if hidden
+        else "The model has no hidden layer."
+    )
+
+
+def _curved(plan: Plan) -> Change:
+    if plan.network.hidden:
+        return changes.activation(plan.network.hidden, "relu")
+    layer = {"type": "Dense", "units": 64, "activation": "relu"}
+    head = plan.network.head
+    at = head.index if head is not None else 0
+    patch = [changes.put(f"/model/layers/{at}", layer)]
+    return Change("hidden_layer", "a hidden layer of 64 ReLU units", patch)

@@ -1,0 +1,85 @@
+"""Batches so small that steps are noise, or so large that there are hardly any steps."""
+
+from collections.abc import Iterator
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.plan import Plan
+from diagnosis.report import Cause, Change, Finding
+from diagnosis.words import number, percent
+
+CODE = "batch_size"
+
+_TINY = 2
+# A share of the training part, and the steps in all that such batches leave.
+_SHARE, _FEW_STEPS = 0.12, 600
+_USUAL = 32
+
+
+def cause(case: Case) -> Cause | None:
+    if case.procedure.batch_size <= _TINY:
+        return _too_small(case)
+    large = _large(case) and case.steps <= _FEW_STEPS and not case.broken
+    return _too_large(case) if large and 0.2 < case.procedure.excess < 5 else None
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    size = plan.procedure.batch_size
+    normalized = bool(plan.network.of_type("BatchNormalization"))
+    pointer = "/training/batch_size"
+    if size == 1 and normalized:
+        detail = "Batch normalisation over batches of 1 leaves nothing of their differences."
+        yield Finding(CODE, "error", pointer, detail, [changes.batch_size(_USUAL)])
+    elif size == 1:
+        detail = "Each step follows a single example."
+        yield Finding(CODE, "warning", pointer, detail, [changes.batch_size(_USUAL)])
+    elif _large(plan) and plan.planned_examples // size * plan.procedure.epochs < _FEW_STEPS:
+        detail = f"Batches of {size:,} of {plan.planned_examples:,} examples leave few steps."
+        yield Finding(CODE, "warning", pointer, detail, [_smaller(plan)])
+
+
+def _large(plan: Plan) -> bool:
+    size = plan.procedure.batch_size
+    return size > 2 * _USUAL and size >= _SHARE * plan.planned_examples
+
+
+def _too_small(case: Case) -> Cause | None:
+    size = case.procedure.batch_size
+    normalized = bool(case.network.of_type("BatchNormalization"))
+    curvature = case.signals.curvature
+    noise = curvature.gradient_noise if curvature is not None else None
+    evidence = [f"Each step follows {size} example(s)."]
+    if normalized:
+        evidence.append("Batch normalisation over so few leaves nothing of their differences.")
+    if noise is not None and noise > size:
+        evidence.append(f"The gradient's noise equals the gradient at batches of {number(noise)}.")
+    return Cause(
+        code=CODE,
+        title="The batches are too small",
+        score=0.95 if normalized else 0.91 if case.procedure.excess < 5 else 0.8,
+        evidence=evidence,
+        numbers={"batch_size": float(size), "gradient_noise": noise},
+        repairs=[changes.batch_size(_USUAL), changes.batch_size(8 * size)],
+        rivals=[changes.learning_rate(10 * case.procedure.rate)],
+    )
+
+
+def _too_large(case: Case) -> Cause:
+    size = case.procedure.batch_size
+    share = min(1.0, size / case.planned_examples)
+    return Cause(
+        code=CODE,
+        title="The batches are so large that there are hardly any steps",
+        score=0.9,
+        evidence=[
+            f"A batch holds {percent(share)} of the training part; {case.steps:,} steps in all."
+        ],
+        numbers={"batch_size": float(size), "share": share, "steps": float(case.steps)},
+        repairs=[_smaller(case), changes.epochs(8 * case.procedure.epochs)],
+        rivals=[changes.learning_rate(case.procedure.rate / 10)],
+    )
+
+
+def _smaller(plan: Plan) -> Change:
+    size = min(plan.procedure.batch_size, plan.planned_examples)
+    return changes.batch_size(max(1, min(size // 8, _USUAL)))

@@ -1,0 +1,116 @@
+"""A model too small for the task, or one in which a layer lets too little through."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.network import Block
+from diagnosis.plan import Plan
+from diagnosis.report import Cause, Change, Finding
+from diagnosis.words import number, percent
+
+CODE = "too_small_model"
+
+# Units of a hidden layer that is a bottleneck for any task, and what widening makes of them.
+_NARROW, _USUAL = 3, 32
+# Values that a pooling window makes one of.
+_POOLED = 36
+# A range that a hidden Clip leaves.
+_CLIPPED = 0.2
+
+
+def cause(case: Case) -> Cause | None:
+    if case.broken or case.fits_well:
+        return None
+    lost = [*_losses(case)]
+    if lost:
+        _, lost_there, repair = lost[0]
+        return _cause(case, 0.93, "A layer lets too little through", [lost_there], repair)
+    narrow = _narrow(case)
+    if not narrow:
+        return None
+    least = min(block.width or 1 for block in narrow)
+    evidence = [
+        f"The narrowest hidden layer has {least} unit(s) for {case.classes} output(s).",
+        f"On its own training part the model reaches {_reached(case)}.",
+    ]
+    repair = changes.wider(narrow, 4, _USUAL)
+    return _cause(
+        case, 0.9 if least <= _NARROW else 0.75, "The model is too small", evidence, repair
+    )
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    for pointer, detail, repair in _losses(plan):
+        yield Finding(CODE, "warning", pointer, detail, [repair])
+    for block in _narrow(plan):
+        detail = f"{block.width} unit(s) are a bottleneck for {plan.classes} output(s)."
+        repair = changes.wider([block], 4, _USUAL)
+        yield Finding(CODE, "warning", f"/model/layers/{block.index}", detail, [repair])
+
+
+def _cause(case: Case, score: float, title: str, evidence: list[str], repair: Change) -> Cause:
+    return Cause(
+        code=CODE,
+        title=title,
+        score=score,
+        evidence=evidence,
+        numbers={"train": case.train_value, "width": _least_width(case)},
+        repairs=[repair],
+        rivals=[changes.epochs(4 * case.procedure.epochs)],
+    )
+
+
+def _least_width(case: Case) -> float | None:
+    return min((float(b.width) for b in case.network.hidden if b.width is not None), default=None)
+
+
+def _narrow(plan: Plan) -> Sequence[Block]:
+    limit = max(_NARROW, plan.classes // 2 if plan.classes > 2 else 0)
+    return [b for b in plan.network.hidden if b.width is not None and b.width <= limit]
+
+
+def _reached(case: Case) -> str:
+    if case.regression:
+        return f"an R2 of {number(case.train_value)}"
+    return percent(case.train_value)
+
+
+def _losses(plan: Plan) -> Iterator[tuple[str, str, Change]]:
+    """Layers that throw away most of what they are given: pointer, evidence, repair."""
+    for at, layer in plan.network.of_type("MaxPooling2D", "AveragePooling2D"):
+        size = _area(layer)
+        if size >= _POOLED:
+            pointer = f"/model/layers/{at}/pool_size"
+            patch = [changes.put(pointer, 2), changes.put(f"/model/layers/{at}/strides", None)]
+            detail = f"The pooling of layer {at} makes one number of {size}."
+            yield pointer, detail, Change("smaller_pooling", "pooling over 2x2", patch)
+    for at, layer in plan.network.before:
+        if layer.get("type") == "GlobalAveragePooling2D":
+            pointer = f"/model/layers/{at}"
+            patch = [changes.remove(pointer), changes.put(pointer, {"type": "Flatten"})]
+            detail = f"Layer {at} leaves the model one average of each picture's channel."
+            yield pointer, detail, Change("flatten", "Flatten instead of the average", patch)
+    for at, layer in _clips(plan):
+        low, high = float(layer["x_min"]), float(layer["x_max"])
+        detail = f"Layer {at} clips what passes it to {number(low)} to {number(high)}."
+        yield (
+            f"/model/layers/{at}",
+            detail,
+            changes.without([at], "no_clip", "without the Clip layer"),
+        )
+
+
+def _area(layer: Mapping[str, Any]) -> int:
+    size = layer.get("pool_size", 2)
+    return int(size[0] * size[1]) if isinstance(size, list | tuple) else int(size) ** 2
+
+
+def _clips(plan: Plan) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Those before the head that leave next to no range."""
+    head = plan.network.head
+    for at, layer in plan.network.of_type("Clip"):
+        hidden = head is not None and at < head.index
+        if hidden and float(layer["x_max"]) - float(layer["x_min"]) <= _CLIPPED:
+            yield at, layer

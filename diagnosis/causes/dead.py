@@ -1,0 +1,48 @@
+"""Units that died although the first steps were not too large."""
+
+from collections.abc import Sequence
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.network import Block
+from diagnosis.probe import DEAD
+from diagnosis.report import Cause, Change
+from diagnosis.words import number, percent
+
+CODE = "dead_units"
+
+
+def cause(case: Case) -> Cause | None:
+    probe = case.probe
+    dead, sharp = probe.dead(probe.end), probe.sharpness
+    if dead is None or dead < DEAD or not case.rectified:
+        return None
+    onset = probe.onset(probe.dead, DEAD)
+    when = f" by step {onset}" if onset else " before any step" if onset == 0 else ""
+    tame = onset == 0 or (sharp is not None and sharp < 1)
+    evidence = [f"{percent(dead)} of a layer's hidden units had died{when}."]
+    if sharp is not None and sharp < 1:
+        evidence.append(f"The first steps were not too large: lr * lambda / 2 was {number(sharp)}.")
+    return Cause(
+        code=CODE,
+        title="The hidden units have died",
+        score=0.95 if onset == 0 else 0.88 if tame else 0.6,
+        evidence=evidence,
+        numbers={
+            "dead": dead,
+            "sharpness": sharp,
+            "onset": None if onset is None else float(onset),
+        },
+        repairs=[
+            changes.activation(case.rectified, "leaky_relu"),
+            _fresh(case.rectified),
+        ],
+        rivals=[changes.scaling("standard")],
+    )
+
+
+def _fresh(blocks: Sequence[Block]) -> Change:
+    """He's weights and biases of 0."""
+    biases = [changes.put(f"/model/layers/{b.index}/bias_initializer", "zeros") for b in blocks]
+    patch = [*changes.initializer(blocks, "he_normal").patch, *biases]
+    return Change("fresh_weights", "He's initial weights, and biases of 0", patch)

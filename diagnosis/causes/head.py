@@ -1,0 +1,85 @@
+"""Output, loss and labels do not fit each other."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.causes.misfits import misfits
+from diagnosis.plan import Plan
+from diagnosis.report import Cause, Change, Finding
+from diagnosis.words import listed
+
+CODE = "head"
+TITLE = "The output, the loss and the labels do not fit each other"
+
+_SCORES = {"error": 0.97, "warning": 0.84}
+
+
+def cause(case: Case) -> Cause | None:
+    """A misfit, of a run that failed: whether it failed is not this function's to say."""
+    data = case.signals.data
+    targets = (data.target_min, data.target_max) if data is not None else (None, None)
+    found = sorted(misfits(case, *targets), key=lambda misfit: misfit.level)
+    if not found:
+        return None
+    return Cause(
+        code=CODE,
+        title=TITLE,
+        score=_SCORES[found[0].level],
+        evidence=[misfit.detail for misfit in found],
+        numbers={},
+        repairs=repairs(case),
+        rivals=[changes.scaling("standard"), changes.learning_rate(case.procedure.rate / 10)],
+    )
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    last = len(plan.network.layers) - 1
+    pointers = {"output": f"/model/layers/{last}", "loss": "/training/loss"}
+    for misfit in misfits(plan):
+        yield Finding(CODE, misfit.level, pointers[misfit.at], misfit.detail, repairs(plan))
+
+
+def repairs(plan: Plan) -> Sequence[Change]:
+    """The usual head and loss of the task."""
+    units, activation, loss = _usual(plan)
+    patch = [*_head_patch(plan, units, activation), *_loss_patch(plan, loss)]
+    done = listed([f"{units} output(s) with {activation}", loss])
+    return [Change("head", done, patch)] if patch else []
+
+
+def _usual(plan: Plan) -> tuple[int, str, str]:
+    if plan.task == "regression":
+        return plan.classes, "linear", "mean_squared_error"
+    if plan.task == "multi_label":
+        return plan.classes, "sigmoid", "binary_crossentropy"
+    if plan.classes == 2 and plan.network.outputs == 1:
+        return 1, "sigmoid", "binary_crossentropy"
+    return plan.classes, "softmax", "categorical_crossentropy"
+
+
+def _loss_patch(plan: Plan, loss: str) -> Sequence[Mapping[str, Any]]:
+    kept = plan.procedure.loss
+    if plan.task == "regression" and kept in ("mean_absolute_error", "huber", "Huber", "log_cosh"):
+        return []
+    return [changes.put("/training/loss", loss)]
+
+
+def _head_patch(plan: Plan, units: int, activation: str) -> Sequence[Mapping[str, Any]]:
+    """Take what squashes the output away, and let the head or a last layer apply `activation`."""
+    head = plan.network.head
+    if head is None:
+        return []
+    squashing = [at for at, layer in head.followers if layer["type"] in ("Activation", "Clip")]
+    patch = [changes.remove(f"/model/layers/{at}") for at in reversed(squashing)]
+    own = f"/model/layers/{head.index}"
+    if len(squashing) == len(head.followers):
+        patch = [*patch, changes.put(f"{own}/activation", activation)]
+    else:
+        last = {"type": "Activation", "activation": activation}
+        patch = [*patch, changes.put(f"{own}/activation", "linear")]
+        patch = [*patch, changes.put("/model/layers/-", last)]
+    if head.layer["type"] == "Dense" and plan.network.outputs != units:
+        patch = [*patch, changes.put(f"{own}/units", units)]
+    return patch

@@ -1,0 +1,180 @@
+"""Initial weights that are all alike, or of the wrong size."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.network import Block
+from diagnosis.plan import Plan
+from diagnosis.probe import SATURATED
+from diagnosis.report import Cause, Change, Finding
+from diagnosis.signals import LayerSignals
+from diagnosis.trend import finite
+from diagnosis.words import number, percent
+
+CODE = "initialisation"
+
+# Mean absolute cosine between the weights of units that are copies of one another.
+_ALIKE = 0.999
+# Root mean square of a layer's sums over that of its inputs; Glorot's and He's are about 1.
+_LARGE, _SMALL = 6.0, 0.06
+# A bias that outweighs ordinary sums.
+_BIAS = 2.0
+_ADAPTED = ("glorot", "he_", "lecun", "orthogonal")
+
+
+def cause(case: Case) -> Cause | None:
+    alike, off, biased = _alike(case), _off(case), _biased(case.network.blocks)
+    held = _held(case) if biased else None
+    if not alike and not off and not held:
+        return None
+    start = case.probe.start
+    return Cause(
+        code=CODE,
+        title=_title(alike, off),
+        score=0.97 if alike else 0.96 if off else 0.94,
+        evidence=[*_evidence(case, alike, off), *([held] if held else [])],
+        numbers={
+            "gain": max((gain for _, gain in off), default=None),
+            "cosine": _cosine(case, alike),
+            "saturated_at_start": case.probe.saturated(start),
+        },
+        repairs=_repairs(alike or [block for block, _ in off], biased if held else []),
+        rivals=[changes.scaling("standard")],
+    )
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    for block in _constant(plan.network.hidden):
+        pointer = f"/model/layers/{block.index}/{block.kernel}"
+        detail = "All units of this layer start alike, and so stay alike: they learn as one."
+        yield Finding(CODE, "error", pointer, detail, _repairs([block], []))
+    for block in _biased(plan.network.blocks):
+        pointer = f"/model/layers/{block.index}/bias_initializer"
+        detail = "These biases outweigh what the layer's inputs add up to."
+        yield Finding(CODE, "warning", pointer, detail, _repairs([], [block]))
+
+
+def _constant(blocks: Sequence[Block]) -> list[Block]:
+    """Those of several units whose weights the initializer makes equal."""
+    return [b for b in blocks if (b.width or 1) > 1 and _spread(b.initializer) == 0]
+
+
+def _alike(case: Case) -> list[Block]:
+    """Hidden layers whose units were alike, at the start by the spec and still at the end."""
+    blocks = _constant(case.network.hidden)
+    ends = {layer.index: finite(layer.cosine) for layer in case.probe.hidden(case.probe.end)}
+    return [b for b in blocks if (cosine := ends.get(b.index)) is None or cosine > _ALIKE / 2]
+
+
+def _cosine(case: Case, alike: Sequence[Block]) -> float | None:
+    indices = {block.index for block in alike}
+    found = [layer.cosine for layer in case.probe.hidden(case.probe.end) if layer.index in indices]
+    return max((c for c in found if c is not None and math.isfinite(c)), default=None)
+
+
+def _off(case: Case) -> list[tuple[Block, float]]:
+    """Layers whose initializer does not go by their size, and whose sums are of another order."""
+    return [
+        (block, gain)
+        for block, gain in _gains(case)
+        if not _adapted(block.initializer) and not _SMALL <= gain <= _LARGE
+    ]
+
+
+def _gains(case: Case) -> Iterator[tuple[Block, float]]:
+    """Each layer with a kernel, and the size of its sums over that of its inputs, untrained."""
+    layers = {layer.index: layer for layer in case.probe.kernels(case.probe.start)}
+    size = case.probe.input_rms
+    for block in case.network.blocks:
+        layer = layers.get(block.index)
+        sums = finite(layer.pre_rms) if layer is not None else None
+        if size and sums is not None:
+            yield block, sums / size
+        size = _passed_on(block, layer, sums)
+
+
+def _passed_on(block: Block, layer: LayerSignals | None, sums: float | None) -> float | None:
+    if block.normalized:
+        return 1.0
+    if layer is None or sums is None:
+        return None
+    squashes = block.activation in ("sigmoid", "hard_sigmoid", "softmax")
+    return 0.5 if squashes else min(sums, 1.0) if block.activation == "tanh" else sums
+
+
+def _adapted(initializer: Any) -> bool:
+    if isinstance(initializer, Mapping):
+        scale = float(initializer.get("scale", 1.0))
+        return initializer.get("type") == "VarianceScaling" and 0.1 <= scale <= 4.0
+    return str(initializer).startswith(_ADAPTED)
+
+
+def _spread(initializer: Any) -> float:
+    """The standard deviation that it draws with, or 1 where that goes by the layer's size."""
+    if not isinstance(initializer, Mapping):
+        return 0.0 if initializer in ("zeros", "ones") else 1.0
+    if initializer.get("type") == "Constant":
+        return 0.0
+    if initializer.get("type") == "RandomUniform":
+        return abs(float(initializer.get("maxval", 0.0)) - float(initializer.get("minval", 0.0)))
+    return float(initializer.get("stddev", 1.0))
+
+
+def _biased(blocks: Sequence[Block]) -> list[Block]:
+    return [b for b in blocks if abs(_bias(b.layer.get("bias_initializer"))) >= _BIAS]
+
+
+def _bias(initializer: Any) -> float:
+    """About the largest bias that it draws."""
+    if not isinstance(initializer, Mapping):
+        return 0.0
+    ends = [float(initializer.get(n, 0.0)) for n in ("value", "mean", "minval", "maxval", "stddev")]
+    return max(ends, key=abs)
+
+
+def _held(case: Case) -> str | None:
+    """What the biases do to an untrained model, where that is harm."""
+    probe = case.probe
+    if probe.start is None:
+        return "The biases outweigh what the inputs add up to."
+    saturated = probe.saturated(probe.start)
+    if saturated is not None and saturated >= SATURATED:
+        return f"With these biases {percent(saturated)} of the hidden outputs were saturated."
+    return None
+
+
+def _title(alike: list[Block], off: list[tuple[Block, float]]) -> str:
+    if alike:
+        return "All units of a layer start alike"
+    if off:
+        large = any(gain > _LARGE for _, gain in off)
+        return f"The initial weights are too {'large' if large else 'small'}"
+    return "The initial biases switch the units off"
+
+
+def _evidence(case: Case, alike: list[Block], off: list[tuple[Block, float]]) -> Iterator[str]:
+    if alike:
+        cosine = _cosine(case, alike)
+        names = ", ".join(str(block.index) for block in alike)
+        still = f": at the end their cosine is {number(cosine)}" if cosine is not None else ""
+        yield f"The units of layer(s) {names} have equal weights and learn as one{still}."
+    for block, gain in off:
+        yield (
+            f"The sums of layer {block.index} are {number(gain)} times as large as its inputs; "
+            f"about 1 is usual."
+        )
+
+
+def _repairs(blocks: Sequence[Block], biased: Sequence[Block]) -> list[Change]:
+    found = []
+    zero = [changes.put(f"/model/layers/{b.index}/bias_initializer", "zeros") for b in biased]
+    if blocks:
+        for kind in ("glorot_uniform", "he_normal"):
+            change = changes.initializer(blocks, kind)
+            found.append(Change(change.code, change.title, [*change.patch, *zero]))
+    elif biased:
+        found.append(Change("zero_biases", "biases of 0", zero))
+    return found

@@ -1,0 +1,158 @@
+"""Inputs too large, too small or too uneven for the learning rate."""
+
+from collections.abc import Iterator, Sequence
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.plan import Plan
+from diagnosis.probe import DEAD
+from diagnosis.report import Cause, Change, Finding
+from diagnosis.words import number, percent
+
+CODE = "input_scale"
+
+# lr * lambda_max / 2 that decides, and how much less it must be where inputs are standardised.
+DECISIVE, FALL = 10.0, 10.0
+# Root mean square of ordinary inputs; the spread is the largest column's over the median one's.
+LARGE, SMALL, UNEVEN = 5.0, 0.08, 10.0
+# A documented range beyond this is no scale to train on.
+_RAW_PEAK = 20.0
+
+
+def cause(case: Case) -> Cause | None:
+    score = _score(case)
+    if score is None:
+        return None
+    probe = case.probe
+    return Cause(
+        code=CODE,
+        title=_title(case),
+        score=score,
+        evidence=[*_evidence(case)],
+        numbers={
+            "sharpness": probe.sharpness,
+            "scaled_sharpness": probe.scaled_sharpness,
+            "input_rms": probe.input_rms,
+            "input_peak": probe.input_peak,
+            "column_spread": _spread(case),
+            "dead": probe.dead(probe.end),
+        },
+        repairs=_repairs(case),
+        rivals=_rivals(case),
+    )
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    peak = plan.raw_peak
+    if peak is None or peak < _RAW_PEAK or plan.procedure.adaptive:
+        return
+    rate = number(plan.procedure.rate)
+    detail = f"Inputs reach {number(peak)}, which is much for SGD at {rate}."
+    yield Finding(CODE, "warning", "/dataset/scaling", detail, [_scaling(plan)])
+
+
+def _score(case: Case) -> float | None:
+    sharp, scaled = case.probe.sharpness, case.probe.scaled_sharpness
+    if sharp is not None and scaled is not None and scaled <= min(sharp / FALL, 2.0):
+        if sharp >= DECISIVE:
+            return 0.95
+        if sharp >= 1 and _harmed(case):
+            return 0.92
+    if _large(case) or _uneven(case):
+        return 0.9 if _loud(case) else 0.86
+    if _small(case):
+        return 0.87
+    if case.signals.data is None and (case.raw_peak or 0.0) >= _RAW_PEAK:
+        return 0.6 if case.procedure.adaptive else 0.8
+    return None
+
+
+def _harmed(case: Case) -> bool:
+    jump, dead = case.probe.jump, case.probe.dead(case.probe.end)
+    return case.broken or (jump or 0.0) > 3 or (dead or 0.0) >= DEAD
+
+
+def _loud(case: Case) -> bool:
+    """Whether the untrained model's loss was far above that of an even guess."""
+    start, usual = case.probe.start, case.even_loss
+    return start is not None and usual is not None and not start.loss < 3 * usual
+
+
+def _large(case: Case) -> bool:
+    return (case.probe.input_rms or 0.0) > LARGE
+
+
+def _small(case: Case) -> bool:
+    rms = case.probe.input_rms
+    return rms is not None and rms < SMALL
+
+
+def _uneven(case: Case) -> bool:
+    return (_spread(case) or 0.0) > UNEVEN and case.scaling in ("none", "unit", "symmetric")
+
+
+def _spread(case: Case) -> float | None:
+    data = case.signals.data
+    return data.column_spread if data is not None and not case.network.normalizes_inputs else None
+
+
+def _title(case: Case) -> str:
+    if _small(case):
+        return "The inputs are too small for the learning rate"
+    if _uneven(case) and not _large(case):
+        return "The inputs' columns have very different scales"
+    return "The inputs are too large for the learning rate"
+
+
+def _evidence(case: Case) -> Iterator[str]:
+    probe = case.probe
+    sharp, peak = probe.sharpness, probe.input_peak
+    if sharp is not None and sharp >= 1:
+        reach = f", because inputs reach {number(peak)}" if peak is not None else ""
+        yield (
+            f"The first update was {number(sharp)} times too large for this loss surface "
+            f"(lr * lambda / 2){reach}."
+        )
+        if probe.scaled_sharpness is not None:
+            yield f"With standardised inputs it is {number(probe.scaled_sharpness)}."
+    if probe.input_rms is not None:
+        yield f"The inputs' root mean square is {number(probe.input_rms)}, and about 1 is usual."
+    elif case.raw_peak is not None:
+        yield f"Inputs reach {number(case.raw_peak)}."
+    if _uneven(case):
+        yield f"The widest column varies {number(_spread(case))} times as much as the median one."
+    if _loud(case) and probe.start is not None:
+        yield (
+            f"The untrained loss was {number(probe.start.loss)}; an even guess has "
+            f"{number(case.even_loss)}."
+        )
+    dead, onset = probe.dead(probe.end), probe.onset(probe.dead, DEAD)
+    if dead is not None and onset is not None:
+        yield f"{percent(dead)} of the hidden units had died by step {onset}."
+
+
+def _scaling(plan: Plan) -> Change:
+    low, high = plan.facts.get("value_range") or (0.0, 0.0)
+    picture = len(plan.facts.get("shape") or ()) > 1 and low == 0 and high > 1
+    return changes.scaling("unit" if picture else "standard")
+
+
+def _repairs(case: Case) -> Sequence[Change]:
+    rescaling = [at for at, layer in case.network.before if layer["type"] == "Rescaling"]
+    found: list[Change] = []
+    if rescaling and case.scaling != "none":
+        found.append(changes.without(rescaling, "no_rescaling", "without the Rescaling layer"))
+    first = _scaling(case)
+    found += (
+        [first, changes.scaling("standard")] if first.code != "scale_inputs_standard" else [first]
+    )
+    if case.probe.stable_rate is not None:
+        found.append(changes.learning_rate(case.probe.stable_rate))
+    return found
+
+
+def _rivals(case: Case) -> Sequence[Change]:
+    rivals = [changes.smaller_initializer(case.network.blocks)]
+    if case.rectified:
+        rivals.insert(0, changes.activation(case.rectified, "leaky_relu"))
+    return rivals

@@ -1,0 +1,112 @@
+"""A learning rate that is too high."""
+
+from collections.abc import Iterator, Sequence
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.causes import input_scale
+from diagnosis.plan import Plan
+from diagnosis.report import Cause, Change, Finding
+from diagnosis.words import number
+
+CODE = "learning_rate_high"
+TITLE = "The learning rate is too high"
+
+# lr * lambda_max / 2 that decides by itself; from 1 on it takes harm that was seen.
+_DECISIVE, _STABLE = 10.0, 1.0
+# Update-to-weight ratio of a step that is too large (1e-3 is usual).
+_LARGE_UPDATE = 0.1
+# Times the optimizer's usual rate: out of the ordinary, and beyond all use.
+_HIGH, _ABSURD = 5.0, 30.0
+_JUMP = 3.0
+
+
+def cause(case: Case) -> Cause | None:
+    score = _score(case)
+    if score is None:
+        return None
+    probe = case.probe
+    return Cause(
+        code=CODE,
+        title=TITLE,
+        score=score,
+        evidence=[*_evidence(case)],
+        numbers={
+            "learning_rate": case.procedure.rate,
+            "sharpness": probe.sharpness,
+            "update_ratio": probe.early_updates,
+            "jump": probe.jump,
+        },
+        repairs=_repairs(case),
+        rivals=[changes.scaling("standard")],
+    )
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    procedure = plan.procedure
+    if procedure.excess < _ABSURD or (not procedure.adaptive and procedure.excess < 100):
+        return
+    detail = (
+        f"A learning rate of {number(procedure.rate)} is {number(procedure.excess)} times what "
+        f"{procedure.name} is usually run with."
+    )
+    lower = changes.learning_rate(procedure.usual_rate * (1 - procedure.momentum))
+    yield Finding(CODE, "warning", "/training/optimizer/learning_rate", detail, [lower])
+
+
+def _score(case: Case) -> float | None:
+    sharp, excess = case.probe.sharpness, case.procedure.excess
+    scaled = case.probe.scaled_sharpness
+    if sharp is not None and sharp >= _DECISIVE:
+        inputs_to_blame = scaled is not None and scaled <= sharp / input_scale.FALL
+        return 0.93 if not inputs_to_blame or excess >= _ABSURD else 0.7
+    if excess >= _ABSURD:
+        return 0.92
+    if excess >= _HIGH and (_harmed(case) or case.signals.data is None):
+        return 0.9
+    if sharp is not None and sharp >= _STABLE and _harmed(case):
+        return 0.85
+    return 0.5 if case.broken else None
+
+
+def _harmed(case: Case) -> bool:
+    probe = case.probe
+    return (
+        case.broken
+        or (probe.jump or 0.0) > _JUMP
+        or (probe.early_updates or 0.0) > _LARGE_UPDATE
+        or not case.smooth
+    )
+
+
+def _evidence(case: Case) -> Iterator[str]:
+    probe, procedure = case.probe, case.procedure
+    if probe.sharpness is not None and probe.sharpness >= _STABLE:
+        yield (
+            f"The first update was {number(probe.sharpness)} times too large for this loss surface "
+            f"(lr * lambda / 2)."
+        )
+    if procedure.excess >= _HIGH:
+        added = " with its momentum" if procedure.momentum else ""
+        yield (
+            f"A learning rate of {number(procedure.rate)}{added} is {number(procedure.excess)} "
+            f"times what {procedure.name} is usually run with."
+        )
+    if (probe.early_updates or 0.0) > _LARGE_UPDATE:
+        yield f"A step changed weights by {number(probe.early_updates)} of their size."
+    if probe.signals.non_finite_step is not None:
+        yield f"The loss was no number by step {probe.signals.non_finite_step}."
+    elif (probe.jump or 0.0) > _JUMP:
+        yield f"Within the first steps the loss rose to {number(probe.jump)} times what it was."
+    if case.broken:
+        yield "The loss grew until it was no number."
+
+
+def _repairs(case: Case) -> Sequence[Change]:
+    procedure, stable = case.procedure, case.probe.stable_rate
+    usual = procedure.usual_rate * (1 - procedure.momentum)
+    if stable is not None:
+        found = [changes.learning_rate(min(stable, procedure.rate / 2))]
+    else:
+        found = [changes.learning_rate(min(usual, procedure.rate / 10))]
+    return [*found, changes.learning_rate(procedure.rate / 10, "learning_rate_tenth")]

@@ -1,0 +1,82 @@
+"""The model learns its training part by heart."""
+
+from collections.abc import Iterator, Sequence
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.report import Cause, Change
+from diagnosis.trend import Series, finite
+from diagnosis.words import number, percent
+
+CODE = "overfitting"
+
+# What the training part must be fitted by, and how far the test part must lag behind.
+_FITTED, _GAP = 0.8, 0.15
+# The validation loss at the end over its least.
+_RISE = 1.15
+
+
+def cause(case: Case) -> Cause | None:
+    gap = gap_of(case)
+    if gap is None or gap < _GAP or (case.fits or 0.0) < _FITTED:
+        return None
+    rise = _rise(case.curve.get("val_loss", ()))
+    few = _few(case)
+    if not few and (rise is None or rise < _RISE):
+        return None
+    return Cause(
+        code=CODE,
+        title="The model overfits",
+        score=0.9 if gap >= 0.25 or few else 0.85,
+        evidence=[*_evidence(case, rise)],
+        numbers={"gap": gap, "rise": rise},
+        repairs=_repairs(case, few),
+    )
+
+
+def gap_of(case: Case) -> float | None:
+    """How far the final weights do worse on the test part than on the training part."""
+    if case.train_value is None or case.standing.value is None:
+        return None
+    return case.train_value - case.standing.value
+
+
+def _few(case: Case) -> bool:
+    """Whether a limit left a small part of the training examples."""
+    return case.train_examples < 0.25 * int(case.facts["train_examples"])
+
+
+def _rise(losses: Series) -> float | None:
+    known = [loss for loss in losses if loss is not None and finite(loss) is not None]
+    return known[-1] / min(known) if known and min(known) > 0 else None
+
+
+def _evidence(case: Case, rise: float | None) -> Iterator[str]:
+    show = number if case.regression else percent
+    on_train, on_test = show(case.train_value), show(case.standing.value)
+    yield f"It reaches {on_train} on its training part and {on_test} on test."
+    if rise is not None and rise >= _RISE:
+        yield f"The validation loss ended at {number(rise)} times its least."
+    yield f"It was trained on {case.train_examples:,} examples."
+
+
+def _repairs(case: Case, few: bool) -> Sequence[Change]:
+    found = []
+    if few and case.spec["dataset"].get("limit"):
+        patch = [changes.put("/dataset/limit", None)]
+        found.append(Change("more_examples", "all training examples", patch))
+    stop = {"monitor": "val_loss", "patience": 3, "restore_best_weights": True}
+    if case.spec["training"]["validation"].get("on") != "none":
+        patch = [changes.put("/training/early_stopping", stop)]
+        found.append(Change("early_stopping", "early stopping", patch))
+    hidden = [b for b in case.network.hidden if b.layer["type"] == "Dense"]
+    patch = [
+        changes.put(f"/model/layers/{b.activated_at + 1}", {"type": "Dropout", "rate": 0.5})
+        for b in reversed(hidden)
+    ]
+    penalty = {"type": "L2", "l2": 0.001}
+    decay = [changes.put(f"/model/layers/{b.index}/kernel_regularizer", penalty) for b in hidden]
+    if hidden:
+        found.append(Change("dropout", "dropout of a half", patch))
+        found.append(Change("weight_decay", "a penalty on the weights", decay))
+    return found

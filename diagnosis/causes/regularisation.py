@@ -1,0 +1,143 @@
+"""More regularisation than the task bears: dropout, noise, penalties, weight decay."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.plan import Plan
+from diagnosis.report import Cause, Change, Finding
+from diagnosis.words import number, percent
+
+CODE = "over_regularised"
+TITLE = "The model is over-regularised"
+
+# Dropout that leaves too little, and dropout that may.
+_HEAVY, _HIGH = 0.8, 0.65
+# A penalty's factor beyond the usual 1e-4 to 1e-3.
+_PENALTY = 0.02
+# AdamW's decay; Keras' default is 0.004.
+_DECAY = 0.5
+# Noise over the size of what it is added to.
+_NOISE = 1.5
+_REGULARIZERS = (
+    "kernel_regularizer",
+    "bias_regularizer",
+    "depthwise_regularizer",
+    "pointwise_regularizer",
+)
+
+
+@dataclass(frozen=True)
+class Excess:
+    """One regularisation that is too strong; `pointer` is where it is asked for."""
+
+    score: float
+    evidence: str
+    pointer: str
+    patch: Sequence[Mapping[str, Any]]
+
+
+def cause(case: Case) -> Cause | None:
+    found = sorted(_excesses(case), key=lambda excess: -excess.score)
+    if not found or case.fits_well:
+        return None
+    return Cause(
+        code=CODE,
+        title=TITLE,
+        score=found[0].score,
+        evidence=[*(excess.evidence for excess in found), *_shrunk(case)],
+        numbers={"rate": _worst_dropout(case), "weights_left": _weights_left(case)},
+        repairs=[_less(found)],
+        rivals=[changes.learning_rate(10 * case.procedure.rate)],
+    )
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    for excess in _excesses(plan):
+        yield Finding(CODE, "warning", excess.pointer, excess.evidence, [_less([excess])])
+
+
+def _less(found: Sequence[Excess]) -> Change:
+    patch = [operation for excess in found for operation in excess.patch]
+    return Change("less_regularisation", "less regularisation", patch)
+
+
+def _excesses(plan: Plan) -> Iterator[Excess]:
+    for look in _KINDS:
+        yield from look(plan)
+
+
+def _dropout(plan: Plan) -> Iterator[Excess]:
+    for at, layer in plan.network.of_type("Dropout"):
+        rate, pointer = float(layer["rate"]), f"/model/layers/{at}/rate"
+        if rate >= _HIGH:
+            yield Excess(
+                0.94 if rate >= _HEAVY else 0.82,
+                f"Dropout drops {percent(rate)} of the numbers that reach layer {at}.",
+                pointer,
+                [changes.put(pointer, 0.2)],
+            )
+
+
+def _noise(plan: Plan) -> Iterator[Excess]:
+    size = plan.probe.input_rms if isinstance(plan, Case) else None
+    for at, layer in plan.network.of_type("GaussianNoise"):
+        stddev, pointer = float(layer["stddev"]), f"/model/layers/{at}/stddev"
+        before = any(at == place for place, _ in plan.network.before)
+        against = size if before and size else 1.0
+        if stddev > _NOISE * against or (not before and stddev >= 0.9):
+            yield Excess(
+                0.86,
+                f"Noise of {number(stddev)} is added in layer {at} to numbers of about "
+                f"{number(against)}.",
+                pointer,
+                [changes.put(pointer, 0.1 * against)],
+            )
+
+
+def _penalties(plan: Plan) -> Iterator[Excess]:
+    for at, layer in enumerate(plan.network.layers):
+        for name in _REGULARIZERS:
+            given = layer.get(name) or {}
+            factor = max(float(given.get("l1") or 0.0), float(given.get("l2") or 0.0))
+            if factor >= _PENALTY:
+                pointer = f"/model/layers/{at}/{name}"
+                yield Excess(
+                    0.93 if factor >= 2 * _PENALTY else 0.85,
+                    f"The penalty on layer {at}'s weights is {number(factor)}; 1e-4 to 1e-3 is "
+                    f"usual.",
+                    pointer,
+                    [changes.put(pointer, None)],
+                )
+
+
+def _decay(plan: Plan) -> Iterator[Excess]:
+    decay = float(plan.procedure.optimizer.get("weight_decay") or 0.0)
+    if decay >= _DECAY:
+        pointer = "/training/optimizer/weight_decay"
+        evidence = f"The weight decay is {number(decay)}; 0.004 is Keras' default."
+        yield Excess(0.92, evidence, pointer, [changes.put(pointer, 0.004)])
+
+
+_KINDS: Sequence[Callable[[Plan], Iterator[Excess]]] = (_dropout, _noise, _penalties, _decay)
+
+
+def _worst_dropout(plan: Plan) -> float | None:
+    return max((float(layer["rate"]) for _, layer in plan.network.of_type("Dropout")), default=None)
+
+
+def _weights_left(case: Case) -> float | None:
+    """The smallest share of its initial weight norm that a kernel is left with."""
+    start, end = case.probe.kernels(case.probe.start), case.probe.kernels(case.probe.end)
+    shares = [
+        b.weight_norm / a.weight_norm for a, b in zip(start, end, strict=False) if a.weight_norm > 0
+    ]
+    return min(shares, default=None)
+
+
+def _shrunk(case: Case) -> Iterator[str]:
+    left = _weights_left(case)
+    if left is not None and left < 0.5:
+        yield f"A layer's weights shrank to {percent(left)} of their initial size."

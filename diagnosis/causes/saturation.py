@@ -1,0 +1,43 @@
+"""Squashing units that are pressed against their limits, where no gradient passes."""
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.probe import SATURATED
+from diagnosis.report import Cause, Change
+from diagnosis.words import number, percent
+
+CODE = "saturation"
+
+
+def cause(case: Case) -> Cause | None:
+    probe = case.probe
+    at_start, at_end = probe.saturated(probe.start), probe.saturated(probe.end)
+    worst = max((s for s in (at_start, at_end) if s is not None), default=0.0)
+    if worst < SATURATED or not case.squashed:
+        return None
+    early = (at_start or 0.0) >= SATURATED
+    when = "before any step" if early else "at the end"
+    rms = probe.input_rms
+    scaled = rms is not None and rms > 2
+    evidence = [f"{percent(worst)} of a hidden layer's outputs were saturated {when}."]
+    if scaled:
+        evidence.append(f"The inputs' root mean square is {number(rms)}.")
+    return Cause(
+        code=CODE,
+        title="The hidden units are saturated",
+        score=0.91 if early else 0.7,
+        evidence=evidence,
+        numbers={"saturated_at_start": at_start, "saturated_at_end": at_end, "input_rms": rms},
+        repairs=_repairs(case, scaled),
+        rivals=[changes.learning_rate(10 * case.procedure.rate)],
+    )
+
+
+def _repairs(case: Case, scaled: bool) -> list[Change]:
+    relu = changes.activation(case.squashed, "relu")
+    patch = [*relu.patch, *changes.initializer(case.squashed, "he_normal").patch]
+    either = [
+        changes.scaling("standard"),
+        Change("relu_he", "ReLU with He's initial weights", patch),
+    ]
+    return either if scaled or case.scaling == "none" else either[::-1]

@@ -1,0 +1,50 @@
+"""Gradients that vanish on their way to the first layers."""
+
+from collections.abc import Iterator
+
+from diagnosis import changes
+from diagnosis.case import Case
+from diagnosis.plan import Plan
+from diagnosis.report import Cause, Change, Finding
+from diagnosis.words import number
+
+CODE = "vanishing_gradients"
+
+# First over last kernel's gradient norm before any step.
+_VANISHED = 1e-3
+_DEEP = 5
+
+
+def cause(case: Case) -> Cause | None:
+    ratio, hidden = case.probe.gradient_ratio, case.network.hidden
+    if ratio is None or not ratio < _VANISHED or case.fits_well:
+        return None
+    return Cause(
+        code=CODE,
+        title="The gradients vanish on their way through the layers",
+        score=0.91,
+        evidence=[
+            f"The first layer's gradient was {number(ratio)} of that {len(hidden)} layers on."
+        ],
+        numbers={"gradient_ratio": ratio},
+        repairs=_repairs(case),
+        rivals=[changes.learning_rate(10 * case.procedure.rate)],
+    )
+
+
+def findings(plan: Plan) -> Iterator[Finding]:
+    squashed = [block for block in plan.squashed if not block.normalized]
+    sigmoid = [block for block in squashed if block.activation in ("sigmoid", "hard_sigmoid")]
+    if len(sigmoid) >= _DEEP:
+        detail = f"Gradients shrink to a quarter or less in each of {len(sigmoid)} sigmoid layers."
+        yield Finding(CODE, "warning", f"/model/layers/{sigmoid[0].index}", detail, _repairs(plan))
+
+
+def _repairs(plan: Plan) -> list[Change]:
+    hidden = plan.network.hidden
+    relu = changes.activation(hidden, "relu")
+    patch = [*relu.patch, *changes.initializer(hidden, "he_normal").patch]
+    return [
+        Change("relu_he", "ReLU with He's initial weights", patch),
+        changes.batch_normalization([block for block in hidden if not block.normalized]),
+    ]

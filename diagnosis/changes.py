@@ -1,0 +1,105 @@
+"""Changes of a spec as RFC 6902 patches.
+
+Members of objects are set with `add`, which works whether or not they are there already.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from diagnosis.network import WIDTHS, Block
+from diagnosis.report import Change, Patch
+from diagnosis.words import number
+
+_SMALLEST, _LARGEST = 1e-30, 1e30
+
+
+def put(pointer: str, value: Any) -> Mapping[str, Any]:
+    """Set a member of an object, or insert before an element of a list."""
+    return {"op": "add", "path": pointer, "value": value}
+
+
+def remove(pointer: str) -> Mapping[str, Any]:
+    return {"op": "remove", "path": pointer}
+
+
+def scaling(kind: str) -> Change:
+    words = {"unit": "scale the inputs to [0, 1]", "standard": "standardise the inputs"}
+    return Change(f"scale_inputs_{kind}", words[kind], [put("/dataset/scaling", kind)])
+
+
+def target_scaling() -> Change:
+    patch = [put("/dataset/target_scaling", "standard")]
+    return Change("scale_targets", "standardise the targets", patch)
+
+
+def learning_rate(rate: float, code: str = "learning_rate") -> Change:
+    """A constant rate, to two significant digits."""
+    kept = float(f"{min(max(rate, _SMALLEST), _LARGEST):.2g}") if math.isfinite(rate) else 0.001
+    title = f"a learning rate of {number(kept)}"
+    return Change(code, title, [put("/training/optimizer/learning_rate", kept)])
+
+
+def epochs(count: int) -> Change:
+    count = max(1, min(count, 10**9))
+    return Change("more_epochs", f"{count:,} epochs", [put("/training/epochs", count)])
+
+
+def batch_size(size: int) -> Change:
+    size = max(1, size)
+    patch = [put("/training/batch_size", size)]
+    return Change("batch_size", f"batches of {size:,}", patch)
+
+
+def optimizer(kind: str, rate: float) -> Change:
+    """Another optimizer: it may hide what ails the first."""
+    patch = [put("/training/optimizer", {"type": kind, "learning_rate": rate})]
+    return Change(f"optimizer_{kind.lower()}", f"{kind} instead", patch, mask=True)
+
+
+def activation(blocks: Sequence[Block], kind: str) -> Change:
+    """Give each of `blocks` the activation, where its present one is applied."""
+    patch = [put(f"/model/layers/{block.activated_at}/activation", kind) for block in blocks]
+    words = {"leaky_relu": "LeakyReLU", "relu": "ReLU"}.get(kind, kind)
+    return Change(f"activation_{kind}", f"{words} in the hidden layers", patch)
+
+
+def initializer_patch(blocks: Sequence[Block], kind: Any) -> Patch:
+    return [put(f"/model/layers/{block.index}/{block.kernel}", kind) for block in blocks]
+
+
+def initializer(blocks: Sequence[Block], kind: str) -> Change:
+    words = {"glorot_uniform": "Glorot's", "he_normal": "He's"}.get(kind, kind)
+    patch = initializer_patch(blocks, kind)
+    return Change(f"initializer_{kind}", f"{words} initial weights", patch)
+
+
+def smaller_initializer(blocks: Sequence[Block]) -> Change:
+    kind = {"type": "RandomNormal", "mean": 0.0, "stddev": 0.001}
+    patch = initializer_patch(blocks, kind)
+    return Change("smaller_initializer", "smaller initial weights", patch)
+
+
+def batch_normalization(blocks: Sequence[Block]) -> Change:
+    """After each of `blocks`; from the last to the first, so that no index moves."""
+    patch = [
+        put(f"/model/layers/{block.index + 1}", {"type": "BatchNormalization"})
+        for block in reversed(blocks)
+    ]
+    return Change("batch_normalization", "batch normalisation", patch, mask=True)
+
+
+def without(layers: Sequence[int], code: str, title: str) -> Change:
+    """Take layers out; from the last to the first, so that no index moves."""
+    patch = [remove(f"/model/layers/{at}") for at in sorted(layers, reverse=True)]
+    return Change(code, title, patch)
+
+
+def wider(blocks: Sequence[Block], factor: int, least: int) -> Change:
+    """Hidden layers of `factor` times their width, and of `least` units."""
+    patch = [
+        put(f"/model/layers/{block.index}/{WIDTHS[block.layer['type']]}", width)
+        for block in blocks
+        if block.width is not None and (width := max(factor * block.width, least))
+    ]
+    return Change("more_units", f"{factor} times the units, {least} at least", patch)

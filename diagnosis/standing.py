@@ -1,0 +1,84 @@
+"""How a run stands against what its task plainly allows: chance, a linear model, neighbours."""
+
+import math
+from dataclasses import dataclass
+
+from diagnosis.signals import DataSignals
+from diagnosis.summary import Summary
+from diagnosis.trend import finite
+
+# A baseline decides where it is this many standard deviations of a test result above chance.
+_CLEAR = 4.0
+# A regression's baseline, in R2, that is worth the name.
+_LEAST_R2 = 0.1
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Test accuracy, or R2: `value` of the run, `chance` of no learning, and two baselines.
+
+    `linear` is that of a linear model on standardised inputs, `neighbours` that of naming the
+    nearest example's class. `noise` is the standard deviation of an accuracy near `value`.
+    """
+
+    value: float | None
+    chance: float | None
+    linear: float | None
+    neighbours: float | None
+    noise: float
+
+    @property
+    def attainable(self) -> float | None:
+        """The better baseline, where it is clearly better than chance."""
+        known = [level for level in (self.linear, self.neighbours) if level is not None]
+        if not known or self.chance is None or max(known) - self.chance < self._least:
+            return None
+        return min(max(known), 1.0)
+
+    @property
+    def share(self) -> float | None:
+        """What the run gained over chance, as a share of what the better baseline gains."""
+        if self.value is None or self.attainable is None or self.chance is None:
+            return None
+        return (self.value - self.chance) / (self.attainable - self.chance)
+
+    @property
+    def behind(self) -> float:
+        """How far the run lies behind the better baseline, in standard deviations of both."""
+        if self.value is None or self.attainable is None:
+            return 0.0
+        return (self.attainable - self.value) / (math.sqrt(2) * self.noise)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether neither baseline was better than chance."""
+        known = [level for level in (self.linear, self.neighbours) if level is not None]
+        return bool(known) and self.chance is not None and self.attainable is None
+
+    @property
+    def _least(self) -> float:
+        return max(_CLEAR * self.noise, _LEAST_R2)
+
+
+def standing(summary: Summary, test_examples: int, data: DataSignals | None) -> Standing:
+    """Without `data` no baseline is known."""
+    regression = summary.metric == "r2"
+    linear = finite(data.linear_baseline) if data is not None else None
+    neighbours = finite(data.neighbour_agreement) if data is not None else None
+    chance = 0.0 if regression else summary.chance
+    return Standing(
+        value=summary.value,
+        chance=chance,
+        linear=linear,
+        neighbours=None if regression else neighbours,
+        noise=_noise(summary.value, test_examples, regression),
+    )
+
+
+def _noise(value: float | None, examples: int, regression: bool) -> float:
+    if examples < 1:
+        return 1.0
+    if regression:
+        return 1 / math.sqrt(examples)
+    share = min(max(value if value is not None else 0.5, 0.05), 0.95)
+    return math.sqrt(share * (1 - share) / examples)

@@ -1,0 +1,170 @@
+"""The engine on any input at all, and each of its changes against the spec that it changes."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import jsonpatch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract.datasets import CATALOGUE
+from contract.numbers import encode
+from contract.spec import Experiment
+from diagnosis.before import findings
+from diagnosis.case import Case
+from diagnosis.causes import CAUSES
+from diagnosis.engine import diagnose
+from diagnosis.report import Change, Diagnosis
+from diagnosis.signals import (
+    Curvature,
+    DataSignals,
+    LayerSignals,
+    Moment,
+    Signals,
+    from_dict,
+)
+from tests.strategies import experiments
+
+ANY = st.floats() | st.sampled_from([0.0, 1.0, -1.0, 1e308, -1e308, 5e-324, math.nan, math.inf])
+MAYBE = st.none() | ANY
+SERIES = st.lists(MAYBE, max_size=8)
+COUNTS = st.lists(st.integers(-5, 10**9), max_size=5)
+
+
+def curves() -> st.SearchStrategy[dict[str, list[float | None]]]:
+    names = ["loss", "accuracy", "r2", "val_loss", "val_accuracy", "val_r2"]
+    return st.dictionaries(st.sampled_from(names), SERIES)
+
+
+def metrics() -> st.SearchStrategy[dict[str, float | None]]:
+    names = ["loss", "accuracy", "r2"]
+    keys = st.sampled_from([f"{part}_{name}" for part in ("train", "test") for name in names])
+    return st.dictionaries(keys, MAYBE)
+
+
+_MEASURED = {"input_mean_square", "input_min", "input_max", "constant_columns"}
+DATA = st.builds(
+    DataSignals,
+    **{
+        name: ANY if name in _MEASURED else COUNTS if name == "class_counts" else MAYBE
+        for name in DataSignals.__annotations__
+    },
+)
+
+
+@st.composite
+def signals(draw: st.DrawFn, experiment: Experiment) -> Signals:
+    """Signals with the right types and any numbers, of the layers that the experiment has."""
+    layers = [
+        st.builds(
+            LayerSignals,
+            index=st.just(index),
+            type=st.just(layer.type),
+            activation=st.just("relu"),
+            units=st.integers(1, 9),
+            pre_mean=ANY,
+            pre_rms=ANY,
+            dead=MAYBE,
+            saturated=MAYBE,
+            cosine=MAYBE,
+            weight_norm=ANY,
+            gradient_norm=ANY,
+            update_ratio=MAYBE,
+        )
+        for index, layer in enumerate(experiment.model.layers)
+    ]
+    moments = st.builds(
+        Moment,
+        step=st.integers(0, 100),
+        epoch=st.integers(0, 9),
+        at_epoch_end=st.booleans(),
+        loss=ANY,
+        learning_rate=ANY,
+        commonest_share=MAYBE,
+        output_rms=ANY,
+        gradient_norm=ANY,
+        layers=st.tuples(*layers),
+    )
+    return Signals(
+        data=draw(st.none() | DATA),
+        curvature=draw(st.none() | st.builds(Curvature, ANY, MAYBE, MAYBE)),
+        first_losses=draw(st.lists(ANY, max_size=4)),
+        non_finite_step=draw(st.none() | st.integers(1, 100)),
+        steps_per_epoch=draw(st.integers(0, 100)),
+        moments=draw(st.lists(moments, max_size=3)),
+    )
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    experiment = draw(experiments())
+    return Case(
+        spec=experiment.model_dump(mode="json"),
+        facts=asdict(CATALOGUE[experiment.dataset.name]),
+        curve=draw(curves()),
+        metrics=draw(metrics()),
+        reason=draw(st.sampled_from(["completed", "early_stopping", "non_finite", ""])),
+        class_counts=draw(COUNTS),
+        signals=draw(signals(experiment)),
+    )
+
+
+def changes(diagnosis: Diagnosis) -> Iterator[Change]:
+    for cause in diagnosis.causes:
+        yield from cause.repairs
+        yield from cause.rivals
+
+
+def applied(experiment: Mapping[str, Any], change: Change) -> Experiment:
+    """Raises where the patch does not apply, or what it makes is no experiment."""
+    return Experiment.model_validate(jsonpatch.apply_patch(experiment, list(change.patch)))
+
+
+@given(judged=cases())
+@settings(deadline=None)
+def test_any_run_has_an_answer_and_always_the_same(judged: Case) -> None:
+    found = diagnose(judged)
+    text = json.dumps(encode(found.to_dict()), allow_nan=False)
+    assert json.dumps(encode(diagnose(replace(judged)).to_dict()), allow_nan=False) == text
+    assert found.verdict in ("healthy", "unhealthy", "undetermined")
+    assert found.headline.endswith(".")
+    assert "nan" not in found.headline.split()
+    assert (found.verdict == "unhealthy") or not found.causes
+    scores = [cause.score for cause in found.causes]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    assert len({cause.code for cause in found.causes}) == len(found.causes)
+
+
+@given(judged=cases())
+@settings(deadline=None)
+def test_every_change_makes_another_experiment(judged: Case) -> None:
+    """Those of all causes are tried, whether or not the verdict shows them."""
+    for look in CAUSES:
+        cause = look(judged)
+        for change in [*cause.repairs, *cause.rivals] if cause is not None else []:
+            applied(judged.spec, change)
+
+
+@given(experiment=experiments())
+@settings(deadline=None)
+def test_what_is_seen_before_training_can_be_mended(experiment: Experiment) -> None:
+    plain = experiment.model_dump(mode="json")
+    for finding in findings(plain, asdict(CATALOGUE[experiment.dataset.name])):
+        at: Any = plain
+        for step in finding.pointer.split("/")[1:]:
+            at = at[int(step)] if isinstance(at, list) else at[step]
+        assert finding.detail.endswith(".")
+        for change in finding.repairs:
+            assert applied(plain, change) != experiment
+
+
+@given(drawn=st.data())
+@settings(deadline=None)
+def test_signals_survive_json(drawn: st.DataObject) -> None:
+    made = drawn.draw(experiments().flatmap(signals))
+    stored = json.loads(json.dumps(encode(asdict(made)), allow_nan=False))
+    assert encode(asdict(from_dict(stored))) == stored
