@@ -66,4 +66,5 @@ def is_at_chance(task: Task, value: float | None, chance: float | None, answers:
     if chance is None or answers < 1:
         return False
     noise = math.sqrt(chance * (1 - chance) / answers)
-    return value <= chance + _STANDARD_DEVIATIONS * noise
+    # Of very few examples guesses get all right; a run that did is given the benefit of the doubt.
+    return value <= min(chance + _STANDARD_DEVIATIONS * noise, (1 + chance) / 2)

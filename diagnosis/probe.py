@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from diagnosis.network import Network
+from diagnosis.network import SATURATING, Network
 from diagnosis.procedure import Procedure
 from diagnosis.signals import LayerSignals, Moment, Number, Signals
 from diagnosis.trend import finite
@@ -105,8 +105,10 @@ class Probe:
         return _largest(layer.dead for layer in self.hidden(moment))
 
     def saturated(self, moment: Moment | None) -> float | None:
-        """Of the hidden layer that is saturated most: the share of its (row, unit) pairs."""
-        return _largest(layer.saturated for layer in self.hidden(moment))
+        """Of the squashing layer that is saturated most: the share of its (row, unit) pairs."""
+        return _largest(
+            layer.saturated for layer in self.hidden(moment) if layer.activation in SATURATING
+        )
 
     def onset(self, of: Callable[[Moment], float | None], limit: float) -> int | None:
         """The first step, from 0, after which `of` was at least `limit` whenever it was seen."""

@@ -79,6 +79,6 @@ def _noise(value: float | None, examples: int, regression: bool) -> float:
     if examples < 1:
         return 1.0
     if regression:
-        return 1 / math.sqrt(examples)
+        return 0.5 / math.sqrt(examples)
     share = min(max(value if value is not None else 0.5, 0.05), 0.95)
     return math.sqrt(share * (1 - share) / examples)

@@ -13,7 +13,7 @@ from contract.spec import Experiment
 
 FILE = Path(__file__).with_name("cases.json")
 
-Spec = dict[str, Any]
+Spec = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

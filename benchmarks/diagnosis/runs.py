@@ -12,18 +12,20 @@ from benchmarks.diagnosis.cases import Spec
 from benchmarks.diagnosis.uploads import MAKERS, Uploaded, uploaded
 from contract.datasets import CATALOGUE, Facts
 from contract.numbers import decode, encode
-from contract.progress import FinishedEpoch
+from contract.progress import FinishedEpoch, Signal
 from contract.settings import Settings
+from contract.signals import together
 from contract.spec import Experiment
 from diagnosis.case import Case
-from diagnosis.signals import NONE, from_dict
+from diagnosis.signals import from_dict
 
 
 @dataclass
 class Recorder:
-    """Hooks that keep the epochs."""
+    """Hooks that keep what they are told."""
 
     rows: list[FinishedEpoch]
+    signals: list[Signal]
 
     def stop_requested(self) -> bool:
         return False
@@ -34,8 +36,9 @@ class Recorder:
     def progress(self, epoch: int, fraction: float) -> None:
         del epoch, fraction
 
-    def epochs(self, rows: list[FinishedEpoch], checkpoint: Path) -> None:
+    def epochs(self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path) -> None:
         self.rows += rows
+        self.signals += signals
         checkpoint.unlink()
 
 
@@ -61,7 +64,7 @@ class Runs:
             metrics={name: decode(value) for name, value in stored["metrics"].items()},
             reason=stored["reason"],
             class_counts=stored["class_counts"],
-            signals=from_dict(stored["signals"]) if stored["signals"] else NONE,
+            signals=from_dict(stored["signals"]),
         )
 
     def facts(self, spec: Spec) -> Facts:
@@ -82,7 +85,7 @@ class Runs:
         from worker.training.report import Finished
         from worker.training.run import train
 
-        recorder = Recorder([])
+        recorder = Recorder([], [])
         upload = self._by_id.get(spec["dataset"]["name"])
         with tempfile.TemporaryDirectory() as scratch:
             end = train(
@@ -102,5 +105,5 @@ class Runs:
             "metrics": end.metrics,
             "reason": end.reason,
             "class_counts": end.class_counts,
-            "signals": None,
+            "signals": together(recorder.signals),
         }

@@ -13,6 +13,7 @@ from diagnosis.words import listed
 CODE = "head"
 TITLE = "The output, the loss and the labels do not fit each other"
 
+_SQUASHING = ("Activation", "Clip", "Dropout", "GaussianNoise")
 _SCORES = {"error": 0.97, "warning": 0.84}
 
 
@@ -71,7 +72,7 @@ def _head_patch(plan: Plan, units: int, activation: str) -> Sequence[Mapping[str
     head = plan.network.head
     if head is None:
         return []
-    squashing = [at for at, layer in head.followers if layer["type"] in ("Activation", "Clip")]
+    squashing = [at for at, layer in head.followers if layer["type"] in _SQUASHING]
     patch = [changes.remove(f"/model/layers/{at}") for at in reversed(squashing)]
     own = f"/model/layers/{head.index}"
     if len(squashing) == len(head.followers):

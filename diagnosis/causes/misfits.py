@@ -20,6 +20,7 @@ RANGES = {
 }
 # A probability that a Clip behind the output must leave possible.
 _PROBABLE = (0.1, 0.9)
+_NOISY = ("Dropout", "GaussianNoise", "BatchNormalization", "LayerNormalization")
 
 Level = Literal["warning", "error"]
 
@@ -45,7 +46,7 @@ def misfits(plan: Plan, low: float | None = None, high: float | None = None) -> 
         found = [*_multi_label(plan)]
     else:
         found = [*_classification(plan)]
-    return [*found, *_clipped(plan)]
+    return [*found, *_tail(plan)]
 
 
 def _classification(plan: Plan) -> Iterator[Misfit]:
@@ -161,12 +162,20 @@ def _range(least: float, most: float) -> str:
     return f"numbers above {least:g}" if most == float("inf") else f"{least:g} to {most:g}"
 
 
-def _clipped(plan: Plan) -> Iterator[Misfit]:
+def _tail(plan: Plan) -> Iterator[Misfit]:
+    """What comes between the head's sums and the loss, besides the usual activation."""
     head = plan.network.head
-    if head is None or plan.task == "regression":
+    if head is None:
         return
-    for _, layer in head.followers:
-        if layer.get("type") == "Clip":
+    own = head.layer.get("activation", "linear")
+    if own in RANGES and any(layer.get("type") == "Activation" for _, layer in head.followers):
+        detail = f"{own} bounds what {plan.network.output_activation} is given."
+        yield Misfit("warning", "output", detail)
+    for at, layer in head.followers:
+        if layer.get("type") in _NOISY and at > head.activated_at:
+            detail = f"{layer['type']} behind the output changes the answers themselves."
+            yield Misfit("warning", "output", detail)
+        if layer.get("type") == "Clip" and plan.task != "regression":
             low, high = float(layer["x_min"]), float(layer["x_max"])
             if low > _PROBABLE[0] or high < _PROBABLE[1]:
                 detail = f"The output is clipped to {low:g} to {high:g}."

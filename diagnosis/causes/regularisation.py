@@ -17,6 +17,8 @@ TITLE = "The model is over-regularised"
 _HEAVY, _HIGH = 0.8, 0.65
 # A penalty's factor beyond the usual 1e-4 to 1e-3.
 _PENALTY = 0.02
+# A penalty on absolute values pulls small weights as hard as large ones.
+_L1 = 4.0
 # AdamW's decay; Keras' default is 0.004.
 _DECAY = 0.5
 # Noise over the size of what it is added to.
@@ -101,7 +103,7 @@ def _penalties(plan: Plan) -> Iterator[Excess]:
     for at, layer in enumerate(plan.network.layers):
         for name in _REGULARIZERS:
             given = layer.get(name) or {}
-            factor = max(float(given.get("l1") or 0.0), float(given.get("l2") or 0.0))
+            factor = max(_L1 * float(given.get("l1") or 0.0), float(given.get("l2") or 0.0))
             if factor >= _PENALTY:
                 pointer = f"/model/layers/{at}/{name}"
                 yield Excess(

@@ -180,6 +180,8 @@ class TestChance:
             (0.15, 360, False),
             (0.42, 10_000, False),
             (0.1, 0, False),
+            (0.5, 4, True),
+            (1.0, 4, False),
         ],
     )
     def test_few_examples_leave_room_for_luck(
