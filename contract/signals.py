@@ -1,19 +1,28 @@
-"""A run's signals as the database has them, put together again."""
+"""A run's signals, which are measured and stored in parts, put together again."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlmodel import Session, col, select
 
+from contract.progress import Signal
 from contract.tables import SignalRow
 
 
 def stored_signals(session: Session, job_id: str) -> dict[str, Any]:
-    """The fields of `diagnosis.signals.Signals` as far as they are known, non-finite numbers as
-    strings: what `diagnosis.signals.from_dict` takes.
-    """
+    """Those of a job, as `together` gives them, with non-finite numbers as strings."""
     rows = session.exec(
         select(SignalRow).where(SignalRow.job_id == job_id).order_by(col(SignalRow.step))
     ).all()
+    return together(rows)
+
+
+def together(parts: Iterable[Signal | SignalRow]) -> dict[str, Any]:
+    """The fields of `diagnosis.signals.Signals` as far as they are known, for its `from_dict`.
+
+    `parts` come in the order of their steps.
+    """
+    rows = list(parts)
     found: dict[str, Any] = {"data": None, "curvature": None, "steps_per_epoch": 0}
     for row in rows:
         if row.kind == "run":

@@ -9,10 +9,12 @@ from contract import lifecycle
 from contract.lifecycle import Claim
 from contract.numbers import decode, encode
 from contract.settings import Settings
+from contract.signals import stored_signals
 from contract.tables import EpochRow, Result
 from diagnosis.case import Case
 from diagnosis.engine import diagnose
 from diagnosis.report import Diagnosis
+from diagnosis.signals import from_dict
 from worker.messages import Finished, Train
 from worker.prover import start_repairs
 
@@ -63,6 +65,7 @@ def _case(session: Session, order: Train, done: Finished) -> Case:
         metrics=done.metrics,
         reason=done.reason,
         class_counts=done.class_counts,
+        signals=from_dict(stored_signals(session, order.job_id)),
     )
 
 

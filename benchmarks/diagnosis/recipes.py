@@ -2,9 +2,8 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
-from benchmarks.diagnosis.cases import full, with_seed
+from benchmarks.diagnosis.cases import Spec, full, with_seed
 from benchmarks.diagnosis.runs import Runs
 from diagnosis.engine import diagnose
 
@@ -33,7 +32,7 @@ def judge_recipes(runs: Runs, seeds: int) -> int:
     return 1 if wrong else 0
 
 
-def _judge(runs: Runs, spec: dict[str, Any], cause: str | None, seeds: int) -> int:
+def _judge(runs: Runs, spec: Spec, cause: str | None, seeds: int) -> int:
     found = [diagnose(runs.case(with_seed(spec, seed))) for seed in range(seeds)]
     firsts = [d.causes[0].code if d.causes else None for d in found]
     right = [

@@ -180,14 +180,17 @@ class TestChance:
             (0.15, 360, False),
             (0.42, 10_000, False),
             (0.1, 0, False),
-            (0.5, 4, True),
-            (1.0, 4, False),
         ],
     )
     def test_few_examples_leave_room_for_luck(
         self, accuracy: float, test_examples: int, at_chance: bool
     ) -> None:
         assert classification(accuracy, test_examples=test_examples).at_chance is at_chance
+
+    @pytest.mark.parametrize(("accuracy", "at_chance"), [(0.75, True), (1.0, False)])
+    def test_all_right_is_not_chance_however_few(self, accuracy: float, at_chance: bool) -> None:
+        """Of four, guesses between two classes get all right once in 16 runs."""
+        assert classification(accuracy, test_examples=4, classes=2).at_chance is at_chance
 
     def test_always_naming_the_commonest_class_is_chance(self) -> None:
         assert not classification(0.1135).at_chance
