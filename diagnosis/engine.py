@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from diagnosis.case import Case
-from diagnosis.causes import CAUSES, overfitting, undertrained
+from diagnosis.causes import ANY, UNLEARNED, overfitting, undertrained
 from diagnosis.report import Cause, Diagnosis, Verdict
 from diagnosis.words import lowered, number, percent
 
@@ -11,8 +11,8 @@ from diagnosis.words import lowered, number, percent
 _FAR = 0.75
 # One that gained less than this has where a cause is beyond doubt, and it is clear of the noise.
 _NEAR, _CERTAIN, _CLEAR = 0.92, 0.88, 2.0
-# A gap between training and test that is a failure whatever the baselines reach.
-_GAP = 0.25
+# A cause that leaves no way to learn, unless the run was as good as the baselines after all.
+_BEYOND_DOUBT, _EQUAL = 0.97, 0.97
 _LEAST_SCORE = 0.3
 
 
@@ -26,7 +26,8 @@ def diagnose(case: Case) -> Diagnosis:
 
 
 def _ranked(case: Case) -> Sequence[Cause]:
-    found = [cause for look in CAUSES if (cause := look(case)) is not None]
+    looks = ANY if case.fits_well else (*ANY, *UNLEARNED)
+    found = [cause for look in looks if (cause := look(case)) is not None]
     return sorted(
         (cause for cause in found if cause.score >= _LEAST_SCORE),
         key=lambda cause: (-cause.score, cause.code),
@@ -39,10 +40,9 @@ def _verdict(case: Case, causes: Sequence[Cause]) -> Verdict:
         return "unhealthy"
     if place.value is None or case.signals.data is None:
         return "undetermined"
-    overfits = any(cause.code == overfitting.CODE for cause in causes)
-    if overfits and (overfitting.gap_of(case) or 0.0) >= _GAP:
-        return "unhealthy"
     share = place.share
+    if _overfits(case, causes) or _hindered(case, causes):
+        return "unhealthy"
     if share is None:
         return "undetermined" if place.hopeless or place.linear is None else "healthy"
     if place.behind < _CLEAR:
@@ -50,6 +50,18 @@ def _verdict(case: Case, causes: Sequence[Cause]) -> Verdict:
     if share < _FAR or (share < _NEAR and _certain(causes)):
         return "unhealthy"
     return "healthy"
+
+
+def _overfits(case: Case, causes: Sequence[Cause]) -> bool:
+    found = any(cause.code == overfitting.CODE for cause in causes)
+    return found and (overfitting.gap_of(case) or 0.0) >= overfitting.WIDE
+
+
+def _hindered(case: Case, causes: Sequence[Cause]) -> bool:
+    share = case.standing.share
+    equal = share is not None and share >= _EQUAL and not case.regression
+    sure = bool(causes) and causes[0].score >= _BEYOND_DOUBT
+    return sure and not equal and not case.fits_well
 
 
 def _certain(causes: Sequence[Cause]) -> bool:

@@ -12,6 +12,8 @@ from diagnosis.trend import finite
 
 # The share of hidden units, or of (row, unit) pairs, from which a layer lets nothing through.
 DEAD, SATURATED = 0.7, 0.85
+# Units of a layer of which a share says something.
+_SEVERAL = 4
 
 
 @dataclass(frozen=True)
@@ -101,8 +103,8 @@ class Probe:
         return [layer for layer in moment.layers if layer.index in indices] if moment else []
 
     def dead(self, moment: Moment | None) -> float | None:
-        """Of the hidden layer with the most dead units: their share."""
-        return _largest(layer.dead for layer in self.hidden(moment))
+        """Of the hidden layer with the most dead units, if it has several: their share."""
+        return _largest(layer.dead for layer in self.hidden(moment) if layer.units >= _SEVERAL)
 
     def saturated(self, moment: Moment | None) -> float | None:
         """Of the squashing layer that is saturated most: the share of its (row, unit) pairs."""

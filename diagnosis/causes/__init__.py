@@ -23,10 +23,10 @@ from diagnosis.causes import (
 from diagnosis.plan import Plan
 from diagnosis.report import Cause, Finding
 
-# Each says how surely a run that failed did so for its cause, or nothing.
-CAUSES: Sequence[Callable[[Case], Cause | None]] = (
-    head.cause,
-    data.cause,
+# Each says how surely a run that failed did so for its cause, or nothing. The first may ail any
+# run, the others only one that did not even learn its training part.
+ANY: Sequence[Callable[[Case], Cause | None]] = (head.cause, data.cause, overfitting.cause)
+UNLEARNED: Sequence[Callable[[Case], Cause | None]] = (
     targets.cause,
     initialisation.cause,
     input_scale.cause,
@@ -39,7 +39,6 @@ CAUSES: Sequence[Callable[[Case], Cause | None]] = (
     saturation.cause,
     dead.cause,
     undertrained.cause,
-    overfitting.cause,
 )
 
 # Each says what is seen of its causes before training.

@@ -11,8 +11,10 @@ from diagnosis.words import listed, percent
 
 CODE = "linear_model"
 
-# How far neighbours must beat a linear model, and how near to that a run may be, in accuracy.
-_CURVED, _NEAR = 0.07, 0.1
+# How far neighbours must beat a linear model in accuracy, and the share of that which a run that
+# is as good as linear may have. Where neighbours say nothing: how near in R2 it is to a poor one.
+_CURVED, _SHARE = 0.07, 0.5
+_POOR, _NEAR = 0.6, 0.1
 _UNSUITABLE = ("softmax", "exponential")
 
 
@@ -75,9 +77,9 @@ def _as_good_as_linear(case: Case) -> bool:
     if place.value is None or place.linear is None:
         return False
     if place.neighbours is None:
-        return case.regression and place.linear < 0.6 and place.value < place.linear + _NEAR
-    curved = place.neighbours - place.linear > _CURVED
-    return curved and place.value < place.linear + _NEAR
+        return case.regression and place.linear < _POOR and place.value < place.linear + _NEAR
+    bend = place.neighbours - place.linear
+    return bend > _CURVED and place.value - place.linear < _SHARE * bend
 
 
 def _evidence(case: Case) -> Iterator[str]:

@@ -14,13 +14,17 @@ _TINY = 2
 # A share of the training part, and the steps in all that such batches leave.
 _SHARE, _FEW_STEPS = 0.12, 600
 _USUAL = 32
+# Times the usual learning rate: below, it is to blame for small steps; above, for large ones.
+_LOW, _HIGH = 0.2, 5.0
+# lr * lambda_max / 2 that whole batches bear.
+_STABLE = 2.0
 
 
 def cause(case: Case) -> Cause | None:
     if case.procedure.batch_size <= _TINY:
         return _too_small(case)
     large = _large(case) and case.steps <= _FEW_STEPS and not case.broken
-    return _too_large(case) if large and 0.2 < case.procedure.excess < 5 else None
+    return _too_large(case) if large and case.smooth and case.procedure.excess > _LOW else None
 
 
 def findings(plan: Plan) -> Iterator[Finding]:
@@ -56,12 +60,18 @@ def _too_small(case: Case) -> Cause | None:
     return Cause(
         code=CODE,
         title="The batches are too small",
-        score=0.95 if normalized else 0.91 if case.procedure.excess < 5 else 0.8,
+        score=0.95 if normalized or _noise_to_blame(case) else 0.8,
         evidence=evidence,
         numbers={"batch_size": float(size), "gradient_noise": noise},
         repairs=[changes.batch_size(_USUAL), changes.batch_size(8 * size)],
         rivals=[changes.learning_rate(10 * case.procedure.rate)],
     )
+
+
+def _noise_to_blame(case: Case) -> bool:
+    """Whether the learning rate would do for larger batches."""
+    sharp = case.probe.sharpness
+    return case.procedure.excess < _HIGH if sharp is None else sharp < _STABLE
 
 
 def _too_large(case: Case) -> Cause:

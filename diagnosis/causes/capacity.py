@@ -21,7 +21,7 @@ _CLIPPED = 0.2
 
 
 def cause(case: Case) -> Cause | None:
-    if case.broken or case.fits_well:
+    if case.broken:
         return None
     lost = [*_losses(case)]
     if lost:

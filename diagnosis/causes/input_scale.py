@@ -61,7 +61,7 @@ def _score(case: Case) -> float | None:
     if _large(case) or _uneven(case):
         return 0.9 if _loud(case) else 0.86
     if _small(case):
-        return 0.87
+        return 0.92 if (case.probe.input_rms or 0.0) < SMALL / 4 else 0.87
     if case.signals.data is None and (case.raw_peak or 0.0) >= _RAW_PEAK:
         return 0.6 if case.procedure.adaptive else 0.8
     return None

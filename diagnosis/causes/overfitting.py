@@ -12,6 +12,8 @@ CODE = "overfitting"
 
 # What the training part must be fitted by, and how far the test part must lag behind.
 _FITTED, _GAP = 0.8, 0.15
+# A gap that is a failure whatever the baselines reach.
+WIDE = 0.25
 # The validation loss at the end over its least.
 _RISE = 1.15
 
@@ -27,7 +29,7 @@ def cause(case: Case) -> Cause | None:
     return Cause(
         code=CODE,
         title="The model overfits",
-        score=0.9 if gap >= 0.25 or few else 0.85,
+        score=0.95 if gap >= WIDE or few else 0.85,
         evidence=[*_evidence(case, rise)],
         numbers={"gap": gap, "rise": rise},
         repairs=_repairs(case, few),

@@ -43,7 +43,7 @@ class Excess:
 
 def cause(case: Case) -> Cause | None:
     found = sorted(_excesses(case), key=lambda excess: -excess.score)
-    if not found or case.fits_well:
+    if not found:
         return None
     return Cause(
         code=CODE,

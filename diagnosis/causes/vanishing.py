@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from diagnosis import changes
 from diagnosis.case import Case
 from diagnosis.plan import Plan
+from diagnosis.probe import DEAD
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.words import number
 
@@ -17,7 +18,8 @@ _DEEP = 5
 
 def cause(case: Case) -> Cause | None:
     ratio, hidden = case.probe.gradient_ratio, case.network.hidden
-    if ratio is None or not ratio < _VANISHED or case.fits_well:
+    dead = case.probe.dead(case.probe.start)
+    if ratio is None or not ratio < _VANISHED or (dead is not None and dead >= DEAD):
         return None
     return Cause(
         code=CODE,
