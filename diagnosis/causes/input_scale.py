@@ -59,7 +59,7 @@ def _score(case: Case) -> float | None:
         if sharp >= 1 and _harmed(case):
             return 0.92
     if _large(case) or _uneven(case):
-        return 0.9 if _loud(case) else 0.86
+        return 0.9 if _loud(case) or not case.procedure.adaptive else 0.86
     if _small(case):
         return 0.92 if (case.probe.input_rms or 0.0) < SMALL / 4 else 0.87
     if case.signals.data is None and (case.raw_peak or 0.0) >= _RAW_PEAK:

@@ -17,6 +17,7 @@ def cause(case: Case) -> Cause | None:
         return None
     early = (at_start or 0.0) >= SATURATED
     when = "before any step" if early else "at the end"
+    # With plain SGD, ReLU on such inputs would diverge: then it is the inputs that are to blame.
     rms = probe.input_rms
     scaled = rms is not None and rms > 2
     evidence = [f"{percent(worst)} of a hidden layer's outputs were saturated {when}."]
@@ -25,7 +26,7 @@ def cause(case: Case) -> Cause | None:
     return Cause(
         code=CODE,
         title="The hidden units are saturated",
-        score=0.91 if early else 0.7,
+        score=0.7 if not early else 0.91 if case.procedure.adaptive or not scaled else 0.85,
         evidence=evidence,
         numbers={"saturated_at_start": at_start, "saturated_at_end": at_end, "input_rms": rms},
         repairs=_repairs(case, scaled),

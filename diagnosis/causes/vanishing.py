@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from diagnosis import changes
 from diagnosis.case import Case
 from diagnosis.plan import Plan
-from diagnosis.probe import DEAD
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.words import number
 
@@ -13,18 +12,18 @@ CODE = "vanishing_gradients"
 
 # First over last kernel's gradient norm before any step.
 _VANISHED = 1e-3
-_DEEP = 5
+_SHALLOWEST, _DEEP = 3, 5
 
 
 def cause(case: Case) -> Cause | None:
     ratio, hidden = case.probe.gradient_ratio, case.network.hidden
-    dead = case.probe.dead(case.probe.start)
-    if ratio is None or not ratio < _VANISHED or (dead is not None and dead >= DEAD):
+    # A gradient of exactly 0 did not fade: dead units stopped it.
+    if len(hidden) < _SHALLOWEST or ratio is None or not 0 < ratio < _VANISHED:
         return None
     return Cause(
         code=CODE,
         title="The gradients vanish on their way through the layers",
-        score=0.91,
+        score=0.955 if len(hidden) >= _DEEP else 0.91,
         evidence=[
             f"The first layer's gradient was {number(ratio)} of that {len(hidden)} layers on."
         ],

@@ -19,6 +19,7 @@ from diagnosis.case import Case
 from diagnosis.engine import diagnose
 from diagnosis.report import Change, Diagnosis
 from diagnosis.signals import (
+    NONE,
     Curvature,
     DataSignals,
     LayerSignals,
@@ -26,6 +27,8 @@ from diagnosis.signals import (
     Signals,
     from_dict,
 )
+from tests.diagnosed import DATA as DIGITS
+from tests.diagnosed import HEALTHY, HIDDEN, START, case, spec
 from tests.strategies import experiments
 
 ANY = st.floats() | st.sampled_from([0.0, 1.0, -1.0, 1e308, -1e308, 5e-324, math.nan, math.inf])
@@ -168,3 +171,60 @@ def test_signals_survive_json(drawn: st.DataObject) -> None:
     made = drawn.draw(experiments().flatmap(signals))
     stored = json.loads(json.dumps(encode(asdict(made)), allow_nan=False))
     assert encode(asdict(from_dict(stored))) == stored
+
+
+def raw(dead: float, sharpness: float, scaled: float) -> Signals:
+    """What relu-raw has: one step of SGD 0.01 on inputs to 255, and units that die of it."""
+    died = replace(HIDDEN, dead=dead, update_ratio=3.0)
+    return replace(
+        HEALTHY,
+        data=replace(DIGITS, input_mean_square=14000.0, input_max=255.0),
+        curvature=Curvature(2 * sharpness / 0.01, 2 * scaled / 0.01, 30.0),
+        first_losses=[211.0, 3257.0, 28041.0, 3.9],
+        moments=[replace(START, loss=211.0), replace(START, step=8, layers=[died])],
+    )
+
+
+class TestVerdict:
+    def test_of_a_run_as_good_as_the_baselines(self) -> None:
+        found = diagnose(case(0.95))
+        assert (found.verdict, found.causes) == ("healthy", ())
+        assert found.headline.startswith("95.0 % on test")
+
+    def test_of_a_symptom_that_does_no_harm(self) -> None:
+        """lr * lambda / 2 of 2.5 and dead units are no verdict where the run has learned."""
+        found = diagnose(case(0.95, raw(dead=0.8, sharpness=2.5, scaled=0.02)))
+        assert found.verdict == "healthy"
+        assert found.remarks == ["80 % of a layer's hidden units are dead."]
+
+    def test_of_inputs_too_large_for_the_learning_rate(self) -> None:
+        found = diagnose(case(0.42, raw(dead=0.97, sharpness=48.4, scaled=0.04)))
+        assert found.verdict == "unhealthy"
+        assert found.causes[0].code == "input_scale"
+        assert "The first update was 48.4 times too large for this loss surface" in found.headline
+        assert "inputs reach 255" in found.headline
+        assert "97 % of the hidden units had died by step 8." in found.causes[0].evidence
+        assert [c.code for c in found.causes[0].repairs][:2] == [
+            "scale_inputs_unit",
+            "scale_inputs_standard",
+        ]
+        assert {c.code for c in found.causes[0].rivals} == {
+            "activation_leaky_relu",
+            "smaller_initializer",
+        }
+
+    def test_of_the_same_where_scaling_would_not_help(self) -> None:
+        found = diagnose(case(0.42, raw(dead=0.97, sharpness=48.4, scaled=30.0)))
+        assert found.causes[0].code == "learning_rate_high"
+
+    def test_without_signals_a_curve_proves_no_health(self) -> None:
+        assert diagnose(case(0.95, NONE)).verdict == "undetermined"
+
+    def test_without_signals_the_spec_still_speaks(self) -> None:
+        found = diagnose(case(0.1, NONE, experiment=spec(loss="mean_squared_error")))
+        assert (found.verdict, found.causes[0].code) == ("unhealthy", "head")
+
+    def test_of_a_failure_that_nothing_explains(self) -> None:
+        found = diagnose(case(0.42, losses=(2.4, 1.0, 1.7, 1.6, 1.7, 1.6, 1.7)))
+        assert (found.verdict, list(found.causes)) == ("unhealthy", [])
+        assert found.headline.endswith("nothing that was measured says why.")
