@@ -14,6 +14,7 @@ from diagnosis.trend import finite
 DEAD, SATURATED = 0.7, 0.85
 # Units of a layer of which a share says something.
 _SEVERAL = 4
+_FIRST_STEPS = 32
 
 
 @dataclass(frozen=True)
@@ -139,15 +140,16 @@ class Probe:
 
     @property
     def early_updates(self) -> float | None:
-        """The median, over the moments after the first steps, of the largest ratio."""
-        ratios = sorted(
-            ratio
+        """The largest ratio seen among the first steps, but for the very first one's.
+
+        That is large for optimizers that divide a first gradient by its own size.
+        """
+        return _largest(
+            layer.update_ratio
             for moment in self.signals.moments
-            if moment.step > 1
-            and (ratio := _largest(layer.update_ratio for layer in self.kernels(moment)))
-            is not None
+            if 1 < moment.step <= _FIRST_STEPS
+            for layer in self.kernels(moment)
         )
-        return ratios[len(ratios) // 2] if ratios else None
 
     @property
     def commonest(self) -> float | None:

@@ -18,7 +18,7 @@ from diagnosis.report import Diagnosis
 # A repair has held that gains this share of what the twin gains over chance.
 _BAR = 0.9
 # Repairs of the first cause that are tried.
-_REPAIRS = 2
+_REPAIRS = 3
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from diagnosis.words import number, percent
 CODE = "too_small_model"
 
 # Units of a hidden layer that is a bottleneck for any task, and what widening makes of them.
-_NARROW, _USUAL = 3, 32
+_STRANGLED, _NARROW, _USUAL = 2, 3, 32
 # Values that a pooling window makes one of.
 _POOLED = 36
 # A range that a hidden Clip leaves.
@@ -36,9 +36,8 @@ def cause(case: Case) -> Cause | None:
         f"On its own training part the model reaches {_reached(case)}.",
     ]
     repair = changes.wider(narrow, 4, _USUAL)
-    return _cause(
-        case, 0.9 if least <= _NARROW else 0.75, "The model is too small", evidence, repair
-    )
+    score = 0.955 if least <= _STRANGLED else 0.9 if least <= _NARROW else 0.75
+    return _cause(case, score, "The model is too small", evidence, repair)
 
 
 def findings(plan: Plan) -> Iterator[Finding]:

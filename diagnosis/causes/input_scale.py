@@ -146,9 +146,22 @@ def _repairs(case: Case) -> Sequence[Change]:
     found += (
         [first, changes.scaling("standard")] if first.code != "scale_inputs_standard" else [first]
     )
-    if case.probe.stable_rate is not None:
-        found.append(changes.learning_rate(case.probe.stable_rate))
-    return found
+    rate = _stable_rate(case)
+    return found if rate is None else [*found, changes.learning_rate(rate)]
+
+
+def _stable_rate(case: Case) -> float | None:
+    """1 / lambda_max where that is known to be too steep; else what equals scaled inputs.
+
+    To divide the inputs by their size is to divide the first layer's steps by its square. Where
+    outputs are saturated the surface is flat, and lambda_max says nothing.
+    """
+    sharp, rms = case.probe.sharpness, case.probe.input_rms
+    if sharp is not None and sharp >= 1:
+        return case.probe.stable_rate
+    if case.procedure.adaptive or not rms:
+        return None
+    return case.procedure.rate / rms**2
 
 
 def _rivals(case: Case) -> Sequence[Change]:
