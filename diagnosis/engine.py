@@ -70,11 +70,21 @@ def _certain(causes: Sequence[Cause]) -> bool:
 
 
 def _headline(case: Case, causes: Sequence[Cause]) -> str:
-    said = case.summary.headline.removesuffix(".")
+    said = f"{case.summary.reached}{_expected(case)}"
     if not causes:
         return f"{said}; nothing that was measured says why."
-    first = causes[0]
-    return f"{said}: {lowered(first.title)}. {first.evidence[0]}"
+    return f"{said}: {lowered(causes[0].title)}. {causes[0].evidence[0]}"
+
+
+def _expected(case: Case) -> str:
+    """What makes a run a failure that was better than chance."""
+    place = case.standing
+    if case.summary.verdict == "unhealthy" or not (place.share or 1.0) < 1:
+        return ""
+    if place.attainable == place.linear:
+        level = f"R2 {number(place.linear)}" if case.regression else percent(place.linear)
+        return f", where a linear model reaches {level}"
+    return f", where the nearest example alone tells {percent(place.neighbours)}"
 
 
 def _remarks(case: Case) -> Sequence[str]:

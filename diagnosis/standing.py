@@ -8,9 +8,13 @@ from diagnosis.summary import Summary
 from diagnosis.trend import finite
 
 # A baseline decides where it is this many standard deviations of a test result above chance.
-_CLEAR = 4.0
+_CLEAR = 3.0
 # A regression's baseline, in R2, that is worth the name.
 _LEAST_R2 = 0.1
+# Guesses do better than chance by more than this many standard deviations once in 400 times.
+_LUCK = 3.0
+# The training examples, at most, whose neighbours are looked at.
+_SAMPLE = 1000
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,8 @@ class Standing:
     """Test accuracy, or R2: `value` of the run, `chance` of no learning, and two baselines.
 
     `linear` is that of a linear model on standardised inputs, `neighbours` that of naming the
-    nearest example's class. `noise` is the standard deviation of an accuracy near `value`.
+    nearest example's class. `noise` is the standard deviation of an accuracy near `value`;
+    `tested` and `sampled` are the examples that the two baselines were measured on.
     """
 
     value: float | None
@@ -26,6 +31,8 @@ class Standing:
     linear: float | None
     neighbours: float | None
     noise: float
+    tested: int
+    sampled: int
 
     @property
     def attainable(self) -> float | None:
@@ -51,9 +58,11 @@ class Standing:
 
     @property
     def hopeless(self) -> bool:
-        """Whether neither baseline was better than chance."""
-        known = [level for level in (self.linear, self.neighbours) if level is not None]
-        return bool(known) and self.chance is not None and self.attainable is None
+        """Whether both baselines were within the noise of chance."""
+        if self.chance is None or self.linear is None or self.neighbours is None:
+            return False
+        test, train = _guesses(self.chance, self.tested), _guesses(self.chance, self.sampled)
+        return self.linear <= self.chance + test and self.neighbours <= self.chance + train
 
     @property
     def _least(self) -> float:
@@ -72,7 +81,14 @@ def standing(summary: Summary, test_examples: int, data: DataSignals | None) -> 
         linear=linear,
         neighbours=None if regression else neighbours,
         noise=_noise(summary.value, test_examples, regression),
+        tested=test_examples,
+        sampled=min(sum(data.class_counts), _SAMPLE) if data is not None else 0,
     )
+
+
+def _guesses(chance: float, examples: int) -> float:
+    """How far above chance guesses may come."""
+    return _LUCK * math.sqrt(max(chance * (1 - chance), 0.0) / max(1, examples))
 
 
 def _noise(value: float | None, examples: int, regression: bool) -> float:

@@ -42,14 +42,20 @@ class Summary:
         return "unhealthy" if failed else "undetermined"
 
     @property
-    def headline(self) -> str:
-        """One sentence for people."""
+    def reached(self) -> str:
+        """How far the run came, without a full stop."""
         if self.non_finite_epoch is not None:
-            return f"{self._breakdown()}; {self._on_test()}."
+            return f"{self._breakdown()}; {self._on_test()}"
         when = f"{self._on_test()} after {self.epochs} {'epoch' if self.epochs == 1 else 'epochs'}"
         early = " (stopped early)" if self.stop_reason == "early_stopping" else ""
-        sentence = f"{when}{early}{self._judgement()}."
-        return sentence[0].upper() + sentence[1:]
+        said = f"{when}{early}{self._at_chance()}"
+        return said[0].upper() + said[1:]
+
+    @property
+    def headline(self) -> str:
+        """One sentence for people, of a run that nothing else is known of."""
+        failed = self.non_finite_epoch is not None or self.at_chance
+        return f"{self.reached}{'' if failed else self._course()}."
 
     def to_dict(self) -> dict[str, Any]:
         """All fields with verdict and headline, ready for JSON."""
@@ -63,11 +69,12 @@ class Summary:
     def _on_test(self) -> str:
         return "no result on test" if self.value is None else f"{self._show(self.value)} on test"
 
-    def _judgement(self) -> str:
+    def _at_chance(self) -> str:
         if self.at_chance and self.chance is not None:
             return f", no better than chance ({100 * self.chance:.3g} %)"
-        if self.at_chance:
-            return ", no better than always answering the mean"
+        return ", no better than always answering the mean" if self.at_chance else ""
+
+    def _course(self) -> str:
         parts = ""
         if self.best_value is not None:
             shown = self._show(self.best_value).removeprefix("R2 ")

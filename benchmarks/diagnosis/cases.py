@@ -20,7 +20,7 @@ Spec = Mapping[str, Any]
 class Pair:
     """`causes` are the codes that name the fault; the first is the one meant.
 
-    `held_out` pairs are those that no threshold was fitted to: every other one.
+    No threshold was fitted to the pairs that are `held_out`.
     """
 
     name: str
@@ -33,23 +33,28 @@ class Pair:
 def pairs(uploads: Mapping[str, Uploaded]) -> list[Pair]:
     """All of them, in the order of the file; `uploads` are the sets that are no catalogue's."""
     stored = json.loads(FILE.read_text())
-
-    def made(name: str, base: str, patch: Any) -> Spec:
-        spec = jsonpatch.apply_patch({"name": name, **stored["bases"][base]}, patch)
-        name_ = spec["dataset"]["name"]
-        spec["dataset"]["name"] = uploads[name_].id if name_ in uploads else name_
-        return full(spec)
-
+    for case in stored["cases"]:
+        base = stored["bases"][case["base"]]
+        case["faulty"] = jsonpatch.apply_patch(base, case["fault"])
+        case["twin"] = jsonpatch.apply_patch(base, case["twin"])
     return [
         Pair(
             name=case["name"],
             causes=case["cause"],
-            faulty=made(case["name"], case["base"], case["fault"]),
-            twin=made(f"{case['name']}, twin", case["base"], case["twin"]),
-            held_out=number % 2 == 1,
+            faulty=_named(case["faulty"], case["name"], uploads),
+            twin=_named(case["twin"], f"{case['name']}, twin", uploads),
+            held_out=group == "held_out",
         )
-        for number, case in enumerate(stored["cases"])
+        for group in ("cases", "held_out")
+        for case in stored[group]
     ]
+
+
+def _named(spec: Spec, name: str, uploads: Mapping[str, Uploaded]) -> Spec:
+    dataset = spec["dataset"]
+    upload = uploads.get(dataset["name"])
+    known = upload.id if upload is not None else dataset["name"]
+    return full({**spec, "name": name, "dataset": {**dataset, "name": known}})
 
 
 def full(spec: Mapping[str, Any]) -> Spec:

@@ -76,7 +76,7 @@ def _unrelated(case: Case) -> Fault | None:
     place = case.standing
     # Beyond few examples, or in a single class, neither baseline could be better than chance.
     few = case.train_examples < _FEWEST or max(_shares(case), default=0.0) > _DROWNED
-    if not place.hopeless or few or place.neighbours is None:
+    if not place.hopeless or few:
         return None
     levels = f"{percent(place.linear)} and {percent(place.neighbours)}"
     evidence = [

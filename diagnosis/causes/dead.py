@@ -7,7 +7,7 @@ from diagnosis.case import Case
 from diagnosis.network import Block
 from diagnosis.probe import DEAD
 from diagnosis.report import Cause, Change
-from diagnosis.words import number, percent
+from diagnosis.words import number, percent, sentence
 
 CODE = "dead_units"
 
@@ -18,9 +18,8 @@ def cause(case: Case) -> Cause | None:
     if dead is None or dead < DEAD or not case.rectified:
         return None
     onset = probe.onset(probe.dead, DEAD)
-    when = f" by step {onset}" if onset else " before any step" if onset == 0 else ""
     tame = onset == 0 or (sharp is not None and sharp < 1)
-    evidence = [f"{percent(dead)} of a layer's hidden units had died{when}."]
+    evidence = [sentence(died(case) or f"{percent(dead)} of a layer's hidden units had died")]
     if sharp is not None and sharp < 1:
         evidence.append(f"The first steps were not too large: lr * lambda / 2 was {number(sharp)}.")
     return Cause(
@@ -39,6 +38,16 @@ def cause(case: Case) -> Cause | None:
         ],
         rivals=[changes.scaling("standard")],
     )
+
+
+def died(case: Case) -> str | None:
+    """How many of the worst layer's units had died, and when; None where few have."""
+    probe = case.probe
+    onset = probe.onset(probe.dead, DEAD)
+    if onset is None:
+        return None
+    when = f"by step {onset}" if onset else "before any step"
+    return f"{percent(probe.dead(probe.end))} of a layer's hidden units had died {when}"
 
 
 def _fresh(blocks: Sequence[Block]) -> Change:

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from diagnosis import changes
 from diagnosis.case import Case
+from diagnosis.causes.dead import died
 from diagnosis.plan import Plan
 from diagnosis.probe import DEAD
 from diagnosis.report import Cause, Change, Finding
-from diagnosis.words import number, percent
+from diagnosis.words import number, sentence
 
 CODE = "input_scale"
 
@@ -106,13 +107,15 @@ def _title(case: Case) -> str:
 
 def _evidence(case: Case) -> Iterator[str]:
     probe = case.probe
-    sharp, peak = probe.sharpness, probe.input_peak
-    if sharp is not None and sharp >= 1:
-        reach = f", because inputs reach {number(peak)}" if peak is not None else ""
-        yield (
-            f"The first update was {number(sharp)} times too large for this loss surface "
-            f"(lr * lambda / 2){reach}."
+    death = died(case)
+    steep = probe.sharpness is not None and probe.sharpness >= 1
+    if steep:
+        reach = f", because inputs reach {number(probe.input_peak)}" if probe.input_peak else ""
+        update = (
+            f"the first update was {number(probe.sharpness)} times too large for this loss "
+            f"surface (lr * lambda / 2){reach}"
         )
+        yield sentence(f"{death}: {update}" if death else update)
         if probe.scaled_sharpness is not None:
             yield f"With standardised inputs it is {number(probe.scaled_sharpness)}."
     if probe.input_rms is not None:
@@ -126,9 +129,8 @@ def _evidence(case: Case) -> Iterator[str]:
             f"The untrained loss was {number(probe.start.loss)}; an even guess has "
             f"{number(case.even_loss)}."
         )
-    dead, onset = probe.dead(probe.end), probe.onset(probe.dead, DEAD)
-    if dead is not None and onset is not None:
-        yield f"{percent(dead)} of the hidden units had died by step {onset}."
+    if death and not steep:
+        yield sentence(death)
 
 
 def _scaling(plan: Plan) -> Change:
