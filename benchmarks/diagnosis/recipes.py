@@ -23,9 +23,9 @@ EXPECTED = {
 def judge_recipes(runs: Runs, seeds: int) -> int:
     """Print a line for each recipe and dataset; 1 where a verdict is not the expected one."""
     wrong = 0
-    for name, cause in EXPECTED.items():
-        stored = json.loads((RECIPES / f"{name}.json").read_text())
-        for dataset in ("digits", "mnist"):
+    for dataset in ("digits", "mnist"):
+        for name, cause in EXPECTED.items():
+            stored = json.loads((RECIPES / f"{name}.json").read_text())
             spec = full({**stored, "dataset": {**stored["dataset"], "name": dataset}})
             wrong += _judge(runs, spec, cause, seeds)
     print(f"{wrong} wrong verdicts")
@@ -39,9 +39,8 @@ def _judge(runs: Runs, spec: Spec, cause: str | None, seeds: int) -> int:
         first == cause and (d.verdict == "unhealthy") == (cause is not None)
         for first, d in zip(firsts, found, strict=True)
     ]
-    print(
-        f"{spec['name']:16} {spec['dataset']['name']:7} {sum(right)}/{seeds}: {found[0].headline}"
-    )
+    named = f"{spec['name']:16} {spec['dataset']['name']:7}"
+    print(f"{named} {sum(right)}/{seeds}: {found[0].headline}", flush=True)
     for first, d in zip(firsts, found, strict=True):
         if first != cause:
             print(f"    {d.verdict}, {first}: {d.headline}")

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.agreement import Silent
 from benchmarks.diagnosis.cases import Spec
 from benchmarks.diagnosis.uploads import MAKERS, Uploaded, uploaded
 from contract.datasets import CATALOGUE, Facts
@@ -21,20 +22,11 @@ from diagnosis.signals import from_dict
 
 
 @dataclass
-class Recorder:
+class Recorder(Silent):
     """Hooks that keep what they are told."""
 
     rows: list[FinishedEpoch]
     signals: list[Signal]
-
-    def stop_requested(self) -> bool:
-        return False
-
-    def started(self, epoch: int, seconds: float) -> None:
-        del epoch, seconds
-
-    def progress(self, epoch: int, fraction: float) -> None:
-        del epoch, fraction
 
     def epochs(self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path) -> None:
         self.rows += rows

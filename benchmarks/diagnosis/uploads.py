@@ -101,7 +101,7 @@ MAKERS: dict[str, tuple[str, Callable[[np.random.Generator], tuple[Array, Array]
 
 
 def uploaded(name: str, folder: Path) -> Uploaded:
-    """The set `name` of MAKERS, always the same; its file is written into `folder`."""
+    """The set `name` of MAKERS, always the same; its file lies in `folder`."""
     task, make = MAKERS[name]
     random = np.random.Generator(np.random.Philox(sorted(MAKERS).index(name)))
     x, y = make(random)
@@ -109,7 +109,8 @@ def uploaded(name: str, folder: Path) -> Uploaded:
     y = y.astype(np.float32 if task == "regression" else np.int32)
     file = folder / f"{name}.npz"
     arrays = {"x_train": x[:TRAIN], "y_train": y[:TRAIN], "x_test": x[TRAIN:], "y_test": y[TRAIN:]}
-    np.savez(file, allow_pickle=False, **arrays)
+    if not file.exists():
+        np.savez(file, allow_pickle=False, **arrays)
     facts = Facts(
         task=task,  # type: ignore[arg-type]
         shape=x.shape[1:],
