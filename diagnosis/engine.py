@@ -7,10 +7,13 @@ from diagnosis.causes import ANY, UNLEARNED, overfitting, undertrained
 from diagnosis.report import Cause, Diagnosis, Verdict
 from diagnosis.words import lowered, number, percent
 
-# A run that gained less than this share of what a plain baseline gains has failed.
-_FAR = 0.75
-# One that gained less than this has where a cause is beyond doubt, and it is clear of the noise.
-_NEAR, _CERTAIN, _CLEAR = 0.92, 0.88, 2.0
+# A run that gained less than this share of what a plain baseline gains has failed; one that is
+# merely undertrained may still be on its way.
+_FAR, _ON_ITS_WAY = 0.75, 0.67
+# Where it gained more, but less than these, it has failed if a cause is as certain as this.
+_CERTAIN = ((0.85, 0.88), (0.92, 0.95))
+# Standard deviations that it must lie behind the baseline.
+_CLEAR = 2.0
 # A cause that leaves no way to learn, unless the run was as good as the baselines after all.
 _BEYOND_DOUBT, _EQUAL = 0.97, 0.97
 _LEAST_SCORE = 0.3
@@ -45,11 +48,17 @@ def _verdict(case: Case, causes: Sequence[Cause]) -> Verdict:
         return "unhealthy"
     if share is None:
         return "undetermined" if place.hopeless or place.linear is None else "healthy"
-    if place.behind < _CLEAR:
-        return "healthy"
-    if share < _FAR or (share < _NEAR and _certain(causes)):
-        return "unhealthy"
-    return "healthy"
+    return "unhealthy" if place.behind >= _CLEAR and _far(share, causes) else "healthy"
+
+
+def _far(share: float, causes: Sequence[Cause]) -> bool:
+    """Whether a share of what a baseline gains is a failure, for all that speaks for one."""
+    if not causes:
+        return share < _FAR
+    if causes[0].code == undertrained.CODE:
+        return share < _ON_ITS_WAY
+    certain = any(share < limit and causes[0].score >= score for limit, score in _CERTAIN)
+    return share < _FAR or certain
 
 
 def _overfits(case: Case, causes: Sequence[Cause]) -> bool:
@@ -62,11 +71,6 @@ def _hindered(case: Case, causes: Sequence[Cause]) -> bool:
     equal = share is not None and share >= _EQUAL and not case.regression
     sure = bool(causes) and causes[0].score >= _BEYOND_DOUBT
     return sure and not equal and not case.fits_well
-
-
-def _certain(causes: Sequence[Cause]) -> bool:
-    sure = [cause for cause in causes if cause.code != undertrained.CODE]
-    return bool(sure) and sure[0].score >= _CERTAIN
 
 
 def _headline(case: Case, causes: Sequence[Cause]) -> str:

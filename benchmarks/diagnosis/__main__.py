@@ -14,7 +14,7 @@ from benchmarks.diagnosis.cases import pairs
 from benchmarks.diagnosis.judging import Judged, judged
 from benchmarks.diagnosis.recipes import judge_recipes
 from benchmarks.diagnosis.runs import Runs
-from contract.settings import Settings, cores
+from contract.settings import Settings
 from worker.training.runtime import configure
 
 # Name, whether a pair did well (None: it does not count), and the least share that must.
@@ -36,8 +36,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--only", default="", help="cases whose names hold this")
     asked = parser.parse_args()
-    configure(cores())
     settings = Settings()
+    configure(settings.threads_per_slot)
     runs = Runs(settings.var_dir / "benchmarks" / "diagnosis", settings)
     if asked.recipes:
         return judge_recipes(runs, asked.seeds)
@@ -75,7 +75,7 @@ def _totals(done: Sequence[Judged]) -> int:
         for among in ([False], [True], [False, True]):
             those = [v for j in done if j.pair.held_out in among and (v := well(j)) is not None]
             share = sum(those) / len(those) if those else 1.0
-            parts.append(f"{100 * share:5.1f} % of {len(those):3}")
+            parts.append(f"{100 * share:5.1f} % of {len(those):3}" if those else " " * 14)
         held = held and share >= bar
         needed = f"at least {100 * bar:.0f} %" if bar else ""
         print(f"{name:26} {'   '.join(parts)}   {needed}")

@@ -1,5 +1,6 @@
 """Inputs too large, too small or too uneven for the learning rate."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from diagnosis import changes
@@ -13,7 +14,7 @@ from diagnosis.words import number, sentence
 CODE = "input_scale"
 
 # lr * lambda_max / 2 that decides, and how much less it must be where inputs are standardised.
-DECISIVE, FALL = 10.0, 10.0
+_DECISIVE, _FALL, _STABLE = 10.0, 10.0, 2.0
 # Root mean square of ordinary inputs; the spread is the largest column's over the median one's.
 LARGE, SMALL, UNEVEN = 5.0, 0.08, 10.0
 # A documented range beyond this is no scale to train on.
@@ -53,12 +54,14 @@ def findings(plan: Plan) -> Iterator[Finding]:
 
 
 def _score(case: Case) -> float | None:
-    sharp, scaled = case.probe.sharpness, case.probe.scaled_sharpness
-    if sharp is not None and scaled is not None and scaled <= min(sharp / FALL, 2.0):
-        if sharp >= DECISIVE:
+    sharp = case.probe.sharpness
+    if sharp is not None and to_blame(case, sharp):
+        if sharp >= _DECISIVE and _harmed(case):
             return 0.95
         if sharp >= 1 and _harmed(case):
             return 0.92
+        if sharp >= _DECISIVE:
+            return 0.9
     if _large(case) or _uneven(case):
         return 0.9 if _loud(case) or not case.procedure.adaptive else 0.86
     if _small(case):
@@ -66,6 +69,22 @@ def _score(case: Case) -> float | None:
     if case.signals.data is None and (case.raw_peak or 0.0) >= _RAW_PEAK:
         return 0.6 if case.procedure.adaptive else 0.8
     return None
+
+
+def to_blame(case: Case, sharp: float) -> bool:
+    """Whether the loss surface is that steep because of the inputs.
+
+    Standardised rows tell, unless the model rescales what it is given.
+    """
+    if _rescaled(case):
+        return _large(case)
+    scaled = case.probe.scaled_sharpness
+    return scaled is not None and scaled <= min(sharp / _FALL, _STABLE)
+
+
+def _rescaled(case: Case) -> Sequence[int]:
+    """Rescaling layers before the first kernel."""
+    return [at for at, layer in case.network.before if layer["type"] == "Rescaling"]
 
 
 def _harmed(case: Case) -> bool:
@@ -140,10 +159,11 @@ def _scaling(plan: Plan) -> Change:
 
 
 def _repairs(case: Case) -> Sequence[Change]:
-    rescaling = [at for at, layer in case.network.before if layer["type"] == "Rescaling"]
-    found: list[Change] = []
-    if rescaling and case.scaling != "none":
-        found.append(changes.without(rescaling, "no_rescaling", "without the Rescaling layer"))
+    data, found = case.signals.data, list[Change]()
+    given = math.sqrt(max(data.input_mean_square, 0.0)) if data is not None else 0.0
+    if _rescaled(case) and SMALL <= given <= LARGE:
+        words = "without the Rescaling layer"
+        found.append(changes.without(_rescaled(case), "no_rescaling", words))
     first = _scaling(case)
     found += (
         [first, changes.scaling("standard")] if first.code != "scale_inputs_standard" else [first]

@@ -59,7 +59,7 @@ def _score(case: Case) -> float | None:
     if case.signals.data is None:
         return 0.88 if excess >= _ABSURD else 0.75 if excess >= _HIGH or case.broken else None
     if sharp is not None and sharp >= _DECISIVE:
-        inputs_to_blame = not excess >= _ABSURD and _falls_with_scaling(case, sharp)
+        inputs_to_blame = not excess >= _ABSURD and input_scale.to_blame(case, sharp)
         return 0.7 if inputs_to_blame else 0.93
     if sharp is not None:
         steep = sharp >= _STABLE or excess >= _ABSURD
@@ -67,11 +67,6 @@ def _score(case: Case) -> float | None:
     if excess >= _ABSURD:
         return 0.92
     return 0.9 if excess >= _HIGH and _harmed(case) else 0.5 if case.broken else None
-
-
-def _falls_with_scaling(case: Case, sharp: float) -> bool:
-    scaled = case.probe.scaled_sharpness
-    return scaled is not None and scaled <= sharp / input_scale.FALL
 
 
 def _harmed(case: Case) -> bool:
