@@ -1,11 +1,14 @@
 """What a dry run answers: what an experiment would cost, and what it already shows."""
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.cost import Cost
+from contract.datasets import Facts
 from contract.spec import Experiment
+from diagnosis.before import findings
 
 
 class LayerPreview(BaseModel):
@@ -32,12 +35,16 @@ class MemoryPreview(BaseModel):
 class Repair(BaseModel):
     """A change that would mend a finding."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     title: str = Field(description="what is changed")
     patch: list[dict[str, Any]] = Field(description="a JSON Patch (RFC 6902) of the experiment")
 
 
 class Finding(BaseModel):
     """Something that the experiment alone shows to be wrong; it never blocks a job."""
+
+    model_config = ConfigDict(from_attributes=True)
 
     pointer: str = Field(description="JSON pointer (RFC 6901) into the experiment")
     code: str = Field(description="for programs")
@@ -66,13 +73,12 @@ class DryRun(BaseModel):
     spec: dict[str, Any] = Field(description="the experiment, as a job would store it")
 
 
-def preview(experiment: Experiment, cost: Cost) -> DryRun:
-    """`cost` is the experiment's, as `contract.budget.check` found it."""
+def preview(experiment: Experiment, facts: Facts, cost: Cost) -> DryRun:
+    """`facts` are its dataset's, `cost` is what `contract.budget.check` found."""
     return DryRun.model_validate(
         {
             **vars(cost),
-            # Here goes diagnosis.before.findings(spec, facts).
-            "findings": [],
+            "findings": findings(experiment.model_dump(mode="json"), asdict(facts)),
             "spec": experiment.model_dump(mode="json", exclude_unset=True),
         },
         from_attributes=True,

@@ -120,10 +120,6 @@ class Network:
         """(index, layer) of all layers of these types."""
         return [(at, layer) for at, layer in enumerate(self.layers) if layer.get("type") in types]
 
-    def activations(self) -> Sequence[str]:
-        """Those of the hidden blocks."""
-        return [block.activation for block in self.hidden]
-
 
 def _activates(layer: Layer) -> bool:
     return layer.get("type") == "Activation" and layer.get("activation") != "linear"

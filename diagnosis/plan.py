@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from diagnosis.network import SATURATING, Block, Network
+from diagnosis.network import RECTIFIERS, SATURATING, Block, Network
 from diagnosis.procedure import Procedure
 
 
@@ -61,7 +61,7 @@ class Plan:
     @property
     def rectified(self) -> Sequence[Block]:
         """Hidden blocks whose units can die."""
-        return [b for b in self.network.hidden if b.activation in ("relu", "relu6")]
+        return [b for b in self.network.hidden if b.activation in RECTIFIERS]
 
     @property
     def squashed(self) -> Sequence[Block]:

@@ -151,11 +151,6 @@ class Probe:
             for layer in self.kernels(moment)
         )
 
-    @property
-    def commonest(self) -> float | None:
-        """The share of rows that get the class that is given most often, at the end."""
-        return finite(self.end.commonest_share) if self.end is not None else None
-
 
 def _largest(values: Iterator[Number]) -> float | None:
     return max((v for v in values if v is not None and math.isfinite(v)), default=None)

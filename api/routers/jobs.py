@@ -65,9 +65,10 @@ def create_job(
     experiment = posted.experiment
     upload = datasets.upload_of(database, experiment, caller.owner)
     with posted.blamed():
-        cost = check(experiment, facts_of(experiment.dataset.name, upload), settings)
+        facts = facts_of(experiment.dataset.name, upload)
+        cost = check(experiment, facts, settings)
     if dry_run:
-        return _json(preview.preview(experiment, cost).model_dump_json())
+        return _json(preview.preview(experiment, facts, cost).model_dump_json())
     return submission.store(posted.document, experiment, upload)
 
 

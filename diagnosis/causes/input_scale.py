@@ -169,7 +169,7 @@ def _repairs(case: Case) -> Sequence[Change]:
         [first, changes.scaling("standard")] if first.code != "scale_inputs_standard" else [first]
     )
     rate = _stable_rate(case)
-    return found if rate is None else [*found, changes.learning_rate(rate)]
+    return found if rate is None else [*found, changes.learning_rate(rate), changes.adam()]
 
 
 def _stable_rate(case: Case) -> float | None:

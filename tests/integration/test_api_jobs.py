@@ -104,7 +104,11 @@ def test_a_dry_run_tells_what_a_job_would_cost_and_stores_nothing(api: Api) -> N
     assert memory["total"] == memory["weights"] + memory["activations"] + memory["dataset"]
     assert memory["weights"] == 4 * 2 * 79_510
     assert told["spec"] == api.get("/v1/recipes/relu-raw")
-    assert told["findings"] == []
+    (finding,) = told["findings"]
+    assert (finding["code"], finding["pointer"]) == ("input_scale", "/dataset/scaling")
+    assert finding["repairs"][0]["patch"] == [
+        {"op": "add", "path": "/dataset/scaling", "value": "unit"}
+    ]
     assert api.get("/v1/jobs")["data"] == []
 
 
