@@ -18,7 +18,7 @@ _FLAT = 0.005
 _DECAYED = 0.02
 # A clipping this far below the gradients sets the size of the steps.
 _CLIPPED = 0.05
-_FEW_STEPS = 2000
+_FEW_STEPS, _ENOUGH_STEPS = 2000, 1000
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _few_steps(case: Case) -> Brake | None:
         "The run is too short",
         0.8 if few else 0.7,
         f"The loss still fell when the run ended, after {case.steps:,} steps.",
-        changes.epochs(4 * case.procedure.epochs),
+        longer(case),
     )
 
 
@@ -134,4 +134,6 @@ def unclipped(name: str) -> Change:
 
 
 def longer(case: Case) -> Change:
-    return changes.epochs(4 * case.procedure.epochs)
+    """Four times the epochs, or more where that would still be few steps."""
+    factor = min(max(4, _ENOUGH_STEPS // case.steps), 20)
+    return changes.epochs(factor * case.procedure.epochs)

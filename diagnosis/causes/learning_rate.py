@@ -6,6 +6,7 @@ from diagnosis import changes
 from diagnosis.case import Case
 from diagnosis.causes import input_scale
 from diagnosis.plan import Plan
+from diagnosis.procedure import Procedure
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.words import number
 
@@ -16,8 +17,8 @@ TITLE = "The learning rate is too high"
 _DECISIVE, _STABLE = 10.0, 1.0
 # Update-to-weight ratio of a step that is too large (1e-3 is usual).
 _LARGE_UPDATE = 0.1
-# Times the optimizer's usual rate: out of the ordinary, and beyond all use.
-_HIGH, _ABSURD = 5.0, 30.0
+# Times the optimizer's usual rate: out of the ordinary, and beyond all use (plain SGD bears more).
+_HIGH, _ABSURD, _ABSURD_SGD = 5.0, 30.0, 100.0
 _JUMP = 3.0
 
 
@@ -44,7 +45,7 @@ def cause(case: Case) -> Cause | None:
 
 def findings(plan: Plan) -> Iterator[Finding]:
     procedure = plan.procedure
-    if procedure.excess < _ABSURD or (not procedure.adaptive and procedure.excess < 100):
+    if not _absurd(procedure):
         return
     detail = (
         f"A learning rate of {number(procedure.rate)} is {number(procedure.excess)} times what "
@@ -56,17 +57,22 @@ def findings(plan: Plan) -> Iterator[Finding]:
 
 def _score(case: Case) -> float | None:
     sharp, excess = case.probe.sharpness, case.procedure.excess
+    absurd = _absurd(case.procedure)
     if case.signals.data is None:
-        return 0.88 if excess >= _ABSURD else 0.75 if excess >= _HIGH or case.broken else None
+        return 0.88 if absurd else 0.75 if excess >= _HIGH or case.broken else None
     if sharp is not None and sharp >= _DECISIVE:
-        inputs_to_blame = not excess >= _ABSURD and input_scale.to_blame(case, sharp)
+        inputs_to_blame = not absurd and input_scale.to_blame(case, sharp)
         return 0.7 if inputs_to_blame else 0.93
     if sharp is not None:
-        steep = sharp >= _STABLE or excess >= _ABSURD
+        steep = sharp >= _STABLE or absurd
         return 0.9 if steep and _harmed(case) else 0.5 if case.broken else None
-    if excess >= _ABSURD:
+    if absurd:
         return 0.92
     return 0.9 if excess >= _HIGH and _harmed(case) else 0.5 if case.broken else None
+
+
+def _absurd(procedure: Procedure) -> bool:
+    return procedure.excess >= (_ABSURD if procedure.adaptive else _ABSURD_SGD)
 
 
 def _harmed(case: Case) -> bool:
