@@ -69,7 +69,7 @@ def _shown(value: float | None) -> str:
 
 def _totals(done: Sequence[Judged]) -> int:
     held = True
-    print("\n* held out: no threshold was fitted to these. Shares of fitted, held out, all:")
+    print("\n* held out: no rule was changed after these were judged. Others, held out, all:")
     for name, well, bar in BARS:
         parts = []
         for among in ([False], [True], [False, True]):
