@@ -1,9 +1,10 @@
 """Faults and healthy twins: is the right cause found, does its repair hold, who cries wolf?
 
 `python -m benchmarks.diagnosis` trains what it has not trained before (some minutes; what came of
-it is kept under PLATEAU_VAR_DIR), prints a table and the totals, and exits with 1 where a bar is
-missed. MNIST comes from PLATEAU_DATA_DIR. `--recipes` judges the recipes instead, `--seeds n` says
-by how many seeds, `--quick` leaves out the proof and its baseline.
+it is kept in PLATEAU_VAR_DIR/benchmarks/diagnosis: delete that when training changes), prints a
+table and the totals, and exits with 1 where a bar is missed. MNIST comes from PLATEAU_DATA_DIR.
+`--recipes` judges the recipes instead, `--seeds n` says by how many seeds, `--quick` leaves out the
+proof and its baseline.
 """
 
 import argparse

@@ -85,8 +85,8 @@ def _class_output(plan: Plan, activation: str) -> Iterator[Misfit]:
         )  # fmt: skip
     else:
         yield Misfit(
-            "error", "output", f"{loss} takes probabilities, and the output ends in {activation}: "
-            f"its numbers are none."
+            "error", "output", f"{loss} takes probabilities that sum to 1; an output that ends in "
+            f"{activation} gives none."
         )  # fmt: skip
 
 
