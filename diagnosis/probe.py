@@ -65,6 +65,12 @@ class Probe:
         return self._sharpness(lambda curvature: curvature.lambda_max)
 
     @property
+    def measure(self) -> str:
+        """What `sharpness` is, in symbols."""
+        rate = "lr / (1 - momentum)" if self.procedure.momentum else "lr"
+        return f"{rate} * lambda / 2"
+
+    @property
     def scaled_sharpness(self) -> float | None:
         """The same where the inputs are standardised."""
         return self._sharpness(lambda curvature: curvature.scaled_lambda_max)
@@ -126,7 +132,7 @@ class Probe:
 
     @property
     def gradient_ratio(self) -> float | None:
-        """First over last kernel's gradient norm at the initial weights, per root of weights."""
+        """First over last kernel's gradient norm at the initial weights; None for two kernels."""
         layers = self.kernels(self.start)
         if len(layers) < 3:
             return None

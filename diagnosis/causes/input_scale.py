@@ -132,7 +132,7 @@ def _evidence(case: Case) -> Iterator[str]:
         reach = f", because inputs reach {number(probe.input_peak)}" if probe.input_peak else ""
         update = (
             f"the first update was {number(probe.sharpness)} times too large for this loss "
-            f"surface (lr * lambda / 2){reach}"
+            f"surface ({probe.measure}){reach}"
         )
         yield sentence(f"{death}: {update}" if death else update)
         if probe.scaled_sharpness is not None:

@@ -90,7 +90,7 @@ def _evidence(case: Case) -> Iterator[str]:
     if probe.sharpness is not None and probe.sharpness >= _STABLE:
         yield (
             f"The first update was {number(probe.sharpness)} times too large for this loss surface "
-            f"(lr * lambda / 2)."
+            f"({probe.measure})."
         )
     if procedure.excess >= _HIGH:
         added = " with its momentum" if procedure.momentum else ""
