@@ -37,7 +37,7 @@ def _low_rate(case: Case) -> Brake | None:
     low = procedure.excess <= LOW or (sharp is not None and sharp < _FLAT)
     if procedure.scheduled or not low or not (still or case.smooth):
         return None
-    flat = f", and lr * lambda / 2 is {number(sharp)}" if sharp is not None else ""
+    flat = f", and {case.probe.measure} is {number(sharp)}" if sharp is not None else ""
     return Brake(
         "The learning rate is too low",
         0.9 if procedure.excess <= LOW else 0.8,

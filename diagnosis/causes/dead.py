@@ -21,7 +21,7 @@ def cause(case: Case) -> Cause | None:
     tame = onset == 0 or (sharp is not None and sharp < 1)
     evidence = [sentence(died(case) or f"{percent(dead)} of a layer's hidden units had died")]
     if sharp is not None and sharp < 1:
-        evidence.append(f"The first steps were not too large: lr * lambda / 2 was {number(sharp)}.")
+        evidence.append(f"The first steps were not too large: {probe.measure} was {number(sharp)}.")
     return Cause(
         code=CODE,
         title="The hidden units have died",
