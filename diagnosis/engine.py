@@ -98,7 +98,8 @@ def _remarks(case: Case) -> Sequence[str]:
     sharp = case.probe.sharpness
     if sharp is not None and 0 < sharp < 0.1 and case.falling:
         found.append(
-            f"The learning rate is low for this loss surface: {case.probe.measure} is {number(sharp)}."
+            f"The learning rate is low for this loss surface: {case.probe.measure} is "
+            f"{number(sharp)}."
         )
     dead = case.probe.dead(case.probe.end)
     if dead is not None and dead >= 0.5:

@@ -42,13 +42,15 @@ def succeed(
 def outcome(session: Session, order: Train, done: Finished) -> tuple[Result, Diagnosis]:
     """The row to store, and the diagnosis of the whole run, earlier attempts' epochs included."""
     case = _case(session, order, done)
-    diagnosis = _diagnosis(case, order.job_id)
+    diagnosis, attainable = _diagnosis(case, order.job_id)
     result = Result(
         job_id=order.job_id,
         confusion_matrix=done.confusion_matrix,
         timing=done.timing,
         environment=done.environment,
-        diagnosis=encode({**case.summary.to_dict(), **diagnosis.to_dict()}),
+        diagnosis=encode(
+            {**case.summary.to_dict(), "attainable": attainable, **diagnosis.to_dict()}
+        ),
         artifacts={name: vars(stored) for name, stored in done.artifacts.items()},
     )
     return result, diagnosis
@@ -69,10 +71,13 @@ def _case(session: Session, order: Train, done: Finished) -> Case:
     )
 
 
-def _diagnosis(case: Case, job_id: str) -> Diagnosis:
-    """A fault in the engine is ours: the run's results stand, with what its curve says."""
+def _diagnosis(case: Case, job_id: str) -> tuple[Diagnosis, float | None]:
+    """With what is attainable on the task, where that is known.
+
+    A fault in the engine is ours: the run's results stand, with what its curve says.
+    """
     try:
-        return diagnose(case)
+        return diagnose(case), case.standing.attainable
     except Exception:
         log.exception("%s could not be diagnosed", job_id)
-        return Diagnosis("undetermined", case.summary.headline)
+        return Diagnosis("undetermined", case.summary.headline), None

@@ -52,6 +52,7 @@ def test_a_run_is_stored_with_its_diagnosis(database: Database) -> None:
     assert stored["headline"] == diagnosis.headline
     assert stored["causes"][0]["repairs"][0]["patch"] == list(diagnosis.causes[0].repairs[0].patch)
     assert (stored["metric"], stored["epochs"]) == ("accuracy", jobs.EPOCHS)
+    assert stored["attainable"] is None  # nothing was measured of these runs
 
 
 def test_a_fault_of_the_engine_costs_no_result(
