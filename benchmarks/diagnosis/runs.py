@@ -64,7 +64,7 @@ class Runs:
         return CATALOGUE[name] if name in CATALOGUE else self._by_id[name].facts
 
     def _stored(self, spec: Spec, facts: Facts) -> Mapping[str, Any]:
-        told = {name: part for name, part in spec.items() if name not in ("name", "tags")}
+        told = {name: spec[name] for name in ("dataset", "model", "training")}
         key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:20]
         file = self._folder / f"{key}.json"
         if not file.exists():
