@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo check format test fuzz openapi examples lock clean
+.PHONY: help setup serve demo answer check format test fuzz openapi examples lock clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -19,6 +19,9 @@ serve: setup  ## run the API and a worker until Ctrl-C (127.0.0.1:8000)
 
 demo: setup  ## train the question's four experiments over HTTP and compare them
 	@$(BIN)/python -m scripts.demo $(ARGS)
+
+answer: setup  ## train what docs/relu-vs-sigmoid.md says, and write its figures and pictures anew
+	@$(BIN)/python -m scripts.answer $(ARGS)
 
 check: setup  ## format, lint, strict types, import rules
 	$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ Format = Literal["png", "svg"]
 Columns = Mapping[str, Sequence[Number]]
 
 # Okabe and Ito's colours, which the colour-blind can tell apart too.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 # In the order of preference.
 _SCORES = {"accuracy": "accuracy", "r2": "R²", "mae": "mean absolute error"}
 _LABEL_LENGTH = 40
@@ -88,7 +88,7 @@ def lines(runs: Sequence[Run], metric: str) -> list[Line]:
             for run in runs
         ]
     return [
-        Line(label, _COLOURS[number % len(_COLOURS)], _floats(values))
+        Line(label, COLOURS[number % len(COLOURS)], _floats(values))
         for number, (label, values) in enumerate(found)
         if values is not None
     ]

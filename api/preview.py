@@ -1,14 +1,13 @@
 """What a dry run answers: what an experiment would cost, and what it already shows."""
 
-from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.findings import Finding, findings
 from contract.cost import Cost
 from contract.datasets import Facts
 from contract.spec import Experiment
-from diagnosis.before import findings
 
 
 class LayerPreview(BaseModel):
@@ -30,29 +29,6 @@ class MemoryPreview(BaseModel):
     activations: int = Field(description="a batch in flight")
     dataset: int = Field(description="the examples, as read and as tensors")
     total: int
-
-
-class Repair(BaseModel):
-    """A change that would mend a finding."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    title: str = Field(description="what is changed")
-    patch: list[dict[str, Any]] = Field(description="a JSON Patch (RFC 6902) of the experiment")
-
-
-class Finding(BaseModel):
-    """Something that the experiment alone shows to be wrong; it never blocks a job."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    pointer: str = Field(description="JSON pointer (RFC 6901) into the experiment")
-    code: str = Field(description="for programs")
-    level: Literal["warning", "error"] = Field(
-        description="error: the run cannot learn as it should; warning: it may not"
-    )
-    detail: str = Field(description="what is wrong, in words")
-    repairs: list[Repair] = Field(description="what would mend it, the likeliest first")
 
 
 class DryRun(BaseModel):
@@ -78,7 +54,7 @@ def preview(experiment: Experiment, facts: Facts, cost: Cost) -> DryRun:
     return DryRun.model_validate(
         {
             **vars(cost),
-            "findings": findings(experiment.model_dump(mode="json"), asdict(facts)),
+            "findings": findings(experiment, facts),
             "spec": experiment.model_dump(mode="json", exclude_unset=True),
         },
         from_attributes=True,

@@ -15,9 +15,10 @@ from pydantic import Field, WithJsonSchema
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 
-from api import datasets, present, views
+from api import datasets
 from api.callers import AppCaller, Caller
 from api.deps import AppDatabase, AppSettings, Ring
+from api.findings import AcceptedJob, accepted
 from api.limits import check_queue
 from contract import lifecycle
 from contract.database import Database
@@ -51,7 +52,7 @@ class Submission:
     response: Response
     key: str | None
 
-    def earlier(self, asked: Any) -> views.Job | None:
+    def earlier(self, asked: Any) -> AcceptedJob | None:
         """The job that this key made before, if any; `asked` is what the request says, as JSON.
 
         Raises IdempotencyKeyReused where it said something else then.
@@ -67,7 +68,7 @@ class Submission:
                     f"this Idempotency-Key came first with another request, which made "
                     f"{first.job_id}: send what was sent then, or another key"
                 )
-            view = present.job(session, session.get_one(Job, first.job_id), self.settings)
+            view = accepted(session, session.get_one(Job, first.job_id), self.settings)
         self.response.headers["Idempotent-Replayed"] = "true"
         return self._accepted(view)
 
@@ -77,7 +78,7 @@ class Submission:
         experiment: Experiment,
         upload: dict[str, Any] | None = None,
         retry_of: str | None = None,
-    ) -> views.Job:
+    ) -> AcceptedJob:
         """A new job, unless another request with this key was quicker.
 
         Raises TooManyJobs, DatasetGone.
@@ -90,7 +91,7 @@ class Submission:
                     session, experiment, owner=self.caller.owner, upload=upload, retry_of=retry_of
                 )
                 self._remember(session, job, asked)
-                view = present.job(session, job, self.settings)
+                view = accepted(session, job, self.settings)
         except IntegrityError:
             # The row of the quicker one was committed meanwhile, and ours is undone.
             earlier = self.earlier(asked)
@@ -113,7 +114,7 @@ class Submission:
             )
             session.flush()
 
-    def _accepted(self, view: views.Job) -> views.Job:
+    def _accepted(self, view: AcceptedJob) -> AcceptedJob:
         self.response.headers.update({"Location": view.urls.self, "Retry-After": "1"})
         return view
 

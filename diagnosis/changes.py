@@ -24,13 +24,13 @@ def remove(pointer: str) -> Mapping[str, Any]:
 
 
 def scaling(kind: str) -> Change:
-    words = {"unit": "scale the inputs to [0, 1]", "standard": "standardise the inputs"}
+    words = {"unit": "scaling the inputs to [0, 1]", "standard": "standardising the inputs"}
     return Change(f"scale_inputs_{kind}", words[kind], [put("/dataset/scaling", kind)])
 
 
 def target_scaling() -> Change:
     patch = [put("/dataset/target_scaling", "standard")]
-    return Change("scale_targets", "standardise the targets", patch)
+    return Change("scale_targets", "standardising the targets", patch)
 
 
 def learning_rate(rate: float, code: str = "learning_rate") -> Change:

@@ -1,7 +1,7 @@
 """The description of the API (OpenAPI 3.1): what FastAPI knows of the routes, and the rest."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +50,8 @@ FACTS: dict[str, Any] = {
 # Recorded by `make examples`: by operation, what was sent and what came.
 EXAMPLES = Path(__file__).with_name("examples.json")
 _JSON = "application/json"
-# By the parameter that takes its id: the object that has it.
-_OBJECTS = {"job_id": "Job", "dataset_id": "KnownDataset"}
+# By the parameter that takes an id: the objects that have it.
+_OBJECTS = {"job_id": ("Job", "AcceptedJob"), "dataset_id": ("KnownDataset",)}
 
 
 class Described(FastAPI):
@@ -106,20 +106,22 @@ def _show(operation: dict[str, Any], examples: dict[str, Any]) -> None:
 def _link(document: dict[str, Any]) -> None:
     """From each answer that is an object to what can be asked of it."""
     links = document["components"]["links"] = {}
-    for parameter, name in _OBJECTS.items():
+    for parameter, names in _OBJECTS.items():
         about = [o["operationId"] for path, _, o in operations(document) if parameter in path]
         for id_ in about:
             links[id_] = {"operationId": id_, "parameters": {parameter: "$response.body#/id"}}
-        answer = {"$ref": f"#/components/schemas/{name}"}
-        for each in _answers_with(answer, document):
+        objects = [{"$ref": f"#/components/schemas/{name}"} for name in names]
+        for each in _answers_with(objects, document):
             each["links"] = {id_: {"$ref": f"#/components/links/{id_}"} for id_ in about}
 
 
-def _answers_with(schema: dict[str, str], document: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _answers_with(
+    schemas: Sequence[dict[str, str]], document: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
     for _, _, operation in operations(document):
         for answer in operation["responses"].values():
             found = answer.get("content", {}).get(_JSON, {}).get("schema", {})
-            if schema in (found, *found.get("anyOf", ())):
+            if any(each in schemas for each in (found, *found.get("anyOf", ()))):
                 yield answer
 
 

@@ -12,6 +12,7 @@ from api.callers import AppCaller
 from api.connection import while_connected
 from api.deps import AppDatabase, AppFeed, AppSettings, AppStreams, JobById
 from api.fields import ALL, selected
+from api.findings import AcceptedJob
 from api.openapi import answers
 from api.polls import Poll
 from api.posted import Posted
@@ -44,7 +45,7 @@ IfNoneMatch = Annotated[
 @router.post(
     "",
     status_code=202,
-    response_model=views.Job,
+    response_model=AcceptedJob,
     responses=answers.queued() | _DRY_RUN | {409: {}},
 )
 def create_job(
@@ -129,7 +130,7 @@ def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> vi
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=answers.queued() | {409: {}, 422: {}})
-def retry_job(job: JobById, settings: AppSettings, submission: AppSubmission) -> views.Job:
+def retry_job(job: JobById, settings: AppSettings, submission: AppSubmission) -> AcceptedJob:
     """Run the experiment of a job that has ended again, as a new job.
 
     409 while it has not, and where it ran on an upload that was deleted since.

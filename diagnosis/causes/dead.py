@@ -46,8 +46,9 @@ def died(case: Case) -> str | None:
     onset = probe.onset(probe.dead, DEAD)
     if onset is None:
         return None
+    then = next(moment for moment in case.signals.moments if moment.step == onset)
     when = f"by step {onset}" if onset else "before any step"
-    return f"{percent(probe.dead(probe.end))} of a layer's hidden units had died {when}"
+    return f"{percent(probe.dead(then))} of a layer's hidden units had died {when}"
 
 
 def _fresh(blocks: Sequence[Block]) -> Change:

@@ -59,7 +59,7 @@ def test_a_recipe_can_be_posted_as_it_is(api: Api, recipe: Path) -> None:
     assert answer.status_code == 202
     assert answer.headers["retry-after"] == "1"
     job = api.get(answer.headers["location"])
-    assert job == answer.json()
+    assert answer.json() == job | {"findings": answer.json()["findings"]}
     assert job["spec"] == api.get(f"/v1/recipes/{recipe.stem}")
 
 
@@ -119,6 +119,23 @@ def test_a_dry_run_refuses_what_a_job_would_be_refused_for(api: Api) -> None:
         for query in ({}, {"dry_run": "true"})
     )
     assert real["errors"] == dry["errors"]
+
+
+def test_what_an_experiment_already_shows_comes_with_the_job(api: Api) -> None:
+    """Softmax over a single unit says 1 whatever its input; that blocks nothing."""
+    one = {"type": "Dense", "units": 1, "activation": "softmax"}
+    body = spec(dataset={"name": "circles"}, model={"layers": [one]})
+    headers = {"Idempotency-Key": "once"}
+    first = api.client.post("/v1/jobs", json=body, headers=headers).json()
+    (finding,) = first["findings"]
+    assert (finding["code"], finding["level"]) == ("head", "error")
+    assert finding["pointer"].startswith("/model/layers/0")
+    assert finding["repairs"]
+    assert api.client.post("/v1/jobs", json=body, headers=headers).json()["findings"] == [finding]
+    api.client.post(first["urls"]["cancel"])
+    assert api.post(first["urls"]["retry"])["findings"] == [finding]
+    assert "findings" not in api.get(first["urls"]["self"])
+    assert api.post("/v1/jobs", recipe="relu-unit")["findings"] == []
 
 
 def test_a_queued_job_shows_what_it_is(api: Api) -> None:
