@@ -72,7 +72,9 @@ class Database:
 
 def _postgres(url: str) -> Engine:
     connect_args = {
-        "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC",
+        # Who waits for a lock of a process that froze in mid-transaction gets it in time.
+        "options": "-c statement_timeout=30000 -c lock_timeout=10000 -c timezone=UTC"
+        " -c idle_in_transaction_session_timeout=5000",
         "connect_timeout": 10,
         # The server's own timeouts say nothing when the network is gone; a worker must notice
         # well before its lease runs out.

@@ -44,7 +44,7 @@ def record(
         epoch=epochs[-1].epoch,
         epoch_fraction=0.0,
         seconds_per_epoch=sum(epoch.seconds for epoch in epochs) / len(epochs),
-        checkpoint=vars(checkpoint),
+        checkpoint=checkpoint.to_dict(),
         crashes=0,
         lease_expires_at=now(lease_seconds),
         events=Job.events + len(epochs),
@@ -58,9 +58,32 @@ def record(
         session.add(EpochRow(**row))
         data = {"epoch": epoch.epoch, "metrics": epoch.metrics}
         session.add(event(job, "epoch", data, seq=seq))
-    session.add_all(SignalRow(job_id=job.id, fence=held.fence, **vars(s)) for s in signals)
+    session.add_all(
+        SignalRow(job_id=job.id, fence=held.fence, **vars(signal))
+        for signal in _unknown(session, job.id, signals)
+    )
     session.flush()
     return True
+
+
+def _unknown(session: Session, job_id: str, signals: Sequence[Signal]) -> list[Signal]:
+    """Those not stored yet: a run that took a step back measures some a second time."""
+    since = min((signal.step for signal in signals), default=0)
+    rows = select(SignalRow.kind, SignalRow.step).where(
+        col(SignalRow.job_id) == job_id, col(SignalRow.step) >= since
+    )
+    known = {tuple(row) for row in session.exec(rows)}
+    return [signal for signal in signals if (signal.kind, signal.step) not in known]
+
+
+def keep(session: Session, held: Claim, checkpoint: Checkpoint, *, lease_seconds: float) -> bool:
+    """Point to a checkpoint that covers no epoch beyond those recorded.
+
+    A run that took a step back comes by them again; their rows stay as they were told.
+    """
+    lease = now(lease_seconds)
+    job = write(session, held.where, checkpoint=checkpoint.to_dict(), lease_expires_at=lease)
+    return job is not None
 
 
 def succeed(
@@ -100,8 +123,14 @@ def release(
     session: Session, held: Claim, reason: str, checkpoint: Checkpoint | None = None
 ) -> bool:
     """Give a job back unharmed (the worker stops): it goes on elsewhere from its checkpoint."""
-    values = {} if checkpoint is None else {"checkpoint": vars(checkpoint)}
+    values = {} if checkpoint is None else {"checkpoint": checkpoint.to_dict()}
     return _requeue(session, held.where, reason, **values) or acknowledge_cancel(session, held)
+
+
+def step_back(session: Session, held: Claim, reason: str, before: Checkpoint | None) -> bool:
+    """Give a job back whose checkpoint is damaged: it goes on from the one before, or its start."""
+    to = {"checkpoint": before and before.to_dict()}
+    return _requeue(session, held.where, reason, **to) or acknowledge_cancel(session, held)
 
 
 def crashed(

@@ -15,7 +15,17 @@ from ulid import ULID
 from contract import clock
 from contract.clock import now
 from contract.errors import Conflict, NotFound
-from contract.holding import acknowledge_cancel, crashed, fail, record, release, renew, succeed
+from contract.holding import (
+    acknowledge_cancel,
+    crashed,
+    fail,
+    keep,
+    record,
+    release,
+    renew,
+    step_back,
+    succeed,
+)
 from contract.moves import Claim, event, move, write
 from contract.progress import Checkpoint, FinishedEpoch
 from contract.proof import RunOf
@@ -33,11 +43,13 @@ __all__ = [
     "claim_next",
     "crashed",
     "fail",
+    "keep",
     "queued_for",
     "reap",
     "record",
     "release",
     "renew",
+    "step_back",
     "submit",
     "succeed",
 ]
@@ -99,7 +111,9 @@ def claim_next(
     session: Session, *, worker_id: str, devices: Sequence[str], lease_seconds: float
 ) -> Job | None:
     """Claim the job whose turn it is; None when none is left for `devices`."""
-    while (waiting := session.exec(queued_for(devices, 1)).first()) is not None:
+    # Not what another worker is taking: it may have frozen over it.
+    turn = queued_for(devices, 1).with_for_update(skip_locked=True)
+    while (waiting := session.exec(turn).first()) is not None:
         job = claim(
             session, waiting[0], worker_id=worker_id, devices=devices, lease_seconds=lease_seconds
         )

@@ -1,15 +1,38 @@
 """What a run reports while it trains, in the words of both the trainer and the database."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file in the artifact store that a run can go on from: `key`, and the hash of its bytes."""
+    """A file in the artifact store that a run can go on from: `key`, and the hash of its bytes.
+
+    `before` is what a run goes on from if the file turns out damaged; None is the run's start.
+    """
 
     key: str
     sha256: str
+    before: "Checkpoint | None" = None
+
+    @staticmethod
+    def from_dict(stored: Mapping[str, Any]) -> "Checkpoint":
+        """What `to_dict` gave, from JSON or not. Raises ValidationError."""
+        return _CHECKPOINT.validate_python(stored)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON: see `contract.tables.Job.checkpoint`."""
+        return asdict(self)
+
+    def after(self, other: "Checkpoint | None") -> "Checkpoint":
+        """The same with `other` as the one before, whose own predecessors are forgotten."""
+        return replace(self, before=other and replace(other, before=None))
+
+
+_CHECKPOINT = TypeAdapter(Checkpoint)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlmodel import Session
 
 from contract.database import Database
 
 log = logging.getLogger(__name__)
 
+# The second where Postgres gave up on a transaction that we had frozen over.
+AWAY = (OperationalError, InternalError)
 _PAUSE_SECONDS = 1.0
 
 
@@ -37,7 +39,7 @@ def commit(
             with database.writing() as session:
                 if change(session):
                     return
-        except OperationalError as error:
+        except AWAY as error:
             log.warning("%s: the database is away, will try again: %s", name, error.orig)
             gone.wait(_PAUSE_SECONDS)
             continue

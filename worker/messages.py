@@ -1,7 +1,7 @@
 """The words between a worker and its trainer processes, one JSON object a line.
 
 worker -> trainer: Train, Stop. trainer -> worker: Ready once, then for each Train any number of
-Progress and Epochs, and at the end one of Finished, Stopped, Failed, Unavailable.
+Progress and Epochs, and at the end one of Finished, Stopped, Failed, Damaged, Unavailable.
 """
 
 import socket
@@ -95,6 +95,13 @@ class Failed(_Message):
     hint: str
 
 
+class Damaged(_Message):
+    """The checkpoint to go on from is missing, or has other bytes than were written."""
+
+    type: Literal["damaged"] = "damaged"
+    reason: str
+
+
 class Unavailable(_Message):
     """This node cannot train at the moment (its disk, its store): not the job's fault."""
 
@@ -103,14 +110,10 @@ class Unavailable(_Message):
 
 
 Order = Annotated[Train | Stop, Field(discriminator="type")]
-Report = Annotated[
-    Ready | Progress | Epochs | Stopped | Finished | Failed | Unavailable,
-    Field(discriminator="type"),
-]
+End = Finished | Stopped | Failed | Damaged | Unavailable
+Report = Annotated[Ready | Progress | Epochs | End, Field(discriminator="type")]
 ORDERS: TypeAdapter[Train | Stop] = TypeAdapter(Order)
-REPORTS: TypeAdapter[Ready | Progress | Epochs | Stopped | Finished | Failed | Unavailable] = (
-    TypeAdapter(Report)
-)
+REPORTS: TypeAdapter[Ready | Progress | Epochs | End] = TypeAdapter(Report)
 
 
 class Channel:

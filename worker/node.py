@@ -8,19 +8,19 @@ import time
 from contextlib import suppress
 
 from celery import Celery
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from contract import doorbell, lifecycle, logs
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings, cores
 from worker import gpus
-from worker.commit import Lost
+from worker.commit import AWAY, Lost
 from worker.periodic import Periodic
-from worker.process import TrainerDied, TrainerProcess
+from worker.process import TrainerDied, TrainerProcess, Unfit
 from worker.prover import prove
 from worker.registration import Registration
-from worker.run import Run, Unfit
+from worker.run import Run
 from worker.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Node:
                 job = lifecycle.claim_next(
                     session, worker_id=me, devices=self.queues, lease_seconds=lease
                 )
-        except OperationalError as error:
+        except AWAY as error:
             log.warning("no job claimed, the sweeper will ring again: %s", error.orig)
             return None
         if job is None:

@@ -9,28 +9,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from contract.settings import Settings
-from worker.messages import (
-    REPORTS,
-    Channel,
-    Epochs,
-    Failed,
-    Finished,
-    Progress,
-    Ready,
-    Stop,
-    Stopped,
-    Train,
-    Unavailable,
-)
+from worker.messages import REPORTS, Channel, End, Epochs, Progress, Ready, Stop, Train
 
 _EXIT_SECONDS = 5
 
 
-End = Finished | Stopped | Failed | Unavailable
-
-
 class TrainerDied(Exception):
     """The process ended in the middle of its work."""
+
+
+class Unfit(Exception):
+    """This node cannot train at the moment; the job was given back."""
 
 
 class TrainerProcess:

@@ -18,16 +18,23 @@ from contract.settings import Settings
 from contract.spec import Experiment
 from contract.status import TERMINAL
 from contract.tables import Job
+from worker.checkpoints import Checkpoints
 from worker.commit import commit
-from worker.messages import Epochs, Failed, Finished, Progress, Stopped, Train, Unavailable
+from worker.messages import (
+    Damaged,
+    End,
+    Epochs,
+    Failed,
+    Finished,
+    Progress,
+    Stopped,
+    Train,
+    Unavailable,
+)
 from worker.outcome import succeed
-from worker.process import End, TrainerProcess
+from worker.process import TrainerProcess, Unfit
 
 log = logging.getLogger(__name__)
-
-
-class Unfit(Exception):
-    """This node cannot train at the moment; the job was given back."""
 
 
 class Run:
@@ -45,19 +52,18 @@ class Run:
         self.held = Claim(job.id, job.fence)
         self.stop_asked_at: float | None = None
         self.renewed_at = time.monotonic()
-        self._checkpoint = Checkpoint(**job.checkpoint) if job.checkpoint else None
+        self._checkpoints = Checkpoints(job, store)
         self._order = Train(
             job_id=job.id,
             fence=job.fence,
             experiment=Experiment.model_validate(job.spec),
             upload=Upload.from_dict(job.upload) if job.upload else None,
-            checkpoint=self._checkpoint,
+            checkpoint=self._checkpoints.newest,
         )
         self._epoch = job.epoch
         self._epochs_done = float(job.epoch)
         self._trainer = trainer
         self._database = database
-        self._store = store
         self._settings = settings
         self._gone = threading.Event()
         self._over = False
@@ -84,6 +90,8 @@ class Run:
                     self._trainer.retired = self.stop_asked_at is None
                     whose = "trainer" if self._trainer.retired else "worker"
                     self._release(f"its {whose} was asked to stop", report.checkpoint)
+                case Damaged():
+                    self._step_back(report.reason)
                 case Unavailable():
                     self._release(f"its worker cannot train at the moment: {report.reason}")
                     raise Unfit(report.reason)
@@ -97,21 +105,16 @@ class Run:
         if self.stop_asked_at is not None:
             return self._release(f"its worker was asked to stop ({reason})")
         limit = self._settings.max_crashes
-        return self._give_back(
-            lambda session: lifecycle.crashed(session, self.held, reason, max_crashes=limit)
-        )
+        crash = partial(lifecycle.crashed, held=self.held, reason=reason, max_crashes=limit)
+        return self._give_back(crash)
 
     def renew(self) -> None:
         """Extend the lease. Kills the trainer when the job is someone else's."""
         began = time.monotonic()  # before the write: the lease begins somewhere within it
         fraction = max(0.0, self._epochs_done - self._epoch)
+        lease = self._settings.lease_seconds
         with self._database.writing() as session:
-            ours = lifecycle.renew(
-                session,
-                self.held,
-                lease_seconds=self._settings.lease_seconds,
-                epoch_fraction=fraction,
-            )
+            ours = lifecycle.renew(session, self.held, lease_seconds=lease, epoch_fraction=fraction)
         if ours:
             self.renewed_at = began
         else:
@@ -145,25 +148,29 @@ class Run:
                 self._trainer.kill()
 
     def _record(self, report: Epochs) -> None:
-        began = time.monotonic()
-        self._write(
-            lambda session: lifecycle.record(
-                session,
-                self.held,
-                report.epochs,
-                report.signals,
-                report.checkpoint,
-                lease_seconds=self._settings.lease_seconds,
-            )
-        )
+        began, lease = time.monotonic(), self._settings.lease_seconds
+        new = report.checkpoint.after(self._checkpoints.newest)
+        # A run that took a step back comes by epochs that are recorded already.
+        fresh = [epoch for epoch in report.epochs if epoch.epoch > self._epoch]
+        store = partial(lifecycle.record, epochs=fresh, signals=report.signals)
+        change = store if fresh else lifecycle.keep
+        self._write(partial(change, held=self.held, checkpoint=new, lease_seconds=lease))
         self.renewed_at = began
-        self._epoch = report.epochs[-1].epoch
-        before, self._checkpoint = self._checkpoint, report.checkpoint
-        if before is not None:
-            self._delete(before.key)  # only now: the row points to the new one
+        self._epoch = max(self._epoch, report.epochs[-1].epoch)
+        self._checkpoints.point_to(new)
 
     def _release(self, reason: str, checkpoint: Checkpoint | None = None) -> None:
-        self._give_back(lambda session: lifecycle.release(session, self.held, reason, checkpoint))
+        newest = self._checkpoints.newest
+        new = checkpoint.after(newest) if checkpoint else newest
+        self._give_back(partial(lifecycle.release, held=self.held, reason=reason, checkpoint=new))
+        self._checkpoints.point_to(new)
+
+    def _step_back(self, damage: str) -> None:
+        before = self._checkpoints.before
+        goes_on = "from the checkpoint before it" if before else "from its start"
+        reason = f"its checkpoint is damaged ({damage}): it goes on {goes_on}"
+        self._give_back(partial(lifecycle.step_back, held=self.held, reason=reason, before=before))
+        self._checkpoints.point_to(before)
 
     def _give_back(self, change: Callable[[Session], bool]) -> None:
         """Commit `change`, after which the job waits again, or has ended after all."""
@@ -171,18 +178,11 @@ class Run:
         with self._database.reading() as session:
             ended = session.get_one(Job, self.held.job_id).status in TERMINAL
         if ended:
-            self._delete(f"jobs/{self.held.job_id}/checkpoints")
+            self._checkpoints.clear()
 
     def _end(self, change: Callable[[Session], bool]) -> None:
         self._write(change)
-        self._delete(f"jobs/{self.held.job_id}/checkpoints")
-
-    def _delete(self, key: str) -> None:
-        """What is left over costs space; it must not cost a job."""
-        try:
-            self._store.delete(key)
-        except OSError as error:
-            log.warning("%s could not be deleted: %s", key, error)
+        self._checkpoints.clear()
 
     def _write(self, change: Callable[[Session], bool]) -> None:
         """Raises Lost when the job is no longer ours to write to."""

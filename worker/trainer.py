@@ -26,6 +26,8 @@ from worker.dataset_cache import DatasetCache
 from worker.messages import (
     ORDERS,
     Channel,
+    Damaged,
+    End,
     Failed,
     Finished,
     Ready,
@@ -99,7 +101,7 @@ class Trainer:
         finally:
             os._exit(0)  # from a thread, and in the middle of a graph call: nothing gentler acts
 
-    def _obey(self, order: Train) -> Finished | Stopped | Failed | Unavailable:
+    def _obey(self, order: Train) -> End:
         def stop_requested() -> bool:
             return self._terminated or self._stop_claim == (order.job_id, order.fence)
 
@@ -110,8 +112,8 @@ class Trainer:
         except RunFailed as error:
             return Failed(code=error.code, message=error.message, hint=error.hint)
         except ArtifactDamaged as error:
-            hint = "The artifact store lost or changed bytes: check its disk, then retry the job."
-            return Failed(code="checkpoint_damaged", message=str(error), hint=hint)
+            log.error("%s takes a step back: %s", order.job_id, error)
+            return Damaged(reason=str(error))
         except OSError as error:
             log.exception("run of %s given back", order.job_id)
             return Unavailable(reason=f"{type(error).__name__}: {error}"[:500])

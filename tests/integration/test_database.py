@@ -219,8 +219,9 @@ class TestTransactions:
 
     def test_postgres_does_not_wait_for_ever(self, postgres_url: str) -> None:
         with jobs.empty_database(postgres_url) as database, database.reading() as session:
-            show = [text(f"SHOW {name}") for name in ("statement_timeout", "lock_timeout")]
-            assert [session.connection().scalar(each) for each in show] == ["30s", "10s"]
+            names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+            show = [text(f"SHOW {name}") for name in names]
+            assert [session.connection().scalar(each) for each in show] == ["30s", "10s", "5s"]
 
     @pytest.mark.parametrize("url", ["mysql://host/name", "mssql+pyodbc://host/name"])
     def test_other_databases_are_refused(self, url: str) -> None:

@@ -280,6 +280,30 @@ class TestRelease:
         assert job.checkpoint == vars(jobs.checkpoint(held, 1))
         assert jobs.events(database, job.id)[-1].data["reason"] == "its worker stops"
 
+    def test_a_step_back_to_the_checkpoint_before(self, database: Database) -> None:
+        held = jobs.running(database)
+        first, second = jobs.checkpoint(held, 1), jobs.checkpoint(held, 2)
+        with database.writing() as session:
+            epochs = [jobs.finished(1), jobs.finished(2)]
+            assert lifecycle.record(
+                session, held, epochs, [], second.after(first), lease_seconds=60
+            )
+        newest = jobs.stored_checkpoint(database, held.job_id)
+        assert newest == second.after(first)
+        with database.writing() as session:
+            assert lifecycle.step_back(session, held, "damaged", newest.before)
+        assert jobs.stored_checkpoint(database, held.job_id) == first
+        assert jobs.events(database, held.job_id)[-1].data["reason"] == "damaged"
+        again = jobs.claim(database, held.job_id)
+        assert again is not None
+        with database.writing() as session:
+            assert not lifecycle.keep(session, held, second, lease_seconds=60)
+            assert lifecycle.keep(session, again, second.after(first), lease_seconds=60)
+            assert lifecycle.step_back(session, again, "damaged", None)
+        job = jobs.stored(database, held.job_id)
+        assert (job.checkpoint, job.epoch, job.crashes) == (None, 2, 0)
+        jobs.check(database, held.job_id)
+
     def test_with_a_newer_checkpoint(self, database: Database) -> None:
         held = jobs.running(database)
         newer = jobs.checkpoint(held, 7)

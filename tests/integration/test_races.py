@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import InternalError
+from sqlmodel import Session
 
+from contract import lifecycle
 from contract.database import Database
 from contract.errors import Conflict
 from contract.lifecycle import Claim
@@ -55,6 +59,26 @@ def test_of_many_reapers_one_wins(database: Database) -> None:
         for held in silent:
             assert jobs.stored(database, held.job_id).crashes == 1
             jobs.check(database, held.job_id)
+
+
+def test_a_worker_that_froze_in_mid_transaction_holds_up_no_others(postgres_url: str) -> None:
+    """On Postgres, where its locks are those of rows; SQLite has but one, and all must wait."""
+    with jobs.empty_database(postgres_url) as database:
+        silent = jobs.running(database)
+        jobs.expire(database, silent)
+        taken, waiting = jobs.submit(database), jobs.submit(database)
+        claim = partial(lifecycle.claim_next, devices=["any"], lease_seconds=60)
+        frozen = Session(database.engine)
+        assert claim(frozen, worker_id="worker_a")
+        assert lifecycle.renew(frozen, silent, lease_seconds=-1, epoch_fraction=0.5)
+        with database.writing() as session:
+            found = claim(session, worker_id="worker_b")
+        assert found is not None
+        assert found.id == waiting
+        assert jobs.reap(database) == 1, "the database gives up on the frozen one, not on us"
+        with pytest.raises(InternalError, match="idle-in-transaction"):
+            frozen.commit()
+        assert jobs.stored(database, taken).status == "queued"
 
 
 @pytest.mark.parametrize("end", [jobs.succeed, jobs.fail, jobs.release])

@@ -13,14 +13,17 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def history(*told: str | int) -> tuple[list[Event], list[EpochRow]]:
     """Events from statuses and epoch numbers, a second apart, and the rows that go with them."""
-    events = []
+    events, rows = [], []
+    claims = 0
     for seq, what in enumerate(told, 1):
+        claims += what == "running"
         epoch = isinstance(what, int)
         data: dict[str, Any] = {"epoch": what, "metrics": {}} if epoch else {"status": what}
         at = START + timedelta(seconds=seq)
         kind = "epoch" if epoch else "status"
         events.append(Event(job_id="job_1", seq=seq, type=kind, data=data, at=at))
-    rows = [row(what) for what in told if isinstance(what, int)]
+        if isinstance(what, int):
+            rows.append(row(what, claims))
     return events, rows
 
 
@@ -72,10 +75,11 @@ def test_a_row_that_no_event_tells_of() -> None:
     assert faults(events, [*rows, row(2)]) == ["the events tell other epochs than the rows"]
 
 
-def test_a_fence_that_falls() -> None:
-    events, rows = history("queued", "running", 1, 2)
-    rows[0].fence = 2
-    assert faults(events, rows) == ["fences fall"]
+@pytest.mark.parametrize("fence", [1, 3])
+def test_an_epoch_of_another_claim_than_the_last(fence: int) -> None:
+    events, rows = history("queued", "running", 1, "queued", "running", 2)
+    rows[1].fence = fence
+    assert faults(events, rows) == [f"epoch 2 was written under claim {fence}, after claim 2"]
 
 
 def test_time_that_runs_backwards() -> None:
