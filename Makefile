@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo answer check format test fuzz openapi examples lock clean
+.PHONY: help setup serve demo answer check format test chaos fuzz openapi examples lock clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ openapi: setup  ## write docs/openapi.json again after a change of the API
 examples: setup  ## record the examples of the API's description again, from a real run
 	$(BIN)/python -m tests.record
 	$(BIN)/python -m scripts.openapi
+
+chaos: setup  ## break the service on purpose and count (ARGS="--scale 0.1", "--mutations", "--help")
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: setup  ## resolve requirements/*.in again (ARGS=--upgrade for newer versions)
 	cd requirements && $(COMPILE) $(ARGS) --output-file dev.txt dev.in

@@ -10,7 +10,6 @@ import asyncio
 import http.client
 import multiprocessing
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -100,14 +99,7 @@ def measured(pid: int, port: int, job_id: str, seconds: float = SECONDS) -> Figu
             raise SystemExit(f"GET {path} was not answered with 200")
         milliseconds.append((time.perf_counter() - began) * 1000)
     cuts = quantiles(milliseconds, n=100)
-    return Figures(resident_megabytes(pid), len(milliseconds), cuts[49], cuts[98])
-
-
-def resident_megabytes(pid: int) -> float:
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    if found is None:
-        raise SystemExit(f"/proc/{pid}/status does not tell VmRSS")
-    return int(found[1]) / 1000
+    return Figures(processes.resident_megabytes(pid), len(milliseconds), cuts[49], cuts[98])
 
 
 def hold(port: int, job_ids: Sequence[str], ready: Event, release: Event) -> None:

@@ -1,6 +1,7 @@
 """Child processes of tests: started, waited for, and ended by their own handle."""
 
 import pwd
+import re
 import signal
 import subprocess
 import time
@@ -70,3 +71,11 @@ def wait_until_ready(
 
 def tail(log: Path, lines: int = 20) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def resident_megabytes(pid: int) -> float:
+    """The process's memory that is not swapped out; Linux only."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    if found is None:
+        raise RuntimeError(f"/proc/{pid}/status does not tell VmRSS")
+    return int(found[1]) / 1000

@@ -77,10 +77,13 @@ def _in_wheel(wheel: str, pattern: str) -> Path:
 
 @contextmanager
 def running_redis(
-    folder: Path, command: Sequence[str] = REDIS_COMMAND, password: str | None = None
+    folder: Path,
+    command: Sequence[str] = REDIS_COMMAND,
+    password: str | None = None,
+    port: int | None = None,
 ) -> Iterator[Server]:
     """Run `command`, whose first word stands for the redis-server found, with data in `folder`."""
-    port = free_port()
+    port = port or free_port()
     place = ["--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
     process = processes.start([str(redis_program()), *command[1:], *place], folder / "redis.log")
     credentials = f":{password}@" if password else ""

@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,8 @@ QUICK = {
     "PLATEAU_SLOTS": "2",
     "PLATEAU_CHECKPOINT_SECONDS": "0",
 }
+# (epoch, every metric bit for bit) of each epoch.
+Curve = list[tuple[int, str]]
 FAKE = {"PLATEAU_TRAINER": "tests.fake_trainer"}
 
 
@@ -51,7 +53,7 @@ class Site:
     def worker(self, **more: str) -> Iterator["RunningWorker"]:
         """A worker that is ready to consume; killed at the end if it still runs."""
         with self._running("worker", more) as (process, log):
-            processes.wait_for(f"a worker; its log: {log}", lambda: self._registered(process))
+            processes.wait_for(f"a worker; its log: {log}", lambda: self.registered(process))
             yield RunningWorker(process, log)
 
     @contextmanager
@@ -73,18 +75,8 @@ class Site:
     def _running(
         self, module: str, more: Mapping[str, str]
     ) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-        self.started += 1
-        log = self.folder / f"{module}-{self.started}.log"
-        with (
-            log.open("wb") as output,
-            subprocess.Popen(
-                [sys.executable, "-m", module],
-                cwd=ROOT,
-                env={**os.environ, **self.environment, **more},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            ) as process,
-        ):
+        log = self.log_of(module)
+        with self.spawn(module, log, more) as process:
             try:
                 yield process, log
             except BaseException as error:
@@ -93,6 +85,27 @@ class Site:
             finally:
                 if process.poll() is None:
                     process.kill()
+
+    @property
+    def artifacts(self) -> Path:
+        """Where models and checkpoints lie."""
+        return Path(self.environment["PLATEAU_VAR_DIR"]) / "artifacts"
+
+    def log_of(self, module: str) -> Path:
+        """A new name for the log of a process."""
+        self.started += 1
+        return self.folder / f"{module}-{self.started}.log"
+
+    def spawn(self, module: str, log: Path, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """`python -m module`, which adds to its log; `more` is added to the environment."""
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", module],
+                cwd=ROOT,
+                env={**os.environ, **self.environment, **more},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     def submit(self, experiment: Mapping[str, object], upload: Upload | None = None) -> str:
         spec = Experiment.model_validate(experiment)
@@ -117,8 +130,18 @@ class Site:
         processes.wait_for(f"the end of {job_id}", lambda: self.job(job_id).status in TERMINAL)
         return self.job(job_id)
 
-    def curve(self, job_id: str) -> list[tuple[int, str]]:
-        """(epoch, every metric bit for bit) as stored."""
+    def epochs(self, job_ids: Sequence[str]) -> int:
+        """How many are recorded of these jobs in all."""
+        with self.database.reading() as session:
+            return sum(session.exec(select(Job.epoch).where(col(Job.id).in_(job_ids))))
+
+    def ended(self) -> set[str]:
+        """The jobs that have ended."""
+        with self.database.reading() as session:
+            return set(session.exec(select(Job.id).where(col(Job.status).in_(TERMINAL))))
+
+    def curve(self, job_id: str) -> Curve:
+        """As stored."""
         with self.database.reading() as session:
             rows = session.exec(
                 select(EpochRow).where(col(EpochRow.job_id) == job_id).order_by(col(EpochRow.epoch))
@@ -150,7 +173,8 @@ class Site:
             finally:
                 connection.connection.rollback()
 
-    def _registered(self, process: subprocess.Popen[bytes]) -> bool:
+    def registered(self, process: subprocess.Popen[bytes]) -> bool:
+        """Whether a worker has begun to serve."""
         assert process.poll() is None, "the worker ended while it was starting"
         with self.database.reading() as session:
             return (
@@ -175,15 +199,20 @@ def site_on(url: str, broker: str, folder: Path, **environment: str) -> Iterator
     database.dispose()
 
 
+def trainer_pid(log: Path, job_id: str) -> int:
+    """The process that trained `job_id` last, by its worker's own word."""
+    found = re.findall(rf"{job_id}: attempt \d+, trainer (\d+)", log.read_text())
+    return int(found[-1])
+
+
 @dataclass
 class RunningWorker:
     process: subprocess.Popen[bytes]
     log: Path
 
     def trainer_pid(self, job_id: str) -> int:
-        """The process that trains `job_id`, by the worker's own word."""
-        found = re.findall(rf"{job_id}: attempt \d+, trainer (\d+)", self.log.read_text())
-        return int(found[-1])
+        """The process that trains `job_id`."""
+        return trainer_pid(self.log, job_id)
 
     def terminate(self) -> int:
         """SIGTERM, and the exit status."""

@@ -1,0 +1,152 @@
+"""What `sitecustomize` does to the service's own modules, by the mutation's name."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import ColumnElement
+from sqlmodel import Session, col
+
+from contract import lifecycle, moves, status
+from contract.artifacts import ArtifactStore
+from contract.database import Database
+from contract.status import HELD, Status
+from contract.tables import Job
+
+BREAKAGES: dict[str, Callable[[], None]] = {}
+
+
+def breaks(name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    def register(breakage: Callable[[], None]) -> Callable[[], None]:
+        BREAKAGES[name] = breakage
+        return breakage
+
+    return register
+
+
+def replace(owner: Any, name: str, value: Any) -> None:
+    """As monkeypatching: the name must be there already."""
+    getattr(owner, name)
+    setattr(owner, name, value)
+
+
+@breaks("answer before the commit")
+def _answer_before_the_commit() -> None:
+    """Only in the API, where a writing session is that of a request."""
+
+    @contextmanager
+    def writing(self: Database) -> Iterator[Session]:
+        session = Session(self._writer, expire_on_commit=False)
+        yield session
+        session.flush()
+        session.expunge_all()
+        threading.Timer(0.05, _commit, [session]).start()
+
+    def _commit(session: Session) -> None:
+        session.commit()
+        session.close()
+
+    replace(Database, "writing", writing)
+
+
+@breaks("no fence")
+def _no_fence() -> None:
+    def where(self: moves.Claim) -> list[ColumnElement[bool]]:
+        return [col(Job.id) == self.job_id, col(Job.status).in_(HELD)]
+
+    replace(moves.Claim, "where", property(where))
+
+
+@breaks("no lease")
+def _no_lease() -> None:
+    """Nobody takes a job from a worker that is gone."""
+    replace(lifecycle, "reap", lambda _session, *, max_crashes: 0 * max_crashes)
+
+
+@breaks("no sweeper")
+def _no_sweeper() -> None:
+    from worker.node import Node
+
+    replace(Node, "_sweep", lambda _self: None)
+
+
+@breaks("plain writes")
+def _plain_writes() -> None:
+    """Each checkpoint is written over the one before, as by `open(path, "wb")`."""
+    from contract.progress import Checkpoint
+    from worker.checkpoints import Checkpoints
+    from worker.reporter import Reporter
+
+    def keep(self: Reporter, checkpoint: Path) -> Checkpoint:
+        key = f"jobs/{self._order.job_id}/checkpoints/only.npz"
+        stored = self._store.put(key, checkpoint)
+        checkpoint.unlink()
+        return Checkpoint(stored.key, stored.sha256)
+
+    def put_locally(_self: ArtifactStore, path: str, source: Path) -> None:
+        target, content = Path(path), source.read_bytes()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb", buffering=0) as file:
+            file.write(content[: len(content) // 2])
+            time.sleep(0.03)  # a larger checkpoint
+            file.write(content[len(content) // 2 :])
+
+    replace(Reporter, "keep", keep)
+    replace(ArtifactStore, "_put_locally", put_locally)
+    replace(Checkpoints, "_delete", lambda _self, _key: None)
+
+
+@breaks("no hash")
+def _no_hash() -> None:
+    def fetch(self: ArtifactStore, key: str, _sha256: str, target: Path) -> None:
+        shutil.copyfile(self._path(key), target)
+
+    replace(ArtifactStore, "fetch", fetch)
+
+
+@breaks("no step back")
+def _no_step_back() -> None:
+    """Damage ends a job."""
+    from worker.run import Run
+
+    def fail(self: Run, damage: str) -> None:
+        error = {"code": "checkpoint_damaged", "message": damage, "hint": "Retry the job."}
+        self._end(lambda session: lifecycle.fail(session, self.held, error))
+
+    replace(Run, "_step_back", fail)
+
+
+@breaks("crashes are not counted")
+def _crashes_are_not_counted() -> None:
+    def crashed(session: Session, held: moves.Claim, reason: str, **_: Any) -> bool:
+        return lifecycle.release(session, held, reason)
+
+    replace(lifecycle, "crashed", crashed)
+
+
+@breaks("a cancel is forgotten")
+def _a_cancel_is_forgotten() -> None:
+    """A run that finishes has succeeded, whoever had asked it to stop."""
+    replace(
+        status,
+        "EDGES",
+        {**status.EDGES, Status.CANCELLING: frozenset({Status.CANCELLED, Status.SUCCEEDED})},
+    )
+
+
+@breaks("SIGTERM kills")
+def _sigterm_kills() -> None:
+    from worker.node import Node
+
+    replace(Node, "drain", lambda self: self.slots.close())
+
+
+@breaks("a full disk is an error like others")
+def _a_full_disk_is_an_error_like_others() -> None:
+    from api import problems
+
+    replace(problems, "is_full", lambda _error: False)

@@ -1,0 +1,78 @@
+"""Nothing is lost, nothing counted twice, whatever is killed."""
+
+import os
+import signal
+
+from contract.tables import Job
+from tests import processes
+from tests.chaos.judge import Hit, damages, judge, recoveries, running, time_now
+from tests.chaos.keeper import Keeper, Kept
+from tests.chaos.load import Load
+from tests.chaos.outcome import Outcome
+from tests.chaos.schedule import Fault, schedule
+from tests.chaos.stage import Stage
+
+WORKERS = 3
+EPOCHS = 20
+KILLS_PER_JOB = 2
+KILLS_PER_LOSS_OF_REDIS = 20
+# One more without an epoch in between would be the job's own fault, by the rules.
+MOST_CRASHES = 1
+LIMIT_SECONDS = 60.0
+
+
+def run(stage: Stage, kills: int) -> Outcome:
+    """Trainers and workers are killed, and where there is a Redis, it too, and emptied."""
+    faults = schedule(stage.seed, ["trainer", "worker"], kills)
+    if stage.broker is not None:
+        losses = schedule(stage.seed, ["redis"], max(1, kills // KILLS_PER_LOSS_OF_REDIS))
+        faults = sorted([*faults, *losses], key=lambda fault: fault.at)
+    with stage.keeper() as keeper:
+        keeper.workers(WORKERS, PLATEAU_FAKE_EPOCH_SECONDS="0.1")
+        load = Load(stage, kills // KILLS_PER_JOB, EPOCHS)
+        hits = []
+        for fault in faults:
+            load.wait_until_due(fault)
+            hits.append(_hit(stage, keeper, fault))
+        load.wait_for_end()
+    outcome = Outcome(len(faults)).found(judge(stage.site, load.expected()))
+    if told := damages(stage.site.database, load.job_ids):
+        outcome.wrong.append(f"{told} checkpoints were damaged, and not by us")
+    found = recoveries(stage.site.database, hits)
+    return outcome.recovering(found, of=len(hits), limit=LIMIT_SECONDS)
+
+
+def _hit(stage: Stage, keeper: Keeper, fault: Fault) -> Hit:
+    at = time_now(stage.site.database)
+    if fault.kind == "redis":
+        assert stage.broker is not None
+        stage.broker.lose_everything()
+        return Hit([], at)
+    while True:
+        worker, job, held = _victim(stage, keeper, fault)
+        at = time_now(stage.site.database)
+        if fault.kind == "worker":
+            worker.send(signal.SIGKILL)
+            return Hit([each.id for each in held], at)
+        try:
+            os.kill(worker.trainer_pid(job.id), signal.SIGKILL)
+        except (IndexError, ProcessLookupError):
+            continue  # claimed, but not yet begun; or ended a moment ago
+        return Hit([job.id], at)
+
+
+def _victim(stage: Stage, keeper: Keeper, fault: Fault) -> tuple[Kept, Job, list[Job]]:
+    """A worker, a job that it trains, and all the jobs that it trains."""
+    found: list[tuple[Kept, Job, list[Job]]] = []
+
+    def look() -> bool:
+        jobs = running(stage.site.database)
+        for job in jobs:
+            worker = keeper.holder(job)
+            held = [each for each in jobs if each.worker_id == job.worker_id]
+            if worker is not None and all(each.crashes <= MOST_CRASHES for each in held):
+                found.append((worker, job, held))
+        return bool(found)
+
+    processes.wait_for("a job that trains", look, stage.patience)
+    return fault.of(found)
