@@ -149,4 +149,4 @@ def _sigterm_kills() -> None:
 def _a_full_disk_is_an_error_like_others() -> None:
     from api import problems
 
-    replace(problems, "is_full", lambda _error: False)
+    replace(problems, "disk_full", lambda _error: False)
