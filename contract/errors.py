@@ -6,6 +6,7 @@ PlateauError
 ├── SpecRefused          422  the experiment cannot be built or is over the budget
 ├── DatasetRefused       422  an uploaded file is no dataset that can be trained on
 ├── NotFound             404
+├── Gone                 410  it was there, and was not kept
 ├── Conflict             409  the job's status does not allow it
 ├── DatasetKept          409  a dataset that cannot be deleted, or not yet
 ├── DatasetGone          409  a job asked for on an upload that was deleted
@@ -80,6 +81,11 @@ class DatasetRefused(PlateauError):
 class NotFound(PlateauError):
     status = 404
     title = "Not found"
+
+
+class Gone(PlateauError):
+    status = 410
+    title = "Not kept any longer"
 
 
 class Conflict(PlateauError):

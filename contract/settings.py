@@ -89,6 +89,12 @@ class Settings(BaseSettings):
         50, ge=1, description="jobs after which a trainer process is replaced"
     )
 
+    retain_days: float = Field(
+        0,
+        ge=0,
+        description="how long a job that ended keeps its model and its epochs' events; 0: for ever",
+    )
+
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="largest request body")
     max_header_bytes: int = Field(32_768, ge=1_024, description="largest request head")
     max_upload_bytes: int = Field(200_000_000, ge=1, description="largest upload of a dataset")

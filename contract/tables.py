@@ -127,7 +127,7 @@ class JobTag(Base, table=True):
 class Result(Base, table=True):
     """What a finished run leaves beside its curve; written with the job's last status.
 
-    A proof that has ended writes `diagnosis` once more.
+    A proof that has ended writes `diagnosis` once more. `artifacts` is empty once pruned.
     """
 
     __tablename__ = "results"

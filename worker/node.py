@@ -14,7 +14,7 @@ from contract import doorbell, lifecycle, logs
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings, cores
-from worker import gpus
+from worker import gpus, pruner
 from worker.commit import AWAY, Lost
 from worker.periodic import Periodic
 from worker.process import TrainerDied, TrainerProcess, Unfit
@@ -51,6 +51,7 @@ class Node:
             Periodic("reaper", settings.reap_seconds, self._reap),
             Periodic("watchdog", 1.0, self._abandon_overdue),
             Periodic("cancel watch", settings.cancel_poll_seconds, self._stop_cancelled),
+            Periodic("pruner", 600.0, lambda: pruner.prune(settings, self._database, self._store)),
         ]
 
     def open(self) -> None:
@@ -99,8 +100,7 @@ class Node:
         with self._lock:
             self._draining = True
             self.slots.drain()
-            runs = list(self._runs.values())
-        for run in runs:
+        for run in self._held():
             run.stop()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from api.openapi import answers
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.datasets import facts_of
-from contract.errors import NotFound
+from contract.errors import Gone, NotFound
 from contract.signals import first_losses
 from contract.tables import Job, Result
 from diagnosis.chance import chance_level
@@ -105,6 +105,8 @@ def _artifact(
     with database.reading() as session:
         result = session.get(Result, job.id)
     kept = result.artifacts.get(name) if result else None
+    if kept is None and result is not None and not result.artifacts:
+        raise Gone(f"The {name} of {job.id} was not kept after its time: retry the job.")
     if kept is None:
         raise NotFound(f"{job.id} left no {name}: it is {job.status}.")
     headers = {

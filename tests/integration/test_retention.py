@@ -1,0 +1,68 @@
+"""What is let go of jobs that ended long ago, and what the API then says of it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from contract import clock
+from contract.artifacts import ArtifactStore
+from contract.settings import Settings
+from contract.tables import Job, Result
+from tests import jobs
+from tests.served import Api
+from tests.sse import connected
+from worker.pruner import prune
+
+DAY = timedelta(days=1)
+
+
+def ended(api: Api, store: ArtifactStore, file: Path, days_ago: float) -> str:
+    """A job that left a model and, as a worker that was killed late would, a checkpoint."""
+    held = jobs.running(api.database)
+    jobs.record(api.database, held, 1, 2)
+    file.write_bytes(b"a model")
+    store.put(f"jobs/{held.job_id}/checkpoints/1-2.npz", file)
+    kept = store.put(f"jobs/{held.job_id}/1.keras", file)
+    with api.database.writing() as session:
+        jobs.succeed(session, held)
+        session.get_one(Result, held.job_id).artifacts = {"model": vars(kept)}
+        session.get_one(Job, held.job_id).finished_at = clock.read(session) - days_ago * DAY
+    return held.job_id
+
+
+def test_what_ended_long_ago_keeps_its_curve_alone(api: Api, tmp_path: Path) -> None:
+    store = ArtifactStore(api.settings.artifacts_url)
+    old, young = (ended(api, store, tmp_path / "file", days) for days in (1.01, 0.99))
+    running = jobs.running(api.database)
+    jobs.record(api.database, running, 1)
+    before = api.get(f"/v1/jobs/{old}"), api.get(f"/v1/jobs/{old}/curves")
+    for _ in range(2):  # the second time there is nothing to do
+        prune(Settings(retain_days=1), api.database, store)
+    assert (api.get(f"/v1/jobs/{old}"), api.get(f"/v1/jobs/{old}/curves")) == before
+    told = api.refused(f"/v1/jobs/{old}/model", 410)
+    assert told["type"] == "/problems/gone"
+    assert "retry the job" in told["detail"]
+    assert api.get(f"/v1/jobs/{old}/results")["artifacts"] == {}
+    assert api.client.get(f"/v1/jobs/{young}/model").content == b"a model"
+    folders = Path(api.settings.artifacts_url) / "jobs"
+    assert [path.name for path in folders.iterdir()] == [young]
+    for job_id, seqs in ((old, [1, 2, 5]), (young, [1, 2, 3, 4, 5]), (running.job_id, [1, 2, 3])):
+        assert [event.seq for event in jobs.events(api.database, job_id)] == seqs
+
+
+def test_a_stream_of_what_is_left_comes_to_its_end(api: Api, tmp_path: Path) -> None:
+    store = ArtifactStore(api.settings.artifacts_url)
+    old = ended(api, store, tmp_path / "file", days_ago=2)
+    prune(Settings(retain_days=1), api.database, store)
+    for last, rest in (("0", ["1", "2", "5"]), ("3", ["5"])):
+        path = f"/v1/jobs/{old}/events"
+        with connected(api.client.base_url, path, last_event_id=last) as stream:
+            stream.read_to_the_end()
+        assert [message.id for message in stream.messages] == [*rest, None]
+
+
+def test_by_default_everything_is_kept(api: Api, tmp_path: Path) -> None:
+    store = ArtifactStore(api.settings.artifacts_url)
+    old = ended(api, store, tmp_path / "file", days_ago=10_000)
+    prune(Settings(), api.database, store)
+    assert api.client.get(f"/v1/jobs/{old}/model").content == b"a model"
+    jobs.check(api.database, old)
