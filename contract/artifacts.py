@@ -28,7 +28,10 @@ class Stored:
 
 
 class ArtifactStore:
-    """Files under keys that are written once, whole or not at all."""
+    """Files under keys that are written once, whole or not at all.
+
+    All of it raises OSError where the disk or the store is at fault.
+    """
 
     def __init__(self, url: str) -> None:
         self._fs, self._root = url_to_fs(url)
@@ -40,13 +43,15 @@ class ArtifactStore:
         if self._local:
             self._put_locally(self._path(key), source)
         else:
-            self._fs.put_file(str(source), self._path(key))
+            with self._reached():
+                self._fs.put_file(str(source), self._path(key))
         return stored
 
     def fetch(self, key: str, sha256: str, target: Path) -> None:
         """Copy `key` to `target`. Raises ArtifactDamaged unless the bytes have this hash."""
         try:
-            self._fs.get_file(self._path(key), str(target))
+            with self._reached():
+                self._fs.get_file(self._path(key), str(target))
         except FileNotFoundError as error:
             raise ArtifactDamaged(f"{key} is missing from the artifact store") from error
         if (found := _sha256(target)) != sha256:
@@ -55,13 +60,23 @@ class ArtifactStore:
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
         """Read `key`. Raises FileNotFoundError."""
-        with self._fs.open(self._path(key), "rb") as file:
+        with self._reached(), self._fs.open(self._path(key), "rb") as file:
             yield cast(BinaryIO, file)
 
     def delete(self, key: str) -> None:
         """Remove `key`, a file or all that lies under it; it may be gone already."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), self._reached():
             self._fs.rm(self._path(key), recursive=True)
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """What a remote store's library raises in its own words is an OSError."""
+        try:
+            yield
+        except Exception as error:
+            if self._local or isinstance(error, OSError):
+                raise
+            raise OSError(f"the artifact store does not answer: {error}") from error
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"

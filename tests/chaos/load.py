@@ -1,4 +1,4 @@
-"""The same jobs twice: undisturbed, and then in the way of faults."""
+"""The same jobs again and again: undisturbed, and in the way of faults."""
 
 from tests import processes
 from tests.chaos.judge import Expected
@@ -9,21 +9,30 @@ from tests.chaos.stage import Stage
 class Load:
     """So many jobs of so many epochs, each with a seed and so a curve of its own.
 
-    Made while workers run: it waits for the undisturbed ones to succeed.
+    Made while workers run: it waits for the undisturbed ones to succeed. `job_ids` are the others.
     """
 
     def __init__(self, stage: Stage, count: int, epochs: int) -> None:
         self._stage = stage
-        self._total = count * epochs
-        self._undisturbed = [stage.submit(number, epochs=epochs) for number in range(count)]
-        stage.wait_for("the undisturbed runs", *self._undisturbed)
-        self.job_ids = [stage.submit(number, epochs=epochs) for number in range(count)]
+        self._count = count
+        self._epochs = epochs
+        undisturbed = self._submit()
+        stage.wait_for("the undisturbed runs", *undisturbed)
+        self._curves = [stage.site.curve(job_id) for job_id in undisturbed]
+        self.job_ids: list[str] = []
+
+    def start(self) -> list[str]:
+        """One more of each job."""
+        new = self._submit()
+        self.job_ids += new
+        return new
 
     def wait_until_due(self, fault: Fault) -> None:
         """Until the fault's share of all epochs is recorded."""
-        due = fault.at * self._total
+        total = len(self.job_ids) * self._epochs
+        due = fault.at * total
         processes.wait_for(
-            f"{due:.0f} of {self._total} epochs",
+            f"{due:.0f} of {total} epochs",
             lambda: self._stage.site.epochs(self.job_ids) >= due,
             self._stage.patience,
         )
@@ -33,5 +42,10 @@ class Load:
 
     def expected(self) -> dict[str, Expected]:
         """Success, and the curve of the undisturbed twin."""
-        pairs = zip(self._undisturbed, self.job_ids, strict=True)
-        return {there: Expected(curve=self._stage.site.curve(here)) for here, there in pairs}
+        return {
+            job_id: Expected(curve=self._curves[number % self._count])
+            for number, job_id in enumerate(self.job_ids)
+        }
+
+    def _submit(self) -> list[str]:
+        return [self._stage.submit(seed, epochs=self._epochs) for seed in range(self._count)]

@@ -3,11 +3,13 @@
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from fsspec import AbstractFileSystem, register_implementation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -160,3 +162,29 @@ def test_the_bytes_are_on_the_disk_before_the_name(
         ("1-1.npz", ["jobs/job_1/checkpoints/.1-1.npz.part"]),
         ("checkpoints", [KEY]),
     ]
+
+
+class Away(AbstractFileSystem):
+    """A store whose library has words of its own for being away."""
+
+    protocol = "away"
+
+    def get_file(self, *_: Any, **__: Any) -> None:
+        raise LookupError("no route")
+
+    put_file = _open = rm = get_file
+
+
+def test_a_store_that_is_away_is_an_error_of_the_system(source: Path, tmp_path: Path) -> None:
+    """Which gives jobs back, where any other would end them."""
+    register_implementation("away", Away)
+    store = ArtifactStore("away://somewhere")
+    calls: list[Callable[[], object]] = [
+        lambda: store.put(KEY, source),
+        lambda: store.fetch(KEY, "0" * 64, tmp_path / "target"),
+        lambda: store.delete(KEY),
+        lambda: read(store, KEY),
+    ]
+    for call in calls:
+        with pytest.raises(OSError, match="artifact store does not answer: no route"):
+            call()

@@ -24,6 +24,7 @@ def run(stage: Stage, deploys: int) -> Outcome:
     with stage.keeper() as keeper:
         workers = keeper.workers(WORKERS, PLATEAU_FAKE_EPOCH_SECONDS="0.1")
         load = Load(stage, count=max(4, 2 * deploys), epochs=EPOCHS)
+        load.start()
         hits = []
         for fault in schedule(stage.seed, ["deploy"], deploys):
             load.wait_until_due(fault)

@@ -11,24 +11,24 @@ from tests.chaos.stage import Stage
 KINDS = ("flip", "truncate", "remove")
 JOBS = 8
 LIMIT_SECONDS = 60.0
-EPOCHS_PER_ROUND = 5
+EPOCHS = 40
 
 
 def run(stage: Stage, count: int) -> Outcome:
     """Checkpoints are damaged while no worker runs."""
-    rounds = -(-count // JOBS)
     chance = random.Random(stage.seed)
-    epochs = (rounds + 1) * EPOCHS_PER_ROUND
     slots = {"PLATEAU_SLOTS": str(JOBS), "PLATEAU_FAKE_EPOCH_SECONDS": "0.1"}
     with stage.site.worker(**slots):
-        load = Load(stage, JOBS, epochs)
-    hits = []
-    for number in range(rounds):
+        load = Load(stage, JOBS, EPOCHS)
+    hits: list[Hit] = []
+    while len(hits) < count:
         with stage.site.worker(**slots) as worker:
-            for job_id in load.job_ids:
-                stage.site.wait_for_epoch(job_id, (number + 1) * EPOCHS_PER_ROUND)
+            load.wait_for_end()
+            disturbed = load.start()
+            for job_id in disturbed:
+                stage.site.wait_for_epoch(job_id, 3)
             assert worker.terminate() == 0
-        hits += [_damage(stage, job_id, chance) for job_id in load.job_ids]
+        hits += [_damage(stage, job_id, chance) for job_id in disturbed]
     with stage.site.worker(**slots):
         load.wait_for_end()
     outcome = Outcome(len(hits)).found(judge(stage.site, load.expected()))
@@ -42,7 +42,7 @@ def run(stage: Stage, count: int) -> Outcome:
 def _damage(stage: Stage, job_id: str, chance: random.Random) -> Hit:
     """Harm the newest checkpoint of a job that waits."""
     job = stage.site.job(job_id)
-    assert job.status == "queued", "its worker gave it back"
+    assert job.status == "queued", f"its worker gave it back: {job.status}"
     assert job.checkpoint is not None, "it has trained"
     damage(stage.site.artifacts / job.checkpoint["key"], chance.choice(KINDS), chance)
     return Hit([job_id], time_now(stage.site.database))

@@ -41,6 +41,7 @@ def _run(stage: Stage, ballast: Ballast, fills: int) -> Outcome:
         keeper.workers(1, PLATEAU_FAKE_EPOCH_SECONDS="0.05")
         _, url = keeper.api()
         load = Load(stage, count=max(2, fills), epochs=40)
+        load.start()
         for fault in schedule(stage.seed, ["fill"], fills, lasts=(0.5, 3.0)):
             load.wait_until_due(fault)
             accepted = _fill(ballast, url, fault, load.job_ids[0], outcome)

@@ -30,6 +30,7 @@ def run(stage: Stage, kills: int) -> Outcome:
     with stage.keeper() as keeper:
         keeper.workers(WORKERS, PLATEAU_FAKE_EPOCH_SECONDS="0.1")
         load = Load(stage, kills // KILLS_PER_JOB, EPOCHS)
+        load.start()
         hits = []
         for fault in faults:
             load.wait_until_due(fault)
