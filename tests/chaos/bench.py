@@ -10,7 +10,7 @@ from tests.chaos.stage import stage
 
 PATIENCE_SECONDS = 600.0
 # How long to wait for what a broken service will never do.
-BROKEN_PATIENCE_SECONDS = 20.0
+BROKEN_PATIENCE_SECONDS = 30.0
 
 
 def keep(

@@ -145,8 +145,8 @@ def _sigterm_kills() -> None:
     replace(Node, "drain", lambda self: self.slots.close())
 
 
-@breaks("a full disk is an error like others")
-def _a_full_disk_is_an_error_like_others() -> None:
+@breaks("no word of a full disk")
+def _no_word_of_a_full_disk() -> None:
     from api import problems
 
     replace(problems, "disk_full", lambda _error: False)

@@ -29,10 +29,13 @@ def run(stage: Stage, kills: int) -> Outcome:
     with stage.keeper() as keeper, ThreadPoolExecutor(CLIENTS) as clients:
         api, url = keeper.api()
         accepted = Accepted()
-        asked = [clients.submit(_post, url, name, accepted, stage.patience) for name in names]
+        asked = [
+            clients.submit(_post_all, url, names[n::CLIENTS], accepted, stage.patience)
+            for n in range(CLIENTS)
+        ]
         faults = schedule(stage.seed, ["kill"], kills, lasts=(0.0, 0.02))
         seconds = _kill(api, url, faults, accepted, posts)
-        told = {each.result() for each in asked}
+        told = [job_id for each in asked for job_id in each.result()]
     queued = Expected(frozenset({"queued"}))
     outcome = Outcome(kills).found(judge(stage.site, dict.fromkeys(told, queued)))
     count = named(stage.site.database, names)
@@ -73,19 +76,24 @@ def _kill(
     return seconds
 
 
-def _post(url: httpx.URL, name: str, accepted: Accepted, patience: float) -> str:
-    """Until it is accepted, as a client with an Idempotency-Key may; returns the job's id."""
+def _post_all(
+    url: httpx.URL, names: Sequence[str], accepted: Accepted, patience: float
+) -> list[str]:
+    """The ids of the jobs, as a client of its own was told them."""
+    with httpx.Client(base_url=url, timeout=30) as client:
+        return [_post(client, name, accepted, patience) for name in names]
+
+
+def _post(client: httpx.Client, name: str, accepted: Accepted, patience: float) -> str:
+    """Until it is accepted, as a client with an Idempotency-Key may."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         try:
-            answer = httpx.post(
-                url.join("/v1/jobs"),
-                json=experiment(name),
-                headers={"Idempotency-Key": name},
-                timeout=30,
+            answer = client.post(
+                "/v1/jobs", json=experiment(name), headers={"Idempotency-Key": name}
             )
         except httpx.TransportError:
-            time.sleep(0.05)
+            time.sleep(0.1)
             continue
         if answer.status_code == 202:
             accepted.one_more()

@@ -1,6 +1,7 @@
 """Full disks are loud: POST is answered with 507, GET with 200, and no job is the worse for it."""
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 import httpx
@@ -37,14 +38,15 @@ def _run(stage: Stage, ballast: Ballast, fills: int) -> Outcome:
     outcome = Outcome(fills)
     hits = []
     expected: dict[str, Expected] = {}
-    with stage.keeper() as keeper:
+    with ExitStack() as stack:
+        keeper = stack.enter_context(stage.keeper())
         keeper.workers(1, PLATEAU_FAKE_EPOCH_SECONDS="0.05")
-        _, url = keeper.api()
+        client = stack.enter_context(httpx.Client(base_url=keeper.api()[1], timeout=30))
         load = Load(stage, count=max(2, fills), epochs=40)
         load.start()
         for fault in schedule(stage.seed, ["fill"], fills, lasts=(0.5, 3.0)):
             load.wait_until_due(fault)
-            accepted = _fill(ballast, url, fault, load.job_ids[0], outcome)
+            accepted = _fill(ballast, client, fault, load.job_ids[0], outcome)
             hits.append(Hit(load.job_ids, time_now(stage.site.database)))
             expected |= dict.fromkeys(accepted, Expected())
         load.wait_for_end()
@@ -55,21 +57,21 @@ def _run(stage: Stage, ballast: Ballast, fills: int) -> Outcome:
 
 
 def _fill(
-    ballast: Ballast, url: httpx.URL, fault: Fault, job_id: str, outcome: Outcome
+    ballast: Ballast, client: httpx.Client, fault: Fault, job_id: str, outcome: Outcome
 ) -> list[str]:
     """The jobs that were accepted while the disk was filled, and had room after all."""
     accepted = []
     ballast.fill()
     try:
         for _ in range(MOST_POSTS):
-            answer = httpx.post(url.join("/v1/jobs"), json=experiment("late"), timeout=30)
+            answer = client.post("/v1/jobs", json=experiment("late"))
             if answer.status_code != 202:
                 break
             accepted.append(str(answer.json()["id"]))
         if answer.status_code != 507:
             outcome.wrong.append(f"POST was answered with {answer.status_code}: {answer.text}")
         for path in ("", f"/{job_id}", f"/{job_id}/events", f"/{job_id}/curves"):
-            told = httpx.get(url.join(f"/v1/jobs{path}"), timeout=30)
+            told = client.get(f"/v1/jobs{path}")
             if told.status_code != 200:
                 outcome.wrong.append(f"GET {told.url} was answered with {told.status_code}")
         time.sleep(fault.lasts)
