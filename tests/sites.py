@@ -17,6 +17,7 @@ from sqlmodel import col, select
 from contract import lifecycle
 from contract.database import Database
 from contract.datasets import Upload
+from contract.settings import Settings
 from contract.spec import Experiment
 from contract.status import TERMINAL
 from contract.tables import LOCAL, EpochRow, Event, Job, Worker
@@ -34,6 +35,12 @@ QUICK = {
     "PLATEAU_CANCEL_POLL_SECONDS": "0.1",
     "PLATEAU_SLOTS": "2",
     "PLATEAU_CHECKPOINT_SECONDS": "0",
+}
+# The same as the service has them unless told.
+DEFAULTS = {
+    name: str(Settings.model_fields[name.removeprefix("PLATEAU_").lower()].default)
+    for name in QUICK
+    if name.endswith("_SECONDS")
 }
 # (epoch, every metric bit for bit) of each epoch.
 Curve = list[tuple[int, str]]

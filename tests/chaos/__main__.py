@@ -15,6 +15,7 @@ from tests.chaos.bench import keep
 from tests.chaos.catalogue import PROMISES
 from tests.chaos.mutations import MUTATIONS
 from tests.chaos.outcome import Outcome, table
+from tests.sites import DEFAULTS, QUICK
 
 # What was run, what became of it, and whether that is as it must be.
 Row = tuple[str, Outcome, bool]
@@ -39,7 +40,8 @@ def _promises(options: argparse.Namespace, postgres: services.Server) -> Iterato
     for name in options.only or PROMISES:
         promise = PROMISES[name]
         count = max(1, round(promise.full * options.scale))
-        outcome = keep(name, count, options.seed, _folder(), postgres)
+        timings = DEFAULTS if options.default_timings else QUICK
+        outcome = keep(name, count, options.seed, _folder(), postgres, timings=timings)
         yield promise.words, outcome, outcome.holds
 
 
@@ -62,6 +64,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="of the schedules (1)")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the full counts (1)")
     parser.add_argument("--only", nargs="+", choices=PROMISES, help="these promises (all)")
+    parser.add_argument(
+        "--default-timings", action="store_true", help="leases as in production, not short ones"
+    )
     parser.add_argument("--mutations", action="store_true", help="break the service instead")
     return parser.parse_args()
 

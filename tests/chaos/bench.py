@@ -1,5 +1,6 @@
 """One promise, put to the test: on a service that is whole, or broken on purpose."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests import services
@@ -7,6 +8,7 @@ from tests.chaos.catalogue import PROMISES
 from tests.chaos.mutations import Mutation
 from tests.chaos.outcome import Outcome
 from tests.chaos.stage import stage
+from tests.sites import QUICK
 
 PATIENCE_SECONDS = 600.0
 # How long to wait for what a broken service will never do.
@@ -20,6 +22,7 @@ def keep(
     folder: Path,
     postgres: services.Server,
     mutation: Mutation | None = None,
+    timings: Mapping[str, str] = QUICK,
 ) -> Outcome:
     """What became of a promise under `count` faults; a wait that was in vain breaks it too."""
     promise = PROMISES[name]
@@ -31,7 +34,7 @@ def keep(
         folder,
         postgres,
         patience=patience,
-        environment={**promise.environment, **environment},
+        environment={**timings, **environment},
     ) as here:
         try:
             return promise.run(here, count)

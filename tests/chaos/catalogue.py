@@ -1,7 +1,7 @@
 """The promises of the service, each with the run that puts it to the test."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tests.chaos.outcome import Outcome
 from tests.chaos.promises import (
@@ -31,7 +31,6 @@ class Promise:
     on: Kind
     full: int
     short: int
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 PROMISES: Mapping[str, Promise] = {

@@ -37,7 +37,7 @@ class Mutation:
 MUTATIONS = (
     Mutation("answer before the commit", "durable", 10, "lost=[1-9]"),
     Mutation("no fence", "stalled", 8, "was written under claim", quick=True),
-    Mutation("no lease", "killed", 8, "waited .* for the disturbed runs"),
+    Mutation("no lease", "killed", 8, r"waited .* for (\d+ of \d+ epochs|the disturbed runs)"),
     Mutation("no sweeper", "redis", 5, "waited .* for the jobs of a time with"),
     Mutation("plain writes", "killed", 20, "checkpoints were damaged, and not by us"),
     Mutation("no hash", "disk", 8, "damages were told of", quick=True),

@@ -30,6 +30,7 @@ class Proxy:
         self._flowing.set()
         self._over = asyncio.Event()
         self._writers: set[StreamWriter] = set()
+        self._connections: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Self:
@@ -57,15 +58,24 @@ class Proxy:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connected, sock=self._listener)
+        server = await asyncio.start_server(self._accept, sock=self._listener)
         await self._over.wait()
         server.close()
+        self._flowing.set()
+        self._cut()
+        if self._connections:
+            await asyncio.wait(self._connections)
 
     def _cut(self) -> None:
         for writer in self._writers:
             end: socket.socket = writer.get_extra_info("socket")
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
+
+    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.create_task(self._connected(reader, writer))
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
 
     async def _connected(self, reader: StreamReader, writer: StreamWriter) -> None:
         try:
