@@ -67,7 +67,7 @@ class Proxy:
             await asyncio.wait(self._connections)
 
     def _cut(self) -> None:
-        for writer in self._writers:
+        for writer in [each for each in self._writers if not each.is_closing()]:
             end: socket.socket = writer.get_extra_info("socket")
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             writer.transport.abort()
