@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement
 from sqlmodel import Session, col
 
 from contract import lifecycle, moves, status
-from contract.artifacts import ArtifactStore
+from contract.artifacts import ArtifactDamaged, ArtifactStore
 from contract.database import Database
 from contract.status import HELD, Status
 from contract.tables import Job
@@ -103,7 +103,10 @@ def _plain_writes() -> None:
 @breaks("no hash")
 def _no_hash() -> None:
     def fetch(self: ArtifactStore, key: str, _sha256: str, target: Path) -> None:
-        shutil.copyfile(self._path(key), target)
+        try:
+            shutil.copyfile(self._path(key), target)
+        except FileNotFoundError as error:
+            raise ArtifactDamaged(f"{key} is missing from the artifact store") from error
 
     replace(ArtifactStore, "fetch", fetch)
 

@@ -36,6 +36,7 @@ class Promise:
 PROMISES: Mapping[str, Promise] = {
     "durable": Promise("Accepted is durable", durable.run, "embedded", 200, 2),
     "killed": Promise("Nothing lost, nothing counted twice", killed.run, "services", 200, 6),
+    "killed_really": Promise("The same with real trainers", killed.run_really, "embedded", 20, 0),
     "stalled": Promise("One writer", stalled.run, "services", 50, 0),
     "redis": Promise("Redis is disposable", redis.run, "services", 50, 5),
     "cancel": Promise("Cancel sticks", cancel.run, "embedded", 500, 20),

@@ -65,5 +65,5 @@ def stage(
 def experiment(name: str, *, seed: int = 0, epochs: int = 20) -> dict[str, Any]:
     """A body for POST."""
     spec = jobs.experiment(name=name).model_dump(mode="json", exclude_unset=True)
-    spec["training"] |= {"seed": seed, "epochs": epochs}
+    spec["training"] |= {"seed": seed, "epochs": epochs, "batch_size": 4}
     return spec

@@ -43,10 +43,9 @@ def _deploy(stage: Stage, keeper: Keeper, worker: Kept, outcome: Outcome) -> Hit
     process = worker.process
     worker.send(signal.SIGTERM)
     began = time.monotonic()
-    status = process.wait(stage.patience)
-    seconds = time.monotonic() - began
-    if status != 0 or seconds > EXIT_SECONDS:
-        outcome.wrong.append(f"a worker exited with {status} after {seconds:.1f} s")
+    process.wait(stage.patience)
+    if (seconds := time.monotonic() - began) > EXIT_SECONDS:
+        outcome.wrong.append(f"a worker took {seconds:.1f} s to leave")
     return Hit(held, at)
 
 

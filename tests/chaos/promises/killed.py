@@ -12,7 +12,6 @@ from tests.chaos.outcome import Outcome
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.stage import Stage
 
-WORKERS = 3
 EPOCHS = 20
 KILLS_PER_JOB = 2
 KILLS_PER_LOSS_OF_REDIS = 20
@@ -21,14 +20,19 @@ MOST_CRASHES = 1
 LIMIT_SECONDS = 60.0
 
 
-def run(stage: Stage, kills: int) -> Outcome:
+def run_really(stage: Stage, kills: int) -> Outcome:
+    """With trainers that train."""
+    return run(stage, kills, workers=1, PLATEAU_TRAINER="worker.trainer")
+
+
+def run(stage: Stage, kills: int, workers: int = 3, **environment: str) -> Outcome:
     """Trainers and workers are killed, and where there is a Redis, it too, and emptied."""
     faults = schedule(stage.seed, ["trainer", "worker"], kills)
     if stage.broker is not None:
         losses = schedule(stage.seed, ["redis"], max(1, kills // KILLS_PER_LOSS_OF_REDIS))
         faults = sorted([*faults, *losses], key=lambda fault: fault.at)
     with stage.keeper() as keeper:
-        keeper.workers(WORKERS, PLATEAU_FAKE_EPOCH_SECONDS="0.1")
+        keeper.workers(workers, PLATEAU_FAKE_EPOCH_SECONDS="0.1", **environment)
         load = Load(stage, kills // KILLS_PER_JOB, EPOCHS)
         load.start()
         hits = []
