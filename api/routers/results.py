@@ -26,7 +26,11 @@ router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
 log = logging.getLogger(__name__)
 _BLOCK = 1 << 18
-_FILE: answers.Answers = {**answers.file("application/octet-stream", "The file."), 409: {}}
+_FILE: answers.Answers = {
+    **answers.file("application/octet-stream", "The file."),
+    409: {},
+    410: {},
+}
 
 
 def _columns(job: JobById, database: AppDatabase) -> dict[str, list[views.Number]]:

@@ -27,7 +27,8 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: trainers whose worker was killed are still leaving.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 class Ballast:
