@@ -1,4 +1,4 @@
-"""What is let go of jobs that ended long ago: models, and events that say what the rows say."""
+"""What is let go of jobs that ended long ago: models, signals, and the events of epochs."""
 
 import logging
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from contract.clock import now
 from contract.database import Database
 from contract.settings import Settings
 from contract.status import TERMINAL
-from contract.tables import Event, Job, Result
+from contract.tables import Event, Job, Result, SignalRow
 
 log = logging.getLogger(__name__)
 
@@ -50,4 +50,5 @@ def _forget(session: Session, job_ids: Sequence[str]) -> None:
     """Statuses stay, as the jobs' transitions, and so do epochs and results."""
     of_epochs = [col(Event.job_id).in_(job_ids), col(Event.type) == "epoch"]
     session.execute(delete(Event).where(*of_epochs))
+    session.execute(delete(SignalRow).where(col(SignalRow.job_id).in_(job_ids)))
     session.execute(update(Result).where(col(Result.job_id).in_(job_ids)).values(artifacts={}))

@@ -304,6 +304,25 @@ class TestRelease:
         assert (job.checkpoint, job.epoch, job.crashes) == (None, 2, 0)
         jobs.check(database, held.job_id)
 
+    def test_what_is_measured_again_after_a_step_back_is_stored_once(
+        self, database: Database
+    ) -> None:
+        held = jobs.running(database)
+        jobs.record(database, held, 1, 2)
+        with database.writing() as session:
+            assert lifecycle.step_back(session, held, "damaged", None)
+        again = jobs.claim(database, held.job_id)
+        assert again is not None
+        signals = [jobs.measured(epoch) for epoch in (1, 2, 3)]
+        with database.writing() as session:
+            assert lifecycle.record(
+                session, again, [jobs.finished(3)], signals, jobs.checkpoint(again, 3),
+                lease_seconds=60,
+            )  # fmt: skip
+            rows = session.exec(select(SignalRow).order_by(col(SignalRow.step))).all()
+        assert [(row.step, row.fence) for row in rows] == [(1, 1), (2, 1), (3, 2)]
+        jobs.check(database, held.job_id)
+
     def test_with_a_newer_checkpoint(self, database: Database) -> None:
         held = jobs.running(database)
         newer = jobs.checkpoint(held, 7)

@@ -3,10 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
+from sqlmodel import select
+
 from contract import clock
 from contract.artifacts import ArtifactStore
 from contract.settings import Settings
-from contract.tables import Job, Result
+from contract.tables import Job, Result, SignalRow
 from tests import jobs
 from tests.served import Api
 from tests.sse import connected
@@ -47,6 +49,9 @@ def test_what_ended_long_ago_keeps_its_curve_alone(api: Api, tmp_path: Path) -> 
     assert [path.name for path in folders.iterdir()] == [young]
     for job_id, seqs in ((old, [1, 2, 5]), (young, [1, 2, 3, 4, 5]), (running.job_id, [1, 2, 3])):
         assert [event.seq for event in jobs.events(api.database, job_id)] == seqs
+    with api.database.reading() as session:
+        measured = set(session.exec(select(SignalRow.job_id)))
+    assert measured == {young, running.job_id}
 
 
 def test_a_stream_of_what_is_left_comes_to_its_end(api: Api, tmp_path: Path) -> None:
