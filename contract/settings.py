@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     retain_days: float = Field(
         0,
         ge=0,
-        description="how long a job that ended keeps model, signals and events of epochs; 0: for ever",
+        description="how long an ended job keeps model, signals and events of epochs; 0: for ever",
     )
 
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="largest request body")

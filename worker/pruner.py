@@ -47,8 +47,9 @@ def _due(database: Database, seconds: float) -> Sequence[str]:
 
 
 def _forget(session: Session, job_ids: Sequence[str]) -> None:
-    """Statuses stay, as the jobs' transitions, and so do epochs and results."""
+    """Statuses stay, as the jobs' transitions, and so do results and curves, first losses too."""
     of_epochs = [col(Event.job_id).in_(job_ids), col(Event.type) == "epoch"]
     session.execute(delete(Event).where(*of_epochs))
-    session.execute(delete(SignalRow).where(col(SignalRow.job_id).in_(job_ids)))
+    beyond_curve = [col(SignalRow.job_id).in_(job_ids), col(SignalRow.kind) != "losses"]
+    session.execute(delete(SignalRow).where(*beyond_curve))
     session.execute(update(Result).where(col(Result.job_id).in_(job_ids)).values(artifacts={}))
