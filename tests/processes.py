@@ -1,5 +1,6 @@
 """Child processes of tests: started, waited for, and ended by their own handle."""
 
+import os
 import pwd
 import re
 import signal
@@ -71,6 +72,14 @@ def wait_until_ready(
 
 def tail(log: Path, lines: int = 20) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def resident_megabytes(pid: int) -> float:

@@ -4,15 +4,14 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Self
 
 import redis
 
 from tests import services
 from tests.chaos.proxy import Proxy
 
-Kind = Literal["flush", "restart", "silence", "reset", "triple"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS = ("flush", "restart", "silence", "reset", "triple")
 # How redis-py sends the push of one message.
 _PUSH = re.compile(rb"\*3\r\n\$5\r\nLPUSH\r\n\$\d+\r\n(plateau\.\w+)\r\n\$(\d+)\r\n")
 
@@ -37,8 +36,8 @@ class Broker:
         self._running.close()
 
     @contextmanager
-    def fault(self, kind: Kind) -> Iterator[None]:
-        """Meanwhile something is wrong with Redis; afterwards it works."""
+    def fault(self, kind: str) -> Iterator[None]:
+        """Meanwhile something of `KINDS` is wrong with Redis; afterwards it works."""
         match kind:
             case "flush":
                 self._empty()

@@ -42,7 +42,7 @@ PROMISES: Mapping[str, Promise] = {
     "cancel": Promise("Cancel sticks", cancel.run, "embedded", 500, 20),
     "poison": Promise("Poison is contained", poison.run, "embedded", 6, 0),
     "deploys": Promise("Deploys are safe", deploys.run, "embedded", 50, 0),
-    "disk": Promise("Bad disk is loud: damage", disk.run, "embedded", 100, 8),
+    "disk": Promise("Bad disk is loud: damage", disk.run, "embedded", 100, 4),
     "full_disk": Promise("Bad disk is loud: no room", full_disk.run, "embedded", 5, 1),
     "contention": Promise("Contention", contention.run, "embedded", 5_000, 0),
     "memory": Promise("Memory does not grow", memory.run, "services", 1_000, 0),

@@ -108,7 +108,7 @@ def test_a_killed_worker_is_reaped_and_its_trainer_leaves(site: Site) -> None:
         first.process.kill()
         with site.worker():
             (job,) = site.wait_for_end(id_)
-        processes.wait_for("the orphan to leave", lambda: not exists(trainer))
+        processes.wait_for("the orphan to leave", lambda: not processes.exists(trainer))
     assert (job.status, job.attempts) == ("succeeded", 2)
     assert [epoch for epoch, _ in site.curve(id_)] == WHOLE
 
@@ -138,7 +138,9 @@ def test_a_worker_that_slept_past_its_lease_writes_nothing_more(site: Site) -> N
             processes.wait_for("the other to take over", lambda: site.job(id_).attempts == 2)
             sleeper.process.send_signal(signal.SIGCONT)
             (job,) = site.wait_for_end(id_)
-        processes.wait_for("the stale trainer to go", lambda: not exists(stale), seconds=10)
+        processes.wait_for(
+            "the stale trainer to go", lambda: not processes.exists(stale), seconds=10
+        )
         assert sleeper.process.poll() is None
     assert (job.status, job.attempts) == ("succeeded", 2)
     assert [epoch for epoch, _ in site.curve(id_)] == WHOLE
@@ -254,14 +256,6 @@ def ended_at_once(environment: Mapping[str, str]) -> str:
     )
     assert ended.returncode == 1
     return ended.stderr
-
-
-def exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def ended(site: Site, job_id: str) -> int:

@@ -9,7 +9,7 @@ from tests.chaos.outcome import Outcome
 from tests.chaos.stage import Stage
 
 KINDS = ("flip", "truncate", "remove")
-JOBS = 8
+JOBS = 4
 LIMIT_SECONDS = 60.0
 EPOCHS = 40
 

@@ -3,14 +3,13 @@
 import os
 import signal
 
-from contract.tables import Job
-from tests import processes
-from tests.chaos.judge import Hit, damages, judge, recoveries, running, time_now
-from tests.chaos.keeper import Keeper, Kept
+from tests.chaos.judge import Hit, damages, judge, recoveries, time_now
+from tests.chaos.keeper import Keeper
 from tests.chaos.load import Load
 from tests.chaos.outcome import Outcome
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.stage import Stage
+from tests.chaos.victims import pick
 
 EPOCHS = 20
 KILLS_PER_JOB = 2
@@ -54,30 +53,13 @@ def _hit(stage: Stage, keeper: Keeper, fault: Fault) -> Hit:
         stage.broker.lose_everything()
         return Hit([], at)
     while True:
-        worker, job, held = _victim(stage, keeper, fault)
+        victim = pick(stage, keeper, fault, most_crashes=MOST_CRASHES)
         at = time_now(stage.site.database)
         if fault.kind == "worker":
-            worker.send(signal.SIGKILL)
-            return Hit([each.id for each in held], at)
+            victim.worker.send(signal.SIGKILL)
+            return Hit([job.id for job in victim.held], at)
         try:
-            os.kill(worker.trainer_pid(job.id), signal.SIGKILL)
+            os.kill(victim.worker.trainer_pid(victim.job.id), signal.SIGKILL)
         except (IndexError, ProcessLookupError):
             continue  # claimed, but not yet begun; or ended a moment ago
-        return Hit([job.id], at)
-
-
-def _victim(stage: Stage, keeper: Keeper, fault: Fault) -> tuple[Kept, Job, list[Job]]:
-    """A worker, a job that it trains, and all the jobs that it trains."""
-    found: list[tuple[Kept, Job, list[Job]]] = []
-
-    def look() -> bool:
-        jobs = running(stage.site.database)
-        for job in jobs:
-            worker = keeper.holder(job)
-            held = [each for each in jobs if each.worker_id == job.worker_id]
-            if worker is not None and all(each.crashes <= MOST_CRASHES for each in held):
-                found.append((worker, job, held))
-        return bool(found)
-
-    processes.wait_for("a job that trains", look, stage.patience)
-    return fault.of(found)
+        return Hit([victim.job.id], at)

@@ -32,7 +32,7 @@ def run(stage: Stage, faults: int) -> Outcome:
 
 
 def _disturb(stage: Stage, broker: Broker, client: httpx.Client, fault: Fault) -> Hit:
-    with broker.fault(fault.kind):  # type: ignore[arg-type]
+    with broker.fault(fault.kind):
         job_ids = [_post(client, f"{fault.kind}-{number}") for number in range(JOBS_PER_FAULT)]
         time.sleep(fault.lasts)
     healed = time_now(stage.site.database)

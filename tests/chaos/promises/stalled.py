@@ -1,17 +1,16 @@
 """One writer: a worker that slept past its lease writes nothing when it wakes, and leaves."""
 
-import os
 import signal
 import time
 
 from contract import lifecycle
-from contract.tables import Job
 from tests import processes
-from tests.chaos.judge import Expected, Hit, judge, recoveries, running, time_now
-from tests.chaos.keeper import Keeper, Kept
+from tests.chaos.judge import Expected, Hit, judge, recoveries, time_now
+from tests.chaos.keeper import Keeper
 from tests.chaos.outcome import Outcome
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.stage import Stage
+from tests.chaos.victims import pick
 
 WORKERS = 3
 JOBS = 3
@@ -39,9 +38,10 @@ def run(stage: Stage, sleeps: int) -> Outcome:
 
 
 def _sleep(stage: Stage, keeper: Keeper, fault: Fault, outcome: Outcome) -> Hit:
-    worker, held = _victim(stage, keeper, fault)
-    trainers = [worker.trainer_pid(job.id) for job in held]
-    attempts = {job.id: job.attempts for job in held}
+    victim = pick(stage, keeper, fault, most_crashes=0)
+    worker = victim.worker
+    trainers = [worker.trainer_pid(job.id) for job in victim.held]
+    attempts = {job.id: job.attempts for job in victim.held}
     with stage.site.at_rest():
         at = time_now(stage.site.database)
         worker.send(signal.SIGSTOP)
@@ -52,32 +52,7 @@ def _sleep(stage: Stage, keeper: Keeper, fault: Fault, outcome: Outcome) -> Hit:
     )
     worker.send(signal.SIGCONT)
     woken = time.monotonic()
-    processes.wait_for("the stale trainers to go", lambda: not any(map(_exists, trainers)))
+    processes.wait_for("the stale trainers to go", lambda: not any(map(processes.exists, trainers)))
     if (seconds := time.monotonic() - woken) > GONE_SECONDS:
         outcome.wrong.append(f"a stale trainer stayed for {seconds:.1f} s")
     return Hit(list(attempts), at)
-
-
-def _victim(stage: Stage, keeper: Keeper, fault: Fault) -> tuple[Kept, list[Job]]:
-    """A worker and what it trains, all of which got on since it crashed last."""
-    found: list[tuple[Kept, list[Job]]] = []
-
-    def look() -> bool:
-        jobs = running(stage.site.database)
-        for job in jobs:
-            worker = keeper.holder(job)
-            held = [each for each in jobs if each.worker_id == job.worker_id]
-            if worker is not None and all(each.crashes == 0 for each in held):
-                found.append((worker, held))
-        return bool(found)
-
-    processes.wait_for("a worker that trains", look, stage.patience)
-    return fault.of(found)
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
