@@ -58,11 +58,11 @@ class Settings(BaseSettings):
     )
 
     heartbeat_seconds: float = Field(10, gt=0, description="how often a worker renews its leases")
-    lease_seconds: float = Field(60, gt=0, description="how long a job stays a silent worker's")
+    lease_seconds: float = Field(45, gt=0, description="how long a job stays a silent worker's")
     abandon_seconds: float = Field(
-        45, gt=0, description="a worker that could not renew for this long stops its trainers"
+        35, gt=0, description="a worker that could not renew for this long stops its trainers"
     )
-    reap_seconds: float = Field(15, gt=0, description="how often expired leases are looked for")
+    reap_seconds: float = Field(5, gt=0, description="how often expired leases are looked for")
     sweep_seconds: float = Field(
         0,
         ge=0,

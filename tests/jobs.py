@@ -234,9 +234,8 @@ def _fence_faults(events: Sequence[Event], rows: Sequence[EpochRow]) -> Iterator
     for event in events:
         if event.type == "status":
             claims += event.data["status"] == Status.RUNNING
-            continue
-        epoch = event.data["epoch"]
-        if fences.get(epoch, claims) != claims:
+        epoch = event.data["epoch"] if event.type == "epoch" else None
+        if epoch in fences and fences[epoch] != claims:
             yield f"epoch {epoch} was written under claim {fences[epoch]}, after claim {claims}"
 
 

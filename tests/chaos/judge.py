@@ -84,7 +84,9 @@ def recoveries(database: Database, hits: Iterable[Hit], *, from_queue: bool = Fa
 
 def _got_on(events: Sequence[Event], since: datetime) -> datetime | None:
     later = [event for event in events if event.at > since]
-    return next((e.at for e in later if e.type == "epoch" or e.data["status"] in TERMINAL), None)
+    return next(
+        (e.at for e in later if e.type == "epoch" or e.data.get("status") in TERMINAL), None
+    )
 
 
 def _last_status(events: Sequence[Event]) -> str:
