@@ -57,9 +57,9 @@ def _restart(stage: Stage, keeper: Keeper, everything: Sequence[Kept], url: http
     queued = [stage.submit(number, epochs=10_000) for number in range(2)]
     for job_id in running:
         stage.site.wait_for_epoch(job_id, 1)
+    at = time_now(stage.site.database)
     for job_id in running + queued:
         assert _cancel(url, job_id).status_code == 200
-    at = time_now(stage.site.database)
     for kept in everything:
         kept.send(signal.SIGKILL)
     stage.wait_for("the jobs to be cancelled", *running, *queued)

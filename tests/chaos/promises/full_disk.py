@@ -47,12 +47,13 @@ def _run(stage: Stage, ballast: Ballast, fills: int) -> Outcome:
         for fault in schedule(stage.seed, ["fill"], fills, lasts=(0.5, 3.0)):
             load.wait_until_due(fault)
             accepted = _fill(ballast, client, fault, load.job_ids[0], outcome)
-            hits.append(Hit(load.job_ids, time_now(stage.site.database)))
+            going_on = set(load.job_ids) - stage.site.ended()
+            hits.append(Hit(sorted(going_on), time_now(stage.site.database)))
             expected |= dict.fromkeys(accepted, Expected())
         load.wait_for_end()
         stage.wait_for("what was accepted meanwhile", *expected)
     outcome.found(judge(stage.site, expected | load.expected()))
-    found = recoveries(stage.site.database, hits, from_queue=True)
+    found = recoveries(stage.site.database, hits)
     return outcome.recovering(found, of=fills, limit=LIMIT_SECONDS)
 
 
