@@ -17,10 +17,14 @@ from worker.training.signals.data import data_signals
 from worker.training.signals.probe import Probe
 
 PROBE_ROWS = 256
-# What all layers' outputs for the probe may take, their gradients included.
+# All layers' outputs for the probe, in numbers, unless it would have fewer rows than these.
+_PROBE_VALUES, _LEAST_PROBE_ROWS = 2**21, 64
+# What they may take in any case, their gradients included.
 _PROBE_BYTES = 2**28
 # About a second of one core; or this share of the training.
 _CURVATURE_FLOPS, _CURVATURE_SHARE = 5e10, 0.02
+# Of the layers' outputs for the rows that curvature is measured on, which are this many at least.
+_CURVATURE_VALUES, _LEAST_ROWS = 2**19, 32
 # A Hessian-vector product in forward passes: the gradient takes three, and its own twice as many.
 _PASSES_PER_PRODUCT = 7
 
@@ -38,13 +42,24 @@ def probe_of(
     if experiment.signals == "off":
         return None
     expected = cost(experiment, facts)
-    row_bytes = 8 * sum(layer.activations for layer in expected.layers)
-    rows = min(PROBE_ROWS, len(data.train.x), max(1, _PROBE_BYTES // max(1, row_bytes)))
+    rows = min(len(data.train.x), _probe_rows(expected))
     generator = np.random.Generator(np.random.Philox(SELECTION_SEED))
     chosen = np.sort(generator.choice(len(data.train.x), rows, replace=False))
     x = data.inputs(data.train.x[chosen])
     y = lay_out(data.train.y[chosen], layout, facts.classes)
     return Probe(model, loss, optimizer, stations(experiment.model.layers), x, y)
+
+
+def _probe_rows(expected: Cost) -> int:
+    """PROBE_ROWS; fewer where a look at them would take long, or more memory than it may."""
+    values = _values(expected)
+    cheap = max(_LEAST_PROBE_ROWS, _PROBE_VALUES // values)
+    return min(PROBE_ROWS, cheap, max(1, _PROBE_BYTES // (8 * values)))
+
+
+def _values(expected: Cost) -> int:
+    """All layers' outputs for a row, in numbers."""
+    return max(1, sum(layer.activations for layer in expected.layers))
 
 
 def initial(
@@ -58,11 +73,18 @@ def initial(
         return {"data": None, "curvature": None}
     training = experiment.training
     order = order_of(len(data.train.x), training.seed, 1, training.shuffle).numpy()
-    wanted = probe.has_curvature and _affordable(cost(experiment, facts), len(probe))
+    expected = cost(experiment, facts)
+    rows = _curved_rows(expected, len(probe))
+    wanted = probe.has_curvature and _affordable(expected, rows)
     return {
         "data": asdict(data_signals(data, facts, order)),
-        "curvature": asdict(curvature(probe)) if wanted else None,
+        "curvature": asdict(curvature(probe, rows)) if wanted else None,
     }
+
+
+def _curved_rows(expected: Cost, most: int) -> int:
+    """As many as are cheap: a second derivative is bound by memory, and a CNN's is the larger."""
+    return min(most, max(_LEAST_ROWS, _CURVATURE_VALUES // _values(expected)))
 
 
 def _affordable(expected: Cost, rows: int) -> bool:

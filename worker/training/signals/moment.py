@@ -125,8 +125,9 @@ def _flat(seen: Array, activation: str) -> tuple[float | None, float | None]:
 
 
 def _beyond(seen: Array, limits: tuple[float, float]) -> Any:
+    """Each comparison passes over millions of numbers for a CNN: what never holds is not asked."""
     low, high = limits
-    return (seen <= low) | (seen >= high)
+    return seen <= low if math.isinf(high) else (seen <= low) | (seen >= high)
 
 
 def _cosine(kernel: Array) -> float | None:
