@@ -19,7 +19,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 # One after the other in one terminal, but for the last: there keys are on.
 *OPEN, KEYED = sessions(README)
 # A run on MNIST takes some 10 s.
-SECONDS = 300.0
+SECONDS = 150
 END = "--- that was all ---"
 # How well this run goes depends on the data, and, near the edge of stability, on the processor.
 BY_PROCESSOR = frozenset({"headline"})
