@@ -47,9 +47,8 @@ AnyDatasetName = Annotated[DatasetName | UploadId, WrapValidator(_named)]
 class Facts:
     """`shape` is one example's; `value_range` the documented range that unit scaling maps to [0,1].
 
-    `classes` is None unless the task is classification. `bytes_per_value` is that of the stored
-    inputs. `targets` is how many numbers a label consists of: more than one for multi-label sets,
-    each 0 or 1, and for regression on several targets at once.
+    `classes` is None without classes, `bytes_per_value` that of stored inputs; `targets` counts a
+    label's numbers: 0 and 1 each for multi-label sets, or quantities. `finite`: none of all is NaN.
     """
 
     task: Task
@@ -62,6 +61,7 @@ class Facts:
     source: str
     description: str
     targets: int = 1
+    finite: bool = True
 
     @property
     def outputs(self) -> int:

@@ -8,6 +8,7 @@ PlateauError
 ├── NotFound             404
 ├── Gone                 410  it was there, and was not kept
 ├── Conflict             409  the job's status does not allow it
+│   └── NothingToTry          nor its diagnosis, or what it differs in: no run would tell more
 ├── DatasetKept          409  a dataset that cannot be deleted, or not yet
 ├── DatasetGone          409  a job asked for on an upload that was deleted
 ├── IdempotencyKeyReused 409  it came before, with another request
@@ -91,6 +92,10 @@ class Gone(PlateauError):
 class Conflict(PlateauError):
     status = 409
     title = "The job's status does not allow this"
+
+
+class NothingToTry(Conflict):
+    title = "There is nothing to be tried here"
 
 
 class DatasetKept(PlateauError):

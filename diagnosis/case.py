@@ -41,6 +41,14 @@ class Case(Plan):
             class_counts=self.class_counts,
         )
 
+    @property
+    def holds_no_numbers(self) -> bool:
+        """Whether some inputs or targets are empty, NaN or infinite."""
+        data = self.signals.data
+        seen = (data.input_mean_square, data.target_mean_square) if data is not None else ()
+        broken = any(value is not None and not math.isfinite(value) for value in seen)
+        return broken or not self.facts.get("finite", True)
+
     @cached_property
     def standing(self) -> Standing:
         return standing(self.summary, self.test_examples, self.signals.data)

@@ -6,6 +6,7 @@ from typing import Any, get_args
 from diagnosis.judgement import Report, Standing
 from diagnosis.trials import Trial
 from diagnosis.wording import sentence
+from diagnosis.words import lowered
 
 # The most certain first.
 _ORDER = get_args(Standing)
@@ -24,6 +25,16 @@ def concluded(
     return {
         **stored,
         "verdict": "unhealthy" if report.best else stored["verdict"],
-        "headline": f"{stored['headline']} {sentence(report, trials, epochs)}",
+        "headline": _headline(stored, report, sentence(report, trials, epochs)),
         "causes": causes,
     }
+
+
+def _headline(stored: Mapping[str, Any], report: Report, proof: str) -> str:
+    """It no longer says as a fact what the proof refuted."""
+    headline, causes = str(stored["headline"]), stored.get("causes", ())
+    if report.best or not causes or report.causes[causes[0]["code"]] != "refuted":
+        return f"{headline} {proof}"
+    supposed = lowered(str(causes[0]["title"]))
+    reached = headline.partition(f": {supposed}.")[0].removesuffix(".")
+    return f"{reached}. It looked as if {supposed}, but {lowered(proof)}."

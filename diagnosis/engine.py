@@ -39,7 +39,7 @@ def _ranked(case: Case) -> Sequence[Cause]:
 
 def _verdict(case: Case, causes: Sequence[Cause]) -> Verdict:
     place, summary = case.standing, case.summary
-    if summary.verdict == "unhealthy":
+    if summary.verdict == "unhealthy" or case.holds_no_numbers:
         return "unhealthy"
     if place.value is None or case.signals.data is None:
         return "undetermined"

@@ -59,6 +59,15 @@ class Plan:
         return peak
 
     @property
+    def chooses_on_test(self) -> bool:
+        """Whether early stopping keeps the weights that did best on the test part."""
+        training = self.spec["training"]
+        stopping = training.get("early_stopping") or {}
+        on = (training.get("validation") or {}).get("on", "test")
+        watched = str(stopping.get("monitor", "val_loss")).startswith("val_")
+        return on == "test" and watched and bool(stopping.get("restore_best_weights"))
+
+    @property
     def rectified(self) -> Sequence[Block]:
         """Hidden blocks whose units can die."""
         return [b for b in self.network.hidden if b.activation in RECTIFIERS]

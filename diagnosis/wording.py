@@ -55,7 +55,8 @@ def _unproven(report: Report) -> str:
     many = "the one change" if len(ran) == 1 else f"none of the {len(ran)} changes"
     did = "does not repair it" if len(ran) == 1 else "repairs it"
     best = f"{top.title} reaches {_reached(top, report)}"
-    return _sentence(f"{many} that was tried {did}: {best}")
+    were = "was" if len(ran) == 1 else "were"
+    return _sentence(f"{many} that {were} tried {did}: {best}")
 
 
 def _also(judgement: Judgement, report: Report, epochs: int) -> str:

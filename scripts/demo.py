@@ -134,7 +134,6 @@ def show_table(client: httpx.Client, jobs: list[dict[str, Any]], choice: Choice)
     table.add_column("seconds", justify="right")
     table.add_column("status")
     table.add_column("verdict")
-    table.add_column("in a sentence")
     for job in jobs:
         results = client.get(job["urls"]["results"]).json()
         accuracy = (job["metrics"] or {}).get("test_accuracy")
@@ -145,9 +144,10 @@ def show_table(client: httpx.Client, jobs: list[dict[str, Any]], choice: Choice)
             "-" if seconds is None else f"{seconds:.1f}",
             job["status"],
             job["verdict"] or "-",
-            _sentence(job),
         )
     console.print(table)
+    for job in jobs:
+        console.print(f"[bold]{job['name']}[/]: {_sentence(job)}")
 
 
 def _sentence(job: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from api import comparisons, datasets, diagnoses, limits
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, Ring, job_of
 from contract import clock, proving
-from contract.errors import Conflict
+from contract.errors import Conflict, NothingToTry
 from contract.spec import Experiment
 from contract.status import Status
 from contract.tables import Job, Proof
@@ -92,7 +92,7 @@ def _deciding(first: Job, second: Job) -> list[Change]:
             raise Conflict(f"{job.id} is {job.status}: what lies between needs two that succeeded.")
     changes = [each.change for each in comparisons.between(first, second) if each.decides]
     if len(changes) < 2:
-        raise Conflict(
+        raise NothingToTry(
             f"{first.id} and {second.id} differ in {len(changes)} of the fields that decide: "
             "nothing lies between them. GET the same tells what it is."
         )

@@ -11,7 +11,7 @@ from api.body import JSONRoute
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, EndedJob, JobById, Ring
 from contract import clock, proving
-from contract.errors import Conflict, SpecRefused
+from contract.errors import Conflict, NothingToTry, SpecRefused
 from contract.part import Count
 from contract.settings import Settings
 from contract.spec import Experiment
@@ -116,12 +116,14 @@ def _planned(
     if job.status != Status.SUCCEEDED or found is None:
         raise Conflict(f"{job.id} is {job.status}: repairs can be run once it has succeeded.")
     if not found.causes:
-        raise Conflict(f"{job.id} is {job.verdict}, and no cause is known: there is no repair.")
+        raise NothingToTry(f"{job.id} is {job.verdict}, and no cause is known: there is no repair.")
     _check_changes(found, wanted)
     variants = Variants(job, settings)
     trials = plan(found, variants, seeds=wanted.seeds, only=wanted.changes)
     if not trials:
-        raise Conflict(f"None of the repairs of {job.id} can be trained within the limits here.")
+        raise NothingToTry(
+            f"None of the repairs of {job.id} can be trained within the limits here."
+        )
     return trials, variants
 
 

@@ -70,6 +70,12 @@ class Assembly:
             self._write_labels(file, self.test, self.test_examples)
 
     @property
+    def finite(self) -> bool:
+        """Whether all values that were written are finite numbers."""
+        parts = (self.train, self.test)
+        return not any(part.spread.not_finite or part.tally.spread.not_finite for part in parts)
+
+    @property
     def repeated(self) -> int:
         """Examples of the test part whose inputs the training part has too."""
         return duplicates.repeated(self.train.hashes, self.test.hashes)

@@ -138,4 +138,5 @@ def _facts(assembly: Assembly, media: Media, value_range: tuple[float, float]) -
         source="upload",
         description=f"{inputs.examples:,} uploaded examples, {media}, {labels.task}",
         targets=labels.targets,
+        finite=assembly.finite,
     )

@@ -19,10 +19,18 @@ _LOST = 0.2
 _CONSTANT = 0.98
 _FEWEST = 40
 
+_NO_NUMBERS = "The data hold values that are empty, NaN or infinite"
+_THEIR_HARM = (
+    "A single one makes every weight that it meets no number, and with them, for most models, the "
+    "loss: fill or drop them, and upload the data again."
+)
+
 Fault = tuple[float, str, list[str], list[Change]]
 
 
 def cause(case: Case) -> Cause | None:
+    if case.holds_no_numbers:
+        return Cause(CODE, _NO_NUMBERS, 1.0, [_THEIR_HARM], {}, ())
     if case.signals.data is None:
         return None
     found = [fault for look in _FAULTS if (fault := look(case)) is not None]
@@ -47,6 +55,15 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(plan: Plan) -> Iterator[Finding]:
+    if not plan.facts.get("finite", True):
+        yield Finding(CODE, "error", "/dataset/name", f"{_NO_NUMBERS}. {_THEIR_HARM}")
+    if plan.chooses_on_test:
+        detail = (
+            "Early stopping chooses the epoch by the test part, so the result on it is flattered."
+        )
+        split = changes.put("/training/validation", {"on": "split", "fraction": 0.1})
+        repair = Change("split", "validation on a tenth of the training part", [split])
+        yield Finding(CODE, "warning", "/training/validation/on", detail, [repair])
     if plan.spec["training"].get("shuffle") is False and plan.task == "classification":
         detail = "Examples come in their stored order: classes that lie together are forgotten."
         yield Finding(CODE, "warning", "/training/shuffle", detail, [_shuffled()])

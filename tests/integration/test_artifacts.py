@@ -177,7 +177,7 @@ class Away(AbstractFileSystem):
 
 def test_a_store_that_is_away_is_an_error_of_the_system(source: Path, tmp_path: Path) -> None:
     """Which gives jobs back, where any other would end them."""
-    register_implementation("away", Away)
+    register_implementation("away", Away, clobber=True)
     store = ArtifactStore("away://somewhere")
     calls: list[Callable[[], object]] = [
         lambda: store.put(KEY, source),

@@ -293,3 +293,26 @@ class TestVerdict:
         found = diagnose(case(0.42, losses=(2.4, 1.0, 1.7, 1.6, 1.7, 1.6, 1.7)))
         assert (found.verdict, list(found.causes)) == ("unhealthy", [])
         assert found.headline.endswith("nothing that was measured says why.")
+
+
+def test_data_that_hold_no_numbers_are_the_first_cause() -> None:
+    """Whatever the loss became: with ReLU it may stay finite."""
+    broken = replace(HEALTHY, data=replace(DIGITS, input_mean_square=math.nan))
+    for accuracy, signals in ((0.1, broken), (0.8, broken)):
+        found = diagnose(case(accuracy, signals))
+        assert found.verdict == "unhealthy"
+        assert found.causes[0].code == "data"
+        assert "NaN" in found.headline
+    facts = asdict(CATALOGUE["digits"]) | {"finite": False}
+    (finding,) = findings(spec(), facts)
+    assert (finding.level, finding.pointer) == ("error", "/dataset/name")
+
+
+def test_to_choose_an_epoch_by_the_test_part_is_told() -> None:
+    stopping = {"monitor": "val_loss", "patience": 2, "restore_best_weights": True}
+    facts = asdict(CATALOGUE["digits"])
+    (finding,) = findings(spec(early_stopping=stopping), facts)
+    assert finding.pointer == "/training/validation/on"
+    split = {"on": "split", "fraction": 0.1}
+    assert not findings(spec(early_stopping=stopping, validation=split), facts)
+    assert not findings(spec(early_stopping={**stopping, "monitor": "loss"}), facts)

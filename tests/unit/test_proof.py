@@ -362,3 +362,17 @@ def test_the_final_diagnosis_quotes_the_proof() -> None:
     assert (final["verdict"], final["more"]) == ("unhealthy", 1)
     read = Diagnosis.from_dict(json.loads(json.dumps(final)))
     assert [each.code for each in read.causes] == ["input_scale", "b"]
+
+
+def test_what_the_proof_refuted_is_no_longer_said_as_a_fact() -> None:
+    found = diagnosis(cause("b", [WIDER]))
+    trials = plan(found, variants)
+    report = judged(found, trials, 0.42, wider=0.42)
+    assert report.causes == {"b": "refuted"}
+    stored = found.to_dict()
+    stored["causes"][0]["title"] = "The model is too small"
+    stored["headline"] = "42.0 % on test: the model is too small. It has few units."
+    assert concluded(stored, report, trials, 15)["headline"] == (
+        "42.0 % on test. It looked as if the model is too small, but the one change that was tried "
+        "does not repair it: wider reaches 42.0 %."
+    )
