@@ -116,7 +116,7 @@ def test_a_proof_in_which_nothing_holds_says_so(database: Database) -> None:
         proofs.run_all(database, id_, values | {"unit+slower": 0.4})
         proofs.prove_on(database)
     job = jobs.stored(database, id_)
-    assert "None of the 5 changes that was tried repairs it" in (job.headline or "")
+    assert "none of the 5 changes that were tried repairs it" in (job.headline or "")
     assert job.verdict == "unhealthy"
 
 
