@@ -91,7 +91,7 @@ def test_lambda_max_is_that_of_the_dense_hessian(activation: str) -> None:
     probe = probe_of(model, MLP, 64, 3)
     hessian = dense_hessian(model, probe)
     expected = max(np.linalg.eigvalsh(hessian), key=abs)
-    assert largest_eigenvalue(probe, probe.x, probe.y) == pytest.approx(expected, rel=0.03)
+    assert largest_eigenvalue(probe, probe.x) == pytest.approx(expected, rel=0.03)
 
 
 def dense_hessian(model: Any, probe: Probe) -> Array:
@@ -115,9 +115,7 @@ def test_gradient_noise_is_that_of_the_single_gradients() -> None:
     probe = probe_of(model, MLP, 256, 3)
     single = np.stack(
         [
-            np.concatenate(
-                [g.ravel() for g in probe.gradients(probe.x[row : row + 1], probe.y[row : row + 1])]
-            )
+            np.concatenate([g.ravel() for g in probe.gradients_of(slice(row, row + 1))])
             for row in range(256)
         ]
     ).astype(np.float64)
@@ -125,7 +123,7 @@ def test_gradient_noise_is_that_of_the_single_gradients() -> None:
     trace = np.square(single - mean).sum() / 255
     expected = trace / (np.square(mean).sum() - trace / 256)
     # Four parts of the probe estimate a trace only roughly.
-    assert gradient_noise(probe, probe.x, probe.y) == pytest.approx(expected, rel=0.5)
+    assert gradient_noise(probe) == pytest.approx(expected, rel=0.5)
 
 
 # Layers.

@@ -17,19 +17,18 @@ _GROUPS = 4
 _SEED = 0
 
 
-def curvature(probe: Probe, rows: int) -> Curvature:
-    """Of some `rows` of the probe, from all over it, at the model's present weights."""
-    some = slice(None, None, -(-len(probe) // rows))
-    x, y = probe.x[some], probe.y[some]
-    scaled = tf.constant(standard(x.numpy())(x.numpy()))
+def curvature(probe: Probe) -> Curvature:
+    """Of the probe at the model's present weights."""
+    x = probe.x.numpy()
+    scaled = tf.constant(standard(x)(x))
     return Curvature(
-        lambda_max=largest_eigenvalue(probe, x, y),
-        scaled_lambda_max=largest_eigenvalue(probe, scaled, y),
-        gradient_noise=gradient_noise(probe, x, y),
+        lambda_max=largest_eigenvalue(probe, probe.x),
+        scaled_lambda_max=largest_eigenvalue(probe, scaled),
+        gradient_noise=gradient_noise(probe),
     )
 
 
-def largest_eigenvalue(probe: Probe, x: Any, y: Any) -> float:
+def largest_eigenvalue(probe: Probe, x: Any) -> float:
     """The Hessian's eigenvalue of largest magnitude, with its sign, by power iteration.
 
     The estimate is the Rayleigh quotient of the last vector: 0 where the loss does not bend, NaN
@@ -39,7 +38,7 @@ def largest_eigenvalue(probe: Probe, x: Any, y: Any) -> float:
     vector = _normalized([generator.standard_normal(w.shape, np.float32) for w in probe.weights])
     estimate = math.nan
     for _ in range(PRODUCTS):
-        product = probe.hessian_product(x, y, vector)
+        product = probe.hessian_product(x, vector)
         before, estimate = estimate, _dot(product, vector)
         settled = abs(estimate - before) <= _TOLERANCE * abs(estimate)
         if settled or estimate == 0 or not math.isfinite(estimate):
@@ -48,19 +47,18 @@ def largest_eigenvalue(probe: Probe, x: Any, y: Any) -> float:
     return estimate
 
 
-def gradient_noise(probe: Probe, x: Any, y: Any) -> float | None:
-    """tr(Sigma) / |G|^2, from the gradients of all rows and of parts of them.
+def gradient_noise(probe: Probe) -> float | None:
+    """tr(Sigma) / |G|^2, from the gradients of the probe and of its parts.
 
     Both are unbiased estimates from batches of two sizes (McCandlish et al. 2018, appendix A.1).
-    None where there are too few rows, infinite where the noise hides the gradient.
+    None where the probe has too few rows, infinite where the noise hides the gradient.
     """
-    part = int(x.shape[0]) // _GROUPS
+    part = len(probe) // _GROUPS
     if part < 1:
         return None
-    rows = part * _GROUPS
-    whole = _square(probe.gradients(x[:rows], y[:rows]))
-    parts = [slice(first, first + part) for first in range(0, rows, part)]
-    small = sum(_square(probe.gradients(x[some], y[some])) for some in parts) / _GROUPS
+    whole = _square(probe.gradients_of(slice(0, part * _GROUPS)))
+    parts = [_square(probe.gradients_of(slice(i * part, (i + 1) * part))) for i in range(_GROUPS)]
+    small, rows = sum(parts) / _GROUPS, part * _GROUPS
     gradient = (rows * whole - part * small) / (rows - part)
     noise = (small - whole) / (1 / part - 1 / rows)
     return math.inf if gradient <= 0 else noise / gradient

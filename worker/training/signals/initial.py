@@ -18,13 +18,11 @@ from worker.training.signals.probe import Probe
 
 PROBE_ROWS = 256
 # All layers' outputs for the probe, in numbers, unless it would have fewer rows than these.
-_PROBE_VALUES, _LEAST_PROBE_ROWS = 2**21, 64
+_PROBE_VALUES, _LEAST_PROBE_ROWS = 2**20, 64
 # What they may take in any case, their gradients included.
 _PROBE_BYTES = 2**28
 # About a second of one core; or this share of the training.
 _CURVATURE_FLOPS, _CURVATURE_SHARE = 5e10, 0.02
-# Of the layers' outputs for the rows that curvature is measured on, which are this many at least.
-_CURVATURE_VALUES, _LEAST_ROWS = 2**19, 32
 # A Hessian-vector product in forward passes: the gradient takes three, and its own twice as many.
 _PASSES_PER_PRODUCT = 7
 
@@ -73,18 +71,11 @@ def initial(
         return {"data": None, "curvature": None}
     training = experiment.training
     order = order_of(len(data.train.x), training.seed, 1, training.shuffle).numpy()
-    expected = cost(experiment, facts)
-    rows = _curved_rows(expected, len(probe))
-    wanted = probe.has_curvature and _affordable(expected, rows)
+    wanted = probe.has_curvature and _affordable(cost(experiment, facts), len(probe))
     return {
         "data": asdict(data_signals(data, facts, order)),
-        "curvature": asdict(curvature(probe, rows)) if wanted else None,
+        "curvature": asdict(curvature(probe)) if wanted else None,
     }
-
-
-def _curved_rows(expected: Cost, most: int) -> int:
-    """As many as are cheap: a second derivative is bound by memory, and a CNN's is the larger."""
-    return min(most, max(_LEAST_ROWS, _CURVATURE_VALUES // _values(expected)))
 
 
 def _affordable(expected: Cost, rows: int) -> bool:
