@@ -27,6 +27,11 @@ class Load:
         self.job_ids += new
         return new
 
+    def renew(self) -> None:
+        """One more of each job if all have ended: the last may be over before the fault comes."""
+        if self._stage.site.ended().issuperset(self.job_ids):
+            self.start()
+
     def wait_until_due(self, fault: Fault) -> None:
         """Until the fault's share of all epochs is recorded."""
         total = len(self.job_ids) * self._epochs

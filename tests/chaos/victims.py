@@ -1,5 +1,6 @@
 """Whom a fault hits: what trains at that moment."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from contract.tables import Job
@@ -19,8 +20,18 @@ class Victim:
     held: list[Job]
 
 
-def pick(stage: Stage, keeper: Keeper, fault: Fault, *, most_crashes: int) -> Victim:
-    """None of whose jobs has crashed more often than that since its last epoch."""
+def pick(
+    stage: Stage,
+    keeper: Keeper,
+    fault: Fault,
+    *,
+    most_crashes: int,
+    otherwise: Callable[[], object] = lambda: None,
+) -> Victim:
+    """None of whose jobs has crashed more often than that since its last epoch.
+
+    `otherwise` is called as often as none is found.
+    """
     found: list[Victim] = []
 
     def look() -> bool:
@@ -30,6 +41,8 @@ def pick(stage: Stage, keeper: Keeper, fault: Fault, *, most_crashes: int) -> Vi
             held = [each for each in jobs if each.worker_id == job.worker_id]
             if worker is not None and all(each.crashes <= most_crashes for each in held):
                 found.append(Victim(job, worker, held))
+        if not found:
+            otherwise()
         return bool(found)
 
     processes.wait_for("a job that trains", look, stage.patience)

@@ -37,7 +37,7 @@ def run(stage: Stage, kills: int, workers: int = 3, **environment: str) -> Outco
         hits = []
         for fault in faults:
             load.wait_until_due(fault)
-            hits.append(_hit(stage, keeper, fault))
+            hits.append(_hit(stage, keeper, load, fault))
         load.wait_for_end()
     outcome = Outcome(len(faults)).found(judge(stage.site, load.expected()))
     if told := damages(stage.site.database, load.job_ids):
@@ -46,14 +46,14 @@ def run(stage: Stage, kills: int, workers: int = 3, **environment: str) -> Outco
     return outcome.recovering(found, of=len(hits), limit=LIMIT_SECONDS)
 
 
-def _hit(stage: Stage, keeper: Keeper, fault: Fault) -> Hit:
+def _hit(stage: Stage, keeper: Keeper, load: Load, fault: Fault) -> Hit:
     at = time_now(stage.site.database)
     if fault.kind == "redis":
         assert stage.broker is not None
         stage.broker.lose_everything()
         return Hit([], at)
     while True:
-        victim = pick(stage, keeper, fault, most_crashes=MOST_CRASHES)
+        victim = pick(stage, keeper, fault, most_crashes=MOST_CRASHES, otherwise=load.renew)
         at = time_now(stage.site.database)
         if fault.kind == "worker":
             victim.worker.send(signal.SIGKILL)
