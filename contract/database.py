@@ -1,7 +1,6 @@
 """One engine per process, and the two kinds of transaction: `reading` and `writing`."""
 
 import logging
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,31 +10,19 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
+from contract.sqlite import DRIVER, JOURNAL_MODE
+
 log = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10
 _POSTGRES_DISK_FULL = "53100"
 
 
-def journal_mode(version: tuple[int, ...]) -> str:
-    """The mode for this version of SQLite: WAL, but not where its WAL-reset bug loses commits.
-
-    The bug needs several connections that write. It is fixed in 3.51.3, 3.50.7 and 3.44.6.
-    """
-    fixed = (
-        version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
-    )
-    return "WAL" if fixed else "TRUNCATE"
-
-
-JOURNAL_MODE = journal_mode(sqlite3.sqlite_version_info)
-
-
 def disk_full(error: Exception) -> bool:
     """Whether a statement failed because the database has no room left on its disk."""
     cause = error.orig if isinstance(error, DBAPIError) else None
     return (
-        getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        getattr(cause, "sqlite_errorcode", None) == DRIVER.SQLITE_FULL
         or getattr(cause, "sqlstate", None) == _POSTGRES_DISK_FULL
     )
 
@@ -93,16 +80,16 @@ def _sqlite(url: str) -> Engine:
     if JOURNAL_MODE != "WAL":
         log.info(
             "SQLite %s has the WAL-reset bug (fixed in 3.51.3): journal_mode %s is used instead",
-            sqlite3.sqlite_version,
+            DRIVER.sqlite_version,
             JOURNAL_MODE,
         )
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, module=DRIVER, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # BEGIN is ours, see below
     for pragma in (
         f"busy_timeout={BUSY_SECONDS * 1000}",

@@ -1,6 +1,5 @@
 """Brings a database from whatever it is to the newest schema, all of it or nothing."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,6 +7,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
+
+from contract.sqlite import DRIVER
 
 FOLDER = Path(__file__).parent
 # Long enough for another upgrade to finish; an upgrade that waits for more is better stopped.
@@ -61,13 +62,13 @@ def _engine(url: str) -> Engine:
     path = make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": WAIT_SECONDS})
+    engine = create_engine(url, module=DRIVER, connect_args={"timeout": WAIT_SECONDS})
     event.listen(engine, "connect", _leave_begin_to_us)
     event.listen(engine, "begin", _begin_immediate)
     return engine
 
 
-def _leave_begin_to_us(connection: sqlite3.Connection, _record: Any) -> None:
+def _leave_begin_to_us(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
 
 

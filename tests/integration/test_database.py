@@ -1,7 +1,6 @@
 """The two kinds of transaction, and the database's clock."""
 
 import logging
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 from sqlmodel import col, select
 
 from contract import database as module
+from contract import sqlite as versions
 from contract.clock import now
 from contract.database import Database
 from contract.tables import Job, Worker
@@ -63,7 +63,7 @@ class TestSQLite:
         assert pragma(sqlite, "synchronous") == 2  # FULL
         assert pragma(sqlite, "foreign_keys") == 1
         assert pragma(sqlite, "busy_timeout") == 10_000
-        assert pragma(sqlite, "journal_mode") == module.JOURNAL_MODE.lower()
+        assert pragma(sqlite, "journal_mode") == versions.JOURNAL_MODE.lower()
 
     @pytest.mark.parametrize(
         ("version", "mode"),
@@ -83,7 +83,7 @@ class TestSQLite:
     def test_wal_only_where_it_loses_nothing(
         self, version: tuple[int, int, int], mode: str
     ) -> None:
-        assert module.journal_mode(version) == mode
+        assert versions.journal_mode(version) == mode
 
     def test_says_so_where_wal_would_lose_commits(
         self, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -91,7 +91,7 @@ class TestSQLite:
         monkeypatch.setattr(module, "JOURNAL_MODE", "TRUNCATE")
         with caplog.at_level(logging.INFO):
             Database(sqlite_url).dispose()
-        assert f"SQLite {sqlite3.sqlite_version} has the WAL-reset bug" in caplog.text
+        assert f"SQLite {versions.DRIVER.sqlite_version} has the WAL-reset bug" in caplog.text
 
     def test_writers_lock_before_they_read(self, sqlite: Database) -> None:
         sent = statements(sqlite)

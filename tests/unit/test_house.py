@@ -43,7 +43,7 @@ def named(requirements: str) -> set[str]:
         if line.startswith("-r "):
             found |= named(line.removeprefix("-r ").removesuffix(".in"))
         elif line and not line.startswith("#"):
-            found.add(re.split(r"[\[<>=]", line)[0])
+            found.add(re.split(r"[\[<>= ;]", line)[0])
     return found
 
 
