@@ -31,6 +31,7 @@ from api.routers import (
     results,
     signals,
 )
+from api.submissions import Submissions
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings
@@ -51,10 +52,12 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.bell = Bell(settings)
         app.state.rate = Rate(settings.requests_per_second)
         app.state.streams = Streams(settings.max_streams)
+        app.state.submissions = Submissions(app.state.database, settings)
         intake = Intake(settings, app.state.database, app.state.store)
         async with Feed(app.state.database).running() as app.state.feed:
             with intake.running() as app.state.intake:
                 yield
+        app.state.submissions.close()
         app.state.bell.close()
         app.state.database.dispose()
 

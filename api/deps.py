@@ -8,17 +8,17 @@ and 100 clients at once could take all threads to wait for the connections of th
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from functools import partial
+from typing import Annotated, TypeVar
 
 from fastapi import BackgroundTasks, Depends, Request
-from sqlalchemy.orm.interfaces import ORMOption
 from sqlmodel import Session
 
 from api import present
+from api.bell import Bell
 from api.callers import AppCaller, Caller
-from api.feed import Feed
 from api.intake import Intake
-from api.limits import Streams
+from api.queries import JobRow
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.errors import NotFound, NotReady
@@ -26,6 +26,7 @@ from contract.settings import Settings
 from contract.status import TERMINAL
 from contract.tables import Job
 
+Found = TypeVar("Found", bound=JobRow)
 # What is no id cannot be in the table, and Postgres refuses to look for some of it.
 _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
 
@@ -46,13 +47,8 @@ async def _store(request: Request) -> ArtifactStore:
 
 
 async def _ring(request: Request, background: BackgroundTasks) -> Callable[[Job], None]:
-    bell = request.app.state.bell
+    bell: Bell = request.app.state.bell
     return lambda job: background.add_task(bell.ring, job.id, job.device)
-
-
-async def _feed(request: Request) -> Feed:
-    feed: Feed = request.app.state.feed
-    return feed
 
 
 async def _intake(request: Request) -> Intake:
@@ -60,28 +56,26 @@ async def _intake(request: Request) -> Intake:
     return intake
 
 
-async def _streams(request: Request) -> Streams:
-    streams: Streams = request.app.state.streams
-    return streams
-
-
 AppSettings = Annotated[Settings, Depends(_settings)]
 AppDatabase = Annotated[Database, Depends(_database)]
 Store = Annotated[ArtifactStore, Depends(_store)]
-AppFeed = Annotated[Feed, Depends(_feed)]
 AppIntake = Annotated[Intake, Depends(_intake)]
-AppStreams = Annotated[Streams, Depends(_streams)]
 # Rings for a job once the answer is sent.
 Ring = Annotated[Callable[[Job], None], Depends(_ring)]
 
 
-def job_of(session: Session, job_id: str, caller: Caller, *options: ORMOption) -> Job:
-    """The caller's job, loaded as `options` say. Someone else's is no job: NotFound, and not a
+def own(find: Callable[[str], Found | None], job_id: str, caller: Caller) -> Found:
+    """What `find` finds, if it is the caller's. Someone else's is no job: NotFound, and not a
     word more."""
-    job = session.get(Job, job_id, options=options) if _JOB_ID.fullmatch(job_id) else None
+    job = find(job_id) if _JOB_ID.fullmatch(job_id) else None
     if job is None or job.owner != caller.owner:
         raise NotFound(f"There is no job {job_id}; GET /v1/jobs lists them.")
     return job
+
+
+def job_of(session: Session, job_id: str, caller: Caller) -> Job:
+    """The caller's job. Raises NotFound."""
+    return own(partial(session.get, Job), job_id, caller)
 
 
 def _job_by_id(job_id: str, caller: AppCaller, database: AppDatabase) -> Job:

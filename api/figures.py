@@ -67,13 +67,12 @@ def _oldest(session: Session) -> Iterable[Metric]:
 
 
 def _slots(session: Session, settings: Settings) -> Iterable[Metric]:
-    alive = queries.alive_workers(session, settings)
-    busy = queries.busy_slots(session, [worker.id for worker in alive])
+    alive = queries.crew(session.connection(), settings)
     slots, taken = Counter(dict.fromkeys(DEVICES, 0)), Counter(dict.fromkeys(DEVICES, 0))
     for worker in alive:
         for queue in worker.queues:
             slots[queue] += worker.slots
-            taken[queue] += busy.get(worker.id, 0)
+            taken[queue] += worker.busy
     workers = GaugeMetricFamily("plateau_workers", "Workers that are alive.")
     workers.add_metric([], len(alive))
     yield workers

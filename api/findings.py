@@ -1,18 +1,15 @@
 """What an experiment shows to be wrong before it is trained."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlmodel import Session
 
-from api import present, views
+from api import views
 from contract.datasets import Facts, facts_of
-from contract.settings import Settings
 from contract.spec import Experiment
-from contract.tables import Job
 from diagnosis import before, report
 
 log = logging.getLogger(__name__)
@@ -47,12 +44,13 @@ class AcceptedJob(views.Job):
     findings: list[Finding]
 
 
-def accepted(session: Session, job: Job, settings: Settings) -> AcceptedJob:
-    """`job` as the one that posted it is told of it."""
-    facts = facts_of(job.dataset, job.upload)
-    found = findings(Experiment.model_validate(job.spec), facts)
-    view = dict(present.job(session, job, settings))
-    return AcceptedJob.model_validate({**view, "findings": found}, from_attributes=True)
+def accepted(
+    view: views.Job, experiment: Experiment, upload: Mapping[str, Any] | None
+) -> AcceptedJob:
+    """`view` as the one that posted it is told of it."""
+    found = findings(experiment, facts_of(experiment.dataset.name, upload))
+    told = [Finding.model_validate(finding) for finding in found]
+    return AcceptedJob.model_construct(**dict(view), findings=told)
 
 
 def findings(experiment: Experiment, facts: Facts) -> Sequence[report.Finding]:

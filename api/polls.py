@@ -6,26 +6,25 @@ job is in the queue, where its place depends on other jobs and on the workers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 
 from fastapi import Response
-from sqlalchemy.orm import load_only
+from sqlalchemy import Connection
+from starlette.concurrency import run_in_threadpool
 
 from api import present, queries, views
 from api.callers import Caller
-from api.deps import job_of
+from api.deps import own
 from api.etags import named, tag_of
+from api.queries import JobRow
 from api.waiting import waiting
 from contract.database import Database
 from contract.settings import Settings
 from contract.status import TERMINAL
-from contract.tables import Job
 
 # Another version of the service may say the same otherwise.
 _FORM = sha256(repr(views.Job.model_json_schema()).encode()).hexdigest()
-# What the tag and the place in the queue follow from.
-_COVERED = ("id", "owner", "status", "device", "events", "epoch_fraction", "updated_at")
-_STATE = load_only(*(getattr(Job, name) for name in _COVERED), raiseload=True)
 
 
 @dataclass(frozen=True)
@@ -55,27 +54,35 @@ class Poll:
     wanted: frozenset[str]
     if_none_match: Sequence[str]
 
+    async def seen(self) -> Seen:
+        """`look`, in a thread where it may have to wait. Raises NotFound."""
+        return self.look() if self.database.reads_at_once else await run_in_threadpool(self.look)
+
     def look(self) -> Seen:
         """In one state of the database: the tag belongs to the body. Raises NotFound."""
-        with self.database.reading() as session:
-            columns = queries.columns(self.wanted)
-            at_first = [_STATE] if self.if_none_match else columns
-            row = job_of(session, self.job_id, self.caller, *at_first)
-            queue = waiting(session, [row], self.settings) if "queue" in self.wanted else {}
+        with self.database.looking() as connection:
+            row = self._state(connection) if self.if_none_match else self._whole(connection)
+            queue = waiting(connection, [row], self.settings) if "queue" in self.wanted else {}
             tag = self._tag(row, queue.get(row.id))
             body = None
             if not named(tag, self.if_none_match):
-                if at_first is not columns:
-                    row = session.get_one(Job, row.id, options=columns, populate_existing=True)
-                view = present.with_queue(session, [row], queue, self.wanted)[0]
+                whole = self._whole(connection) if self.if_none_match else row
+                view = present.with_queue(connection, [whole], queue, self.wanted)[0]
                 body = view.model_dump_json(include=set(self.wanted))
         return Seen(row.events, row.status in TERMINAL, tag, body)
+
+    def _state(self, connection: Connection) -> JobRow:
+        return own(partial(queries.job_state, connection), self.job_id, self.caller)
+
+    def _whole(self, connection: Connection) -> JobRow:
+        find = partial(queries.job, connection, fields=self.wanted)
+        return own(find, self.job_id, self.caller)
 
     def is_news(self, seen: Seen) -> bool:
         """Whether the client has reason not to wait."""
         return seen.ended or bool(self.if_none_match and seen.body)
 
-    def _tag(self, row: Job, queue: views.Queue | None) -> str:
+    def _tag(self, row: JobRow, queue: views.Queue | None) -> str:
         """Of all that the answer follows from. Each change of the row is an event, but for the
         progress within an epoch; `updated_at` tells two histories apart, should a copy of the
         database have been put back."""

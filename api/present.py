@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Connection, Row
 from sqlmodel import Session
 
 from api import fields, inventory, queries, views
+from api.queries import JobRow
 from api.uploads import Report
 from api.waiting import waiting
 from contract.datasets import CATALOGUE, Facts, facts_of
@@ -22,57 +24,70 @@ def url(job_id: str, *rest: str) -> str:
 
 
 def jobs(
-    session: Session,
-    rows: Sequence[Job],
+    connection: Connection,
+    rows: Sequence[JobRow],
     settings: Settings,
     wanted: frozenset[str] = fields.ALL,
 ) -> list[views.Job]:
     """As many views as rows, in four statements at most. What is not `wanted` is empty."""
-    queue = waiting(session, rows, settings) if "queue" in wanted else {}
-    return with_queue(session, rows, queue, wanted)
+    queue = waiting(connection, rows, settings) if "queue" in wanted else {}
+    return with_queue(connection, rows, queue, wanted)
 
 
 def job(session: Session, row: Job, settings: Settings) -> views.Job:
-    return jobs(session, [row], settings)[0]
+    return jobs(session.connection(), [row], settings)[0]
 
 
 def with_queue(
-    session: Session,
-    rows: Sequence[Job],
+    connection: Connection,
+    rows: Sequence[JobRow],
     queue: Mapping[str, views.Queue],
     wanted: frozenset[str],
 ) -> list[views.Job]:
     """`jobs`, where it is known already what those of them in the queue wait for."""
-    history = queries.transitions(session, _ids(rows)) if "transitions" in wanted else {}
-    tags = _tags(session, rows, wanted)
+    history = queries.transitions(connection, _ids(rows)) if "transitions" in wanted else {}
+    tags = _tags(connection, rows, wanted)
     return [
-        views.Job.model_validate(
-            _columns(row)
-            | {
-                "tags": list(dict.fromkeys(tags.get(row.id, []))),
-                "queue": queue.get(row.id),
-                "transitions": _transitions(row, history.get(row.id, [])),
-                "spec": row.spec if "spec" in wanted else {},
-            }
+        _view(
+            row,
+            tags=list(dict.fromkeys(tags.get(row.id, []))),
+            queue=queue.get(row.id),
+            transitions=_transitions(row, history.get(row.id, [])),
+            spec=row.spec if "spec" in wanted else {},
         )
         for row in rows
     ]
 
 
-def _ids(rows: Sequence[Job]) -> list[str]:
+def submitted(row: Job, queue: views.Queue | None) -> views.Job:
+    """`row` as it was queued a moment ago: nothing that is not in it has to be read."""
+    return _view(
+        row,
+        tags=list(dict.fromkeys(row.spec.get("tags", []))),
+        queue=queue,
+        transitions=[views.Transition(status=Status.QUEUED, at=row.created_at)],
+        spec=row.spec,
+    )
+
+
+def _ids(rows: Sequence[JobRow]) -> list[str]:
     return [row.id for row in rows]
 
 
 def _tags(
-    session: Session, rows: Sequence[Job], wanted: frozenset[str]
+    connection: Connection, rows: Sequence[JobRow], wanted: frozenset[str]
 ) -> Mapping[str, Sequence[str]]:
     """As they were posted: in the spec, whether that is loaded or not."""
     if "spec" in wanted:
         return {row.id: row.spec.get("tags", []) for row in rows}
-    return queries.tags(session, _ids(rows)) if "tags" in wanted else {}
+    return queries.tags(connection, _ids(rows)) if "tags" in wanted else {}
 
 
-def _columns(row: Job) -> dict[str, Any]:
+def _view(row: JobRow, **rest: Any) -> views.Job:
+    return views.Job.model_validate(_columns(row) | rest)
+
+
+def _columns(row: JobRow) -> dict[str, Any]:
     """What follows from the row alone."""
     return {name: getattr(row, name) for name in _AS_STORED} | {
         "terminal": row.status in TERMINAL,
@@ -82,7 +97,7 @@ def _columns(row: Job) -> dict[str, Any]:
     }
 
 
-def _transitions(row: Job, history: Sequence[Event]) -> list[views.Transition]:
+def _transitions(row: JobRow, history: Sequence[Any]) -> list[views.Transition]:
     """Not those that came after `row` was read."""
     return [_transition(event) for event in history if event.seq <= row.events]
 
@@ -92,7 +107,7 @@ def _urls(job_id: str) -> dict[str, str]:
     return {"self": url(job_id)} | {name: url(job_id, name) for name in names}
 
 
-def _progress(row: Job) -> views.Progress:
+def _progress(row: JobRow) -> views.Progress:
     done = min(row.epochs, row.epoch + row.epoch_fraction)
     eta = None
     if row.status == Status.RUNNING and row.seconds_per_epoch is not None:
@@ -102,7 +117,7 @@ def _progress(row: Job) -> views.Progress:
     return views.Progress(epoch=row.epoch, epochs=row.epochs, fraction=fraction, eta_seconds=eta)
 
 
-def _transition(event: Event) -> views.Transition:
+def _transition(event: Row[Any]) -> views.Transition:
     reason = event.data.get("reason") or event.data.get("message")
     return views.Transition(status=event.data["status"], at=event.at, reason=reason)
 
@@ -156,7 +171,7 @@ def _artifacts(job_id: str, artifacts: Mapping[str, Mapping[str, object]]) -> di
     return {name: {**kept, "url": url(job_id, name)} for name, kept in artifacts.items()}
 
 
-def retry_after_seconds(row: Job) -> int:
+def retry_after_seconds(row: JobRow) -> int:
     """When it is worth asking again: by the estimate if there is one, but at least each 30 s."""
     eta = _progress(row).eta_seconds if row.status in HELD else None
     return 2 if eta is None else max(1, min(30, round(eta)))

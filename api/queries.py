@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
-from sqlalchemy import JSON, func, type_coerce
-from sqlalchemy.orm import defer
-from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy import JSON, Connection, Row, Select, bindparam, func, type_coerce
+from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
 from api.fields import Fields, selected
@@ -16,12 +16,14 @@ from contract.datasets import CATALOGUE, AnyDatasetName
 from contract.settings import Settings
 from contract.spec import Tag
 from contract.status import HELD, Status
-from contract.tables import Dataset, EpochRow, Event, Job, JobTag, Worker
+from contract.tables import TABLES, Dataset, EpochRow, Event, Job, JobTag, Worker
 
 Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
 _JOB_ID = r"^job_[0-9A-Z]{26}$"
 Epoch = tuple[int, Mapping[Any, Any], float, float]
+# Of a job: an object of a session, or what was selected of its columns.
+JobRow: TypeAlias = Job | Row[Any]
 
 
 class JobFilter(BaseModel, extra="forbid"):
@@ -81,64 +83,85 @@ class DatasetPage(BaseModel, extra="forbid"):
     limit: Limit = 20
 
 
-def jobs(session: Session, owner: str, wanted: JobFilter) -> tuple[Sequence[Job], bool]:
+def jobs(connection: Connection, owner: str, wanted: JobFilter) -> tuple[Sequence[JobRow], bool]:
     """In the wanted order, and whether there are more."""
     id_ = col(Job.id)
     newest_first = wanted.order == "desc"
     statement = (
-        select(Job)
-        .options(*columns(selected(wanted.fields)))
-        .where(Job.owner == owner, col(Job.parent_id) == wanted.parent)
+        columns_of(*columns(selected(wanted.fields)))
+        .where(col(Job.owner) == owner, col(Job.parent_id) == wanted.parent)
         .order_by(id_.desc() if newest_first else id_.asc())
         .limit(wanted.limit + 1)
     )
     if wanted.status:
         statement = statement.where(col(Job.status).in_(wanted.status))
     if wanted.verdict:
-        statement = statement.where(Job.verdict == wanted.verdict)
+        statement = statement.where(col(Job.verdict) == wanted.verdict)
     if wanted.dataset:
-        statement = statement.where(Job.dataset == wanted.dataset)
+        statement = statement.where(col(Job.dataset) == wanted.dataset)
     if wanted.after:
         statement = statement.where(id_ < wanted.after if newest_first else id_ > wanted.after)
     for tag in wanted.tag:
         tagged = select(JobTag.job_id).where(JobTag.tag == tag)
         statement = statement.where(id_.in_(tagged))
-    rows = session.exec(statement).all()
+    rows = connection.execute(statement).all()
     return rows[: wanted.limit], len(rows) > wanted.limit
 
 
-def columns(fields: frozenset[str]) -> Sequence[ORMOption]:
-    """What to load of a job that is answered with `fields`."""
+def job(connection: Connection, job_id: str, fields: frozenset[str]) -> JobRow | None:
+    """What is answered with `fields`, and whose it is."""
+    return connection.execute(_one(columns(fields)), {"id": job_id}).first()
+
+
+def job_state(connection: Connection, job_id: str) -> JobRow | None:
+    """What a poll's tag and the place in the queue follow from, and whose the job is."""
+    return connection.execute(_one(_STATE), {"id": job_id}).first()
+
+
+def columns(fields: frozenset[str]) -> tuple[Any, ...]:
+    """What to read of a job that is answered with `fields`."""
     return _WITH_SPEC if "spec" in fields else _WITHOUT_SPEC
 
 
-def _all_but(*names: str) -> Sequence[ORMOption]:
-    return [defer(getattr(Job, name), raiseload=True) for name in names]
+def _all_but(*names: str) -> tuple[Any, ...]:
+    return tuple(column for column in TABLES["jobs"].columns if column.name not in names)
 
 
-# Built once: to build them takes an eighth of a poll.
 _WITH_SPEC = _all_but("upload", "checkpoint")
 _WITHOUT_SPEC = _all_but("upload", "checkpoint", "spec")
+_STATE = tuple(
+    TABLES["jobs"].columns[name]
+    for name in ("id", "owner", "status", "device", "events", "epoch_fraction", "updated_at")
+)
 
 
-def tags(session: Session, job_ids: Iterable[str]) -> dict[str, list[str]]:
+@cache
+def _one(selected: tuple[Any, ...]) -> Select[Any]:
+    """Built once: to build it costs more than to run it."""
+    return columns_of(*selected).where(TABLES["jobs"].c.id == bindparam("id"))
+
+
+def tags(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[str]]:
     """Each job's tags as they were posted, out of specs that are not loaded."""
     posted = type_coerce(col(Job.spec), JSON)["tags"]
-    rows = session.exec(select(Job.id, posted).where(col(Job.id).in_(list(job_ids))))
+    rows = connection.execute(columns_of(col(Job.id), posted).where(col(Job.id).in_(job_ids)))
     return {job_id: found or [] for job_id, found in rows}
 
 
-def transitions(session: Session, job_ids: Iterable[str]) -> dict[str, list[Event]]:
-    """The events of each job that tell of a status, in order."""
-    rows = session.exec(
-        select(Event)
-        .where(col(Event.job_id).in_(list(job_ids)), Event.type == "status")
-        .order_by(col(Event.job_id), col(Event.seq))
-    )
-    found: dict[str, list[Event]] = defaultdict(list)
-    for event in rows:
+def transitions(connection: Connection, job_ids: Iterable[str]) -> dict[str, list[Any]]:
+    """The events of each job that tell of a status, in order: their seq, data and time."""
+    found: dict[str, list[Any]] = defaultdict(list)
+    for event in connection.execute(_TRANSITIONS, {"ids": list(job_ids)}):
         found[event.job_id].append(event)
     return found
+
+
+_EVENTS = TABLES["events"].c
+_TRANSITIONS = (
+    columns_of(_EVENTS.job_id, _EVENTS.seq, _EVENTS.data, _EVENTS.at)
+    .where(_EVENTS.job_id.in_(bindparam("ids", expanding=True)), _EVENTS.type == "status")
+    .order_by(_EVENTS.job_id, _EVENTS.seq)
+)
 
 
 def events(session: Session, job_id: str, page: EventPage) -> tuple[Sequence[Event], bool]:
@@ -180,14 +203,19 @@ def uploads(session: Session, owner: str, page: DatasetPage) -> Sequence[Dataset
     return session.exec(statement.limit(page.limit + 1)).all()
 
 
-def alive_workers(session: Session, settings: Settings) -> Sequence[Worker]:
-    """Those that beat their heart within a lease's time, by the database's clock."""
-    return session.exec(
-        select(Worker).where(
-            col(Worker.stopped_at).is_(None),
-            col(Worker.heartbeat_at) > now(-settings.lease_seconds),
-        )
-    ).all()
+def crew(connection: Connection, settings: Settings) -> Sequence[Row[Any]]:
+    """(id, queues, slots, busy) of the live workers: those that beat their heart within a lease's
+    time, by the database's clock. `busy` is how many of the slots hold a job."""
+    return connection.execute(_crew(settings.lease_seconds)).all()
+
+
+@cache
+def _crew(lease_seconds: float) -> Select[Any]:
+    workers, jobs = TABLES["workers"].c, TABLES["jobs"].c
+    held = columns_of(func.count()).where(jobs.worker_id == workers.id, jobs.status.in_(HELD))
+    return columns_of(
+        workers.id, workers.queues, workers.slots, held.scalar_subquery().label("busy")
+    ).where(workers.stopped_at.is_(None), workers.heartbeat_at > now(-lease_seconds))
 
 
 def busy_slots(session: Session, worker_ids: Iterable[str]) -> dict[str, int]:

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Header, Request, Response
 from pydantic import Field, WithJsonSchema
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
 
-from api import datasets
+from api import present
 from api.callers import AppCaller, Caller
-from api.deps import AppDatabase, AppSettings, Ring
+from api.deps import Ring
 from api.findings import AcceptedJob, accepted
-from api.limits import check_queue
-from contract import lifecycle
+from api.submissions import Asked, Submissions
 from contract.database import Database
 from contract.errors import IdempotencyKeyReused
 from contract.settings import Settings
@@ -48,19 +47,27 @@ class Submission:
     caller: Caller
     database: Database
     settings: Settings
+    submissions: Submissions
     ring: Callable[[Job], None]
     response: Response
     key: str | None
 
-    def earlier(self, asked: Any) -> AcceptedJob | None:
+    async def earlier(self, asked: Any) -> AcceptedJob | None:
         """The job that this key made before, if any; `asked` is what the request says, as JSON.
 
         Raises IdempotencyKeyReused where it said something else then.
         """
         if self.key is None:
             return None
+        view = await run_in_threadpool(self._earlier, self.key, asked)
+        if view is None:
+            return None
+        self.response.headers["Idempotent-Replayed"] = "true"
+        return self._accepted(view)
+
+    def _earlier(self, key: str, asked: Any) -> AcceptedJob | None:
         with self.database.reading() as session:
-            first = session.get(Idempotency, (self.caller.owner, self.key))
+            first = session.get(Idempotency, (self.caller.owner, key))
             if first is None:
                 return None
             if first.request != _digest(asked):
@@ -68,11 +75,11 @@ class Submission:
                     f"this Idempotency-Key came first with another request, which made "
                     f"{first.job_id}: send what was sent then, or another key"
                 )
-            view = accepted(session, session.get_one(Job, first.job_id), self.settings)
-        self.response.headers["Idempotent-Replayed"] = "true"
-        return self._accepted(view)
+            job = session.get_one(Job, first.job_id)
+            view = present.job(session, job, self.settings)
+        return accepted(view, Experiment.model_validate(job.spec), job.upload)
 
-    def store(
+    async def store(
         self,
         asked: Any,
         experiment: Experiment,
@@ -83,36 +90,22 @@ class Submission:
 
         Raises TooManyJobs, DatasetGone.
         """
+        digest = _digest(asked) if self.key else ""
+        new = Asked(self.caller, experiment, upload, retry_of, self.key, digest)
         try:
-            with self.database.writing() as session:
-                datasets.hold(session, experiment)
-                check_queue(session, self.caller, self.settings)
-                job = lifecycle.submit(
-                    session, experiment, owner=self.caller.owner, upload=upload, retry_of=retry_of
-                )
-                self._remember(session, job, asked)
-                view = accepted(session, job, self.settings)
+            stored = await self.submissions.store(new)
         except IntegrityError:
-            # The row of the quicker one was committed meanwhile, and ours is undone.
-            earlier = self.earlier(asked)
-            if earlier is None:
+            # Another process was quicker: its row is committed now, and ours is undone.
+            stored = None
+            if self.key is None:
                 raise
+        if stored is None:
+            earlier = await self.earlier(asked)
+            assert earlier is not None, "keys are never deleted"
             return earlier
-        self.ring(job)
-        return self._accepted(view)
-
-    def _remember(self, session: Session, job: Job, asked: Any) -> None:
-        if self.key is not None:
-            session.add(
-                Idempotency(
-                    owner=job.owner,
-                    key=self.key,
-                    request=_digest(asked),
-                    job_id=job.id,
-                    created_at=job.created_at,
-                )
-            )
-            session.flush()
+        self.ring(stored.job)
+        view = present.submitted(stored.job, stored.queue)
+        return self._accepted(accepted(view, experiment, upload))
 
     def _accepted(self, view: AcceptedJob) -> AcceptedJob:
         self.response.headers.update({"Location": view.urls.self, "Retry-After": "1"})
@@ -128,15 +121,11 @@ def _digest(asked: Any) -> str:
     return sha256(canonical.encode()).hexdigest()
 
 
-def _submission(
-    caller: AppCaller,
-    database: AppDatabase,
-    settings: AppSettings,
-    ring: Ring,
-    response: Response,
-    key: IdempotencyKey = None,
+async def _submission(
+    request: Request, caller: AppCaller, ring: Ring, response: Response, key: IdempotencyKey = None
 ) -> Submission:
-    return Submission(caller, database, settings, ring, response, key)
+    app = request.app.state
+    return Submission(caller, app.database, app.settings, app.submissions, ring, response, key)
 
 
 AppSubmission = Annotated[Submission, Depends(_submission)]

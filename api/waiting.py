@@ -1,15 +1,14 @@
 """Where a queued job stands, and what it waits for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
-from sqlmodel import Session, col
+from sqlalchemy import Connection, Row, Select, bindparam, func, literal, or_, select, union_all
 
 from api import queries, views
 from contract.settings import Settings
 from contract.status import Status
-from contract.tables import Job, Worker
+from contract.tables import TABLES
 
 # Jobs that ask for a device compete with these for its workers.
 _RIVALS = {"cpu": ("cpu", "any"), "gpu": ("gpu", "any"), "any": ("cpu", "gpu", "any")}
@@ -18,57 +17,66 @@ _START = {
     "gpu": "docker compose --profile gpu up, or python -m worker on a machine with a GPU",
     "any": "make serve, or docker compose up",
 }
+# Nobody needs to know it better, and to count a queue of a million takes a tenth of a second.
+COUNTED = 1000
 
 
-def waiting(session: Session, jobs: Sequence[Job], settings: Settings) -> dict[str, views.Queue]:
+def waiting(
+    connection: Connection, jobs: Iterable[queries.JobRow], settings: Settings
+) -> dict[str, views.Queue]:
     """By id, for those of `jobs` that are queued."""
-    queued = [job for job in jobs if job.status == Status.QUEUED]
+    queued = {job.id: job.device for job in jobs if job.status == Status.QUEUED}
     if not queued:
         return {}
-    positions = _positions(session, [job.id for job in queued])
-    alive = queries.alive_workers(session, settings)
-    busy = queries.busy_slots(session, [worker.id for worker in alive])
+    crew = queries.crew(connection, settings)
     return {
-        job.id: views.Queue(
-            position=positions[job.id],
-            reason=_reason(job.device, positions[job.id] - 1, alive, busy),
-        )
-        for job in queued
-        if job.id in positions
+        id_: views.Queue(position=ahead + 1, reason=_reason(queued[id_], ahead, crew))
+        for id_, ahead in connection.execute(_AHEAD, {"ids": list(queued)})
     }
 
 
-def _positions(session: Session, job_ids: Sequence[str]) -> dict[str, int]:
-    """Counted in the database, which passes over the queue once, whatever the number of jobs."""
-    rows: Any = session.execute(select(_QUEUE).where(_QUEUE.c.id.in_(job_ids))).mappings()
-    return {row["id"]: row[row["device"]] for row in rows}
-
-
-def _rank(device: str) -> ColumnElement[int]:
-    counted = func.count().filter(col(Job.device).in_(_RIVALS[device]))
-    return counted.over(order_by=[col(Job.priority).desc(), col(Job.id)]).label(device)
+def _ahead() -> Select[Any]:
+    """Of the queued jobs among `ids`: the id, and how many rivals are before it, up to COUNTED."""
+    job, rival = TABLES["jobs"], TABLES["jobs"].alias("rivals")
+    earlier = (rival.c.priority == job.c.priority) & (rival.c.id < job.c.id)
+    # Each is a range of an index, where a single condition for all would be none.
+    ranges = [
+        select(literal(1).label("one"))
+        .where(
+            rival.c.status == Status.QUEUED,
+            rival.c.device == device,
+            or_(*(job.c.device == each for each in _RIVALS[device])),
+            before,
+        )
+        .correlate(job)
+        for device in _RIVALS
+        for before in (rival.c.priority > job.c.priority, earlier)
+    ]
+    counted = union_all(*ranges).limit(COUNTED).subquery()
+    return select(job.c.id, select(func.count()).select_from(counted).scalar_subquery()).where(
+        job.c.id.in_(bindparam("ids", expanding=True)), job.c.status == Status.QUEUED
+    )
 
 
 # Built once: to build it costs more than to run it.
-_QUEUE = (
-    select(col(Job.id), col(Job.device), *(_rank(device) for device in _RIVALS))
-    .where(col(Job.status) == Status.QUEUED)
-    .subquery()
-)
+_AHEAD = _ahead()
 
 
-def _reason(device: str, ahead: int, alive: Sequence[Worker], busy: Mapping[str, int]) -> str:
-    serving = [worker for worker in alive if device in worker.queues]
+def _reason(device: str, ahead: int, crew: Sequence[Row[Any]]) -> str:
+    serving = [worker for worker in crew if device in worker.queues]
     if not serving:
         return (
             f'no worker that serves device "{device}" is alive: start one ({_START[device]}); one '
             "that was just started takes up to a minute to load TensorFlow"
         )
     slots = sum(worker.slots for worker in serving)
-    free = slots - sum(busy.get(worker.id, 0) for worker in serving)
-    reasons = []
-    if ahead:
-        reasons.append("1 job is ahead" if ahead == 1 else f"{ahead} jobs are ahead")
-    if free <= 0:
+    reasons = [_told(ahead)] if ahead else []
+    if slots <= sum(worker.busy for worker in serving):
         reasons.append(f"all {slots} slots of the workers that serve {device} are busy")
     return ", and ".join(reasons) or "a worker is about to take it"
+
+
+def _told(ahead: int) -> str:
+    if ahead == COUNTED:
+        return f"{ahead:,} jobs or more are ahead"
+    return "1 job is ahead" if ahead == 1 else f"{ahead} jobs are ahead"

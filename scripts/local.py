@@ -145,8 +145,8 @@ def _answers(settings: Settings) -> bool:
 
 
 def _has_worker(settings: Settings) -> bool:
-    with _opened(settings) as database, database.reading() as session:
-        return bool(queries.alive_workers(session, settings))
+    with _opened(settings) as database, database.looking() as connection:
+        return bool(queries.crew(connection, settings))
 
 
 @contextmanager

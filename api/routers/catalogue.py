@@ -42,7 +42,7 @@ def list_workers(
     """Runs of worker processes, newest first, those that have ended too."""
     with database.reading() as session:
         rows, has_more = queries.workers(session, page)
-        alive = {worker.id for worker in queries.alive_workers(session, settings)}
+        alive = {worker.id for worker in queries.crew(session.connection(), settings)}
         busy = queries.busy_slots(session, [row.id for row in rows])
     hidden = {} if "admin" in caller.scopes else {"host": None, "pid": None}
     data = [

@@ -10,7 +10,7 @@ from api import datasets, present, preview, queries, views
 from api.body import JSONRoute
 from api.callers import AppCaller
 from api.connection import while_connected
-from api.deps import AppDatabase, AppFeed, AppSettings, AppStreams, JobById
+from api.deps import AppDatabase, AppSettings, JobById
 from api.fields import ALL, selected
 from api.findings import AcceptedJob
 from api.openapi import answers
@@ -19,7 +19,7 @@ from api.posted import Posted
 from api.submission import AppSubmission
 from contract import lifecycle
 from contract.budget import check
-from contract.datasets import facts_of
+from contract.datasets import CATALOGUE, facts_of
 from contract.errors import Conflict
 from contract.spec import Experiment
 from contract.status import TERMINAL
@@ -48,7 +48,7 @@ IfNoneMatch = Annotated[
     response_model=AcceptedJob,
     responses=answers.queued() | _DRY_RUN | {409: {}},
 )
-def create_job(
+async def create_job(
     posted: Annotated[Posted, Body()],
     caller: AppCaller,
     database: AppDatabase,
@@ -61,16 +61,18 @@ def create_job(
     The body is the experiment, or the name of a recipe with what to change in it. A dry run
     answers with shapes, parameters, memory and FLOPs instead, and needs no Idempotency-Key.
     """
-    if not dry_run and (earlier := submission.earlier(posted.document)):
+    if not dry_run and (earlier := await submission.earlier(posted.document)):
         return earlier
     experiment = posted.experiment
-    upload = datasets.upload_of(database, experiment, caller.owner)
+    upload = None
+    if experiment.dataset.name not in CATALOGUE:
+        upload = await run_in_threadpool(datasets.upload_of, database, experiment, caller.owner)
     with posted.blamed():
         facts = facts_of(experiment.dataset.name, upload)
         cost = check(experiment, facts, settings)
     if dry_run:
         return _json(preview.preview(experiment, facts, cost).model_dump_json())
-    return submission.store(posted.document, experiment, upload)
+    return await submission.store(posted.document, experiment, upload)
 
 
 @router.get("", response_model=views.Page[views.Job] | views.Page[views.JobPart])
@@ -86,9 +88,9 @@ def list_jobs(
     come, and a cursor holds for as long as the list does.
     """
     members = selected(wanted.fields)
-    with database.reading() as session:
-        rows, has_more = queries.jobs(session, caller.owner, wanted)
-        data = present.jobs(session, rows, settings, members)
+    with database.looking() as connection:
+        rows, has_more = queries.jobs(connection, caller.owner, wanted)
+        data = present.jobs(connection, rows, settings, members)
     page = views.Page[views.Job](data=data, has_more=has_more)
     return _json(page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}}))
 
@@ -99,10 +101,6 @@ async def get_job(
     job_id: Annotated[str, Path(description="job_ and a ULID")],
     wanted: Annotated[queries.JobPoll, Query()],
     caller: AppCaller,
-    database: AppDatabase,
-    settings: AppSettings,
-    feed: AppFeed,
-    streams: AppStreams,
     if_none_match: IfNoneMatch = (),
 ) -> Response:
     """A job as it is now: its status, its progress, its place in the queue and what it waits for.
@@ -110,12 +108,14 @@ async def get_job(
     Its ETag changes whenever the answer does; who sends it back in If-None-Match gets 304 as long
     as there is nothing new. With `wait` the answer comes at the job's next change.
     """
-    poll = Poll(database, settings, caller, job_id, selected(wanted.fields), if_none_match)
-    seen = await run_in_threadpool(poll.look)
+    app = request.app.state
+    members = selected(wanted.fields)
+    poll = Poll(app.database, app.settings, caller, job_id, members, if_none_match)
+    seen = await poll.seen()
     if wanted.wait and not poll.is_news(seen):
-        with streams.one_more(caller):
-            await while_connected(request, feed.changed(job_id, seen.seq, wanted.wait))
-        seen = await run_in_threadpool(poll.look)
+        with app.streams.one_more(caller):
+            await while_connected(request, app.feed.changed(job_id, seen.seq, wanted.wait))
+        seen = await poll.seen()
     return seen.response()
 
 
@@ -130,19 +130,19 @@ def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> vi
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=answers.queued() | {409: {}, 422: {}})
-def retry_job(job: JobById, settings: AppSettings, submission: AppSubmission) -> AcceptedJob:
+async def retry_job(job: JobById, settings: AppSettings, submission: AppSubmission) -> AcceptedJob:
     """Run the experiment of a job that has ended again, as a new job.
 
     409 while it has not, and where it ran on an upload that was deleted since.
     """
     asked = {"retry": job.id}
-    if earlier := submission.earlier(asked):
+    if earlier := await submission.earlier(asked):
         return earlier
     if job.status not in TERMINAL:
         raise Conflict(f"{job.id} is {job.status}: it can be run again once it has ended.")
     experiment = Experiment.model_validate(job.spec)
     check(experiment, facts_of(job.dataset, job.upload), settings)
-    return submission.store(asked, experiment, job.upload, retry_of=job.id)
+    return await submission.store(asked, experiment, job.upload, retry_of=job.id)
 
 
 def _json(body: str) -> Response:
