@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from api import problems
 from api.bell import Bell
 from api.body import BodyLimit
-from api.callers import authenticated
+from api.callers import authenticated, keys_needed
 from api.feed import Feed
 from api.headers import SecurityHeaders
 from api.intake import Intake
@@ -17,6 +17,7 @@ from api.limits import Streams
 from api.metrics import Metrics
 from api.observed import Observed
 from api.openapi.document import FACTS, Described
+from api.polls import Bodies
 from api.rate import Rate
 from api.routers import (
     catalogue,
@@ -47,11 +48,13 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
+        app.state.keys_needed = keys_needed(settings)
         app.state.database = Database(settings.database_url)
         app.state.store = ArtifactStore(settings.artifacts_url)
         app.state.bell = Bell(settings)
         app.state.rate = Rate(settings.requests_per_second)
         app.state.streams = Streams(settings.max_streams)
+        app.state.bodies = Bodies()
         app.state.submissions = Submissions(app.state.database, settings)
         intake = Intake(settings, app.state.database, app.state.store)
         async with Feed(app.state.database).running() as app.state.feed:

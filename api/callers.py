@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 from starlette.concurrency import run_in_threadpool
@@ -62,14 +62,14 @@ def keys_needed(settings: Settings) -> bool:
 
 
 class _Bearer(SecurityBase):
-    """What OpenAPI says of `identify`."""
+    """`identify` as a dependency, and what OpenAPI says of it."""
 
     def __init__(self) -> None:
         self.model = HTTPBearer(description="A key: `python -m api.keys create` makes one.")
         self.scheme_name = "key"
 
-    async def __call__(self) -> None:
-        pass
+    async def __call__(self, request: Request) -> Caller:
+        return await identify(request)
 
 
 async def identify(request: Request) -> Caller:
@@ -89,11 +89,8 @@ def known_caller(scope: Mapping[str, Any]) -> Caller | None:
     return caller
 
 
-async def authenticated(request: Request, _: Annotated[None, Security(_Bearer())]) -> Caller:
-    """`identify` as a dependency; every route but those of health has it."""
-    return await identify(request)
-
-
+# The dependency of every route but those of health.
+authenticated = _Bearer()
 AppCaller = Annotated[Caller, Depends(authenticated)]
 
 
@@ -104,7 +101,7 @@ async def admin(caller: AppCaller) -> None:
 
 async def _identified(request: Request) -> Caller:
     state = request.app.state
-    if not keys_needed(state.settings):
+    if not state.keys_needed:
         return ANYONE
     token = _token(request.headers.getlist("authorization"))
     key = await run_in_threadpool(_key, state.database, token)

@@ -68,9 +68,11 @@ def hold(session: Session, experiment: Experiment) -> None:
     Raises DatasetGone where it was deleted.
     """
     name = experiment.dataset.name
+    if name in CATALOGUE:
+        return
     statement = select(Dataset.id).where(Dataset.id == name)
     shared = statement.with_for_update(read=True, key_share=True)
-    if name not in CATALOGUE and session.exec(shared).first() is None:
+    if session.exec(shared).first() is None:
         raise DatasetGone(
             f"the uploaded dataset {name} was deleted: upload it again, and POST the experiment "
             "with the id of the new one as dataset.name"
@@ -85,7 +87,9 @@ def delete(session: Session, id_: str, owner: str) -> Dataset:
     if id_ in CATALOGUE:
         raise DatasetKept(f"{id_} belongs to the catalogue, which stays as it is.")
     row = find(session, id_, owner, lock=True)
-    unfinished = select(Job.id).where(Job.dataset == id_, col(Job.status).not_in(TERMINAL))
+    unfinished = select(Job.id).where(
+        Job.owner == owner, Job.dataset == id_, col(Job.status).not_in(TERMINAL)
+    )
     jobs = session.exec(unfinished.order_by(Job.id).limit(_NAMED + 1)).all()
     if jobs:
         named = ", ".join(jobs[:_NAMED]) + (" and others" if len(jobs) > _NAMED else "")

@@ -46,7 +46,7 @@ async def _store(request: Request) -> ArtifactStore:
     return store
 
 
-async def _ring(request: Request, background: BackgroundTasks) -> Callable[[Job], None]:
+async def _ring(request: Request, background: BackgroundTasks) -> Callable[[JobRow], None]:
     bell: Bell = request.app.state.bell
     return lambda job: background.add_task(bell.ring, job.id, job.device)
 
@@ -61,7 +61,7 @@ AppDatabase = Annotated[Database, Depends(_database)]
 Store = Annotated[ArtifactStore, Depends(_store)]
 AppIntake = Annotated[Intake, Depends(_intake)]
 # Rings for a job once the answer is sent.
-Ring = Annotated[Callable[[Job], None], Depends(_ring)]
+Ring = Annotated[Callable[[JobRow], None], Depends(_ring)]
 
 
 def own(find: Callable[[str], Found | None], job_id: str, caller: Caller) -> Found:

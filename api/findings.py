@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -56,7 +55,7 @@ def accepted(
 def findings(experiment: Experiment, facts: Facts) -> Sequence[report.Finding]:
     """None where they cannot be worked out: that is our fault, and blocks no job."""
     try:
-        return before.findings(experiment.model_dump(mode="json"), asdict(facts))
+        return before.findings(experiment.model_dump(mode="json"), vars(facts))
     except Exception:
         log.exception("no findings for an experiment on %s", experiment.dataset.name)
         return ()

@@ -4,7 +4,8 @@ A client that names the tag it has (If-None-Match) costs one small SELECT, and t
 job is in the queue, where its place depends on other jobs and on the workers.
 """
 
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -25,6 +26,8 @@ from contract.status import TERMINAL
 
 # Another version of the service may say the same otherwise.
 _FORM = sha256(repr(views.Job.model_json_schema()).encode()).hexdigest()
+# 5 MB at most.
+_KEPT, _KEPT_CHARACTERS = 500, 10_000
 
 
 @dataclass(frozen=True)
@@ -43,12 +46,34 @@ class Seen:
         return Response(self.body, headers=headers, media_type="application/json")
 
 
+class Bodies:
+    """The answers given last, by their tags: many clients poll the same job.
+
+    A tag is of all that its answer follows from, so what is kept here never becomes wrong, and
+    what is not asked for is pushed out by what is.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, str] = OrderedDict()
+
+    def take(self, tag: str) -> str | None:
+        return self._kept.pop(tag, None)
+
+    def keep(self, tag: str, body: str) -> None:
+        """As the newest of all."""
+        if len(body) <= _KEPT_CHARACTERS:
+            self._kept[tag] = body
+        if len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+
+
 @dataclass(frozen=True)
 class Poll:
     """One request for a job, whose answer has the members `wanted`."""
 
     database: Database
     settings: Settings
+    bodies: Bodies
     caller: Caller
     job_id: str
     wanted: frozenset[str]
@@ -61,22 +86,19 @@ class Poll:
     def look(self) -> Seen:
         """In one state of the database: the tag belongs to the body. Raises NotFound."""
         with self.database.looking() as connection:
-            row = self._state(connection) if self.if_none_match else self._whole(connection)
+            row = own(partial(queries.job_state, connection), self.job_id, self.caller)
             queue = waiting(connection, [row], self.settings) if "queue" in self.wanted else {}
             tag = self._tag(row, queue.get(row.id))
-            body = None
-            if not named(tag, self.if_none_match):
-                whole = self._whole(connection) if self.if_none_match else row
-                view = present.with_queue(connection, [whole], queue, self.wanted)[0]
-                body = view.model_dump_json(include=set(self.wanted))
+            known = named(tag, self.if_none_match)
+            body = None if known else self.bodies.take(tag) or self._body(connection, queue)
+        if body is not None:
+            self.bodies.keep(tag, body)
         return Seen(row.events, row.status in TERMINAL, tag, body)
 
-    def _state(self, connection: Connection) -> JobRow:
-        return own(partial(queries.job_state, connection), self.job_id, self.caller)
-
-    def _whole(self, connection: Connection) -> JobRow:
-        find = partial(queries.job, connection, fields=self.wanted)
-        return own(find, self.job_id, self.caller)
+    def _body(self, connection: Connection, queue: Mapping[str, views.Queue]) -> str:
+        row = queries.job(connection, self.job_id, self.wanted)
+        view = present.with_queue(connection, [row], queue, self.wanted)[0]
+        return view.model_dump_json(include=set(self.wanted))
 
     def is_news(self, seen: Seen) -> bool:
         """Whether the client has reason not to wait."""

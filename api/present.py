@@ -59,7 +59,7 @@ def with_queue(
     ]
 
 
-def submitted(row: Job, queue: views.Queue | None) -> views.Job:
+def submitted(row: JobRow, queue: views.Queue | None) -> views.Job:
     """`row` as it was queued a moment ago: nothing that is not in it has to be read."""
     return _view(
         row,

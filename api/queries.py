@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
@@ -22,8 +23,8 @@ Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
 _JOB_ID = r"^job_[0-9A-Z]{26}$"
 Epoch = tuple[int, Mapping[Any, Any], float, float]
-# Of a job: an object of a session, or what was selected of its columns.
-JobRow: TypeAlias = Job | Row[Any]
+# Of a job: an object of a session, what was selected of its columns, or what was inserted.
+JobRow: TypeAlias = Job | Row[Any] | SimpleNamespace
 
 
 class JobFilter(BaseModel, extra="forbid"):
@@ -108,9 +109,9 @@ def jobs(connection: Connection, owner: str, wanted: JobFilter) -> tuple[Sequenc
     return rows[: wanted.limit], len(rows) > wanted.limit
 
 
-def job(connection: Connection, job_id: str, fields: frozenset[str]) -> JobRow | None:
-    """What is answered with `fields`, and whose it is."""
-    return connection.execute(_one(columns(fields)), {"id": job_id}).first()
+def job(connection: Connection, job_id: str, fields: frozenset[str]) -> JobRow:
+    """What is answered with `fields` of a job that is there."""
+    return connection.execute(_one(columns(fields)), {"id": job_id}).one()
 
 
 def job_state(connection: Connection, job_id: str) -> JobRow | None:

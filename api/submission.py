@@ -15,12 +15,14 @@ from pydantic import Field, WithJsonSchema
 from sqlalchemy.exc import IntegrityError
 from starlette.concurrency import run_in_threadpool
 
-from api import present
+from api import datasets, present
 from api.callers import AppCaller, Caller
 from api.deps import Ring
 from api.findings import AcceptedJob, accepted
+from api.queries import JobRow
 from api.submissions import Asked, Submissions
 from contract.database import Database
+from contract.datasets import CATALOGUE
 from contract.errors import IdempotencyKeyReused
 from contract.settings import Settings
 from contract.spec import Experiment
@@ -48,7 +50,7 @@ class Submission:
     database: Database
     settings: Settings
     submissions: Submissions
-    ring: Callable[[Job], None]
+    ring: Callable[[JobRow], None]
     response: Response
     key: str | None
 
@@ -78,6 +80,13 @@ class Submission:
             job = session.get_one(Job, first.job_id)
             view = present.job(session, job, self.settings)
         return accepted(view, Experiment.model_validate(job.spec), job.upload)
+
+    async def upload(self, experiment: Experiment) -> dict[str, Any] | None:
+        """What the job keeps of the caller's upload that `experiment` names."""
+        if experiment.dataset.name in CATALOGUE:
+            return None
+        owner = self.caller.owner
+        return await run_in_threadpool(datasets.upload_of, self.database, experiment, owner)
 
     async def store(
         self,

@@ -6,10 +6,11 @@ and is answered when that is committed.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import insert
@@ -18,18 +19,22 @@ from sqlmodel import Session
 from api import datasets, views
 from api.callers import Caller
 from api.limits import check_queue
+from api.queries import JobRow
 from api.waiting import waiting
 from contract import clock, lifecycle
 from contract.database import Database
 from contract.settings import Settings
 from contract.spec import Experiment
-from contract.tables import TABLES, Idempotency, Job
+from contract.tables import TABLES, Idempotency
 
 # Of one transaction: others who want to write wait for it.
 _AT_ONCE = 100
+# Where several came at once, more will: otherwise the first of them to come again would be
+# committed alone, and the others wait for it. As Postgres' commit_delay and commit_siblings.
+_GATHER_SECONDS = 0.002
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
     """A job to be stored for `caller`; `request` is the digest of what came with the `key`."""
 
@@ -50,7 +55,7 @@ class Asked:
 class Stored:
     """A job that was committed, and its place in the queue."""
 
-    job: Job
+    job: JobRow
     queue: views.Queue | None
 
 
@@ -67,6 +72,7 @@ class Submissions:
         self._thread = ThreadPoolExecutor(1, "submissions")
         self._waiting: list[_Place] = []
         self._writer: asyncio.Task[None] | None = None
+        self._together = 0
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
@@ -83,6 +89,9 @@ class Submissions:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
+            if self._together > 1:
+                await asyncio.sleep(_GATHER_SECONDS)
+            self._together = len(self._waiting)
             batch = sorted(self._waiting[:_AT_ONCE], key=lambda place: place[0].order)
             del self._waiting[:_AT_ONCE]
             asked = [each for each, _ in batch]
@@ -103,31 +112,51 @@ class Submissions:
     def _stored(self, batch: Sequence[Asked]) -> Sequence[Stored | None]:
         with self._database.writing() as session:
             at = clock.read(session)
-            jobs = [self._store(session, asked, at) for asked in batch]
-            new = [job for job in jobs if job is not None]
-            queue = waiting(session.connection(), new, self._settings)
-        return [None if job is None else Stored(job, queue.get(job.id)) for job in jobs]
+            rows: dict[Asked, dict[str, Any]] = {}
+            for asked in batch:
+                if not _repeated(session, asked, rows):
+                    rows[asked] = self._accepted(session, asked, at, rows)
+            lifecycle.store(session, list(rows.values()))
+            _remember(session, rows)
+            jobs = {asked: SimpleNamespace(**row) for asked, row in rows.items()}
+            queue = waiting(session.connection(), jobs.values(), self._settings)
+        found = [jobs.get(asked) for asked in batch]
+        return [None if job is None else Stored(job, queue.get(job.id)) for job in found]
 
-    def _store(self, session: Session, asked: Asked, at: datetime) -> Job | None:
+    def _accepted(
+        self, session: Session, asked: Asked, at: datetime, others: Iterable[Asked]
+    ) -> dict[str, Any]:
         owner = asked.caller.owner
-        if asked.key and session.get(Idempotency, (owner, asked.key)) is not None:
-            return None
         datasets.hold(session, asked.experiment)
-        check_queue(session, asked.caller, self._settings)
-        job = lifecycle.submit(
-            session,
-            asked.experiment,
-            owner=owner,
-            upload=asked.upload,
-            retry_of=asked.retry_of,
-            at=at,
+        own = sum(other.caller.owner == owner for other in others)
+        check_queue(session, asked.caller, self._settings, adding=own + 1)
+        return lifecycle.new_job(
+            asked.experiment, at, owner=owner, upload=asked.upload, retry_of=asked.retry_of
         )
-        if asked.key is not None:
-            row = {"owner": owner, "key": asked.key, "request": asked.request}
-            session.execute(
-                insert(TABLES["idempotency_keys"]), {**row, "job_id": job.id, "created_at": at}
-            )
-        return job
+
+
+def _repeated(session: Session, asked: Asked, others: Iterable[Asked]) -> bool:
+    """Whether the key is known already, or came with one of the `others` just now."""
+    if asked.key is None:
+        return False
+    stored = session.get(Idempotency, (asked.caller.owner, asked.key))
+    return stored is not None or any(other.order == asked.order for other in others)
+
+
+def _remember(session: Session, jobs: Mapping[Asked, Mapping[str, Any]]) -> None:
+    rows = [
+        {
+            "owner": job["owner"],
+            "key": asked.key,
+            "request": asked.request,
+            "job_id": job["id"],
+            "created_at": job["created_at"],
+        }
+        for asked, job in jobs.items()
+        if asked.key is not None
+    ]
+    if rows:
+        session.connection().execute(insert(TABLES["idempotency_keys"]), rows)
 
 
 def _tell(place: asyncio.Future[Stored | None], outcome: Outcome) -> None:

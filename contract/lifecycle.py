@@ -45,12 +45,14 @@ __all__ = [
     "crashed",
     "fail",
     "keep",
+    "new_job",
     "queued_for",
     "reap",
     "record",
     "release",
     "renew",
     "step_back",
+    "store",
     "submit",
     "succeed",
 ]
@@ -64,38 +66,65 @@ def submit(
     upload: dict[str, Any] | None = None,
     retry_of: str | None = None,
     run_of: RunOf | None = None,
-    at: datetime | None = None,
 ) -> Job:
-    """Store `experiment` as a queued job of `owner`; `upload` as in `contract.tables.Job`.
-
-    `at` is the database's time, where that is known already.
-    """
-    at = at or clock.read(session)
-    job = Job(
-        id=f"job_{ULID()}",
+    """Store `experiment` as a queued job of `owner`; `upload` as in `contract.tables.Job`."""
+    row = new_job(
+        experiment,
+        clock.read(session),
         owner=owner,
-        name=experiment.name,
-        dataset=experiment.dataset.name,
-        device=experiment.device,
-        priority=experiment.priority,
-        spec=experiment.model_dump(mode="json", exclude_unset=True),
         upload=upload,
         retry_of=retry_of,
-        **(vars(run_of) if run_of else {}),
-        epochs=experiment.training.epochs,
-        events=1,
-        created_at=at,
-        updated_at=at,
+        run_of=run_of,
     )
-    # Without the session's bookkeeping, which costs more than the rest of a submission.
-    tags = [{"job_id": job.id, "tag": tag} for tag in dict.fromkeys(experiment.tags)]
-    queued = event(job, "status", {"status": Status.QUEUED})
-    connection = session.connection()
-    connection.execute(insert(TABLES["jobs"]), dict(job))
-    if tags:
-        connection.execute(insert(TABLES["job_tags"]), tags)
-    connection.execute(insert(TABLES["events"]), dict(queued))
-    return job
+    store(session, [row])
+    return Job(**row)
+
+
+def new_job(
+    experiment: Experiment,
+    at: datetime,
+    *,
+    owner: str,
+    upload: dict[str, Any] | None = None,
+    retry_of: str | None = None,
+    run_of: RunOf | None = None,
+) -> dict[str, Any]:
+    """The row that `submit` stores. `at` is the database's time."""
+    return _DEFAULTS | {
+        "id": f"job_{ULID()}",
+        "owner": owner,
+        "name": experiment.name,
+        "dataset": experiment.dataset.name,
+        "device": experiment.device,
+        "priority": experiment.priority,
+        "spec": experiment.model_dump(mode="json", exclude_unset=True),
+        "upload": upload,
+        "retry_of": retry_of,
+        **(vars(run_of) if run_of else {}),
+        "epochs": experiment.training.epochs,
+        "events": 1,
+        "created_at": at,
+        "updated_at": at,
+    }
+
+
+_DEFAULTS = {
+    name: field.default for name, field in Job.model_fields.items() if not field.is_required()
+}
+
+
+def store(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Store new jobs, without the session's bookkeeping: that costs more than all the rest."""
+    tags = [
+        {"job_id": row["id"], "tag": tag}
+        for row in rows
+        for tag in dict.fromkeys(row["spec"].get("tags", ()))
+    ]
+    queued = {"seq": 1, "type": "status", "data": {"status": Status.QUEUED}}
+    events = [{**queued, "job_id": row["id"], "at": row["created_at"]} for row in rows]
+    for table, values in (("jobs", rows), ("job_tags", tags), ("events", events)):
+        if values:
+            session.connection().execute(insert(TABLES[table]), values)
 
 
 def claim(

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field
 
 from contract.clock import UTCDateTime
@@ -16,6 +16,13 @@ from contract.status import Status
 LOCAL = "local"
 
 
+def _listed(*columns: str) -> Index:
+    """For lists in the order of ids, which leave out the runs of proofs: there are many more."""
+    without_parent = text("parent_id IS NULL")
+    name = "_".join(("ix_jobs", *columns, "id"))
+    return Index(name, *columns, "id", sqlite_where=without_parent, postgresql_where=without_parent)
+
+
 class Job(Base, table=True):
     """`fence` rises with each claim; `events` counts the job's events, so each has its number.
 
@@ -26,16 +33,17 @@ class Job(Base, table=True):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("ix_jobs_status_device_id", "status", "device", "id"),
+        Index("ix_jobs_status_device_priority_id", "status", "device", "priority", "id"),
         Index("ix_jobs_worker_id_status", "worker_id", "status"),
-        Index("ix_jobs_owner_id", "owner", "id"),
+        Index("ix_jobs_owner_dataset_id", "owner", "dataset", "id"),
+        *(_listed(*columns) for columns in (("owner",), ("owner", "status"), ("owner", "verdict"))),
         Index("ix_jobs_proof_id_status", "proof_id", "status"),
     )
 
     id: str = Field(primary_key=True)
     owner: str
     name: str
-    dataset: str = Field(index=True)
+    dataset: str
     device: str
     priority: int = 0
     spec: dict[str, Any] = document(nullable=False)
@@ -59,7 +67,7 @@ class Job(Base, table=True):
     seconds_per_epoch: float | None = None
     checkpoint: dict[str, Any] | None = document()
 
-    verdict: str | None = Field(default=None, index=True)
+    verdict: str | None = None
     headline: str | None = None
     metrics: dict[str, Any] | None = document()
     error: dict[str, Any] | None = document()

@@ -1,14 +1,14 @@
 """Jobs: submit, look at, stop, run again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
+from typing_extensions import override
 
-from api import datasets, present, preview, queries, views
+from api import present, preview, queries, views
 from api.body import JSONRoute
-from api.callers import AppCaller
+from api.callers import AppCaller, identify
 from api.connection import while_connected
 from api.deps import AppDatabase, AppSettings, JobById
 from api.fields import ALL, selected
@@ -19,7 +19,7 @@ from api.posted import Posted
 from api.submission import AppSubmission
 from contract import lifecycle
 from contract.budget import check
-from contract.datasets import CATALOGUE, facts_of
+from contract.datasets import facts_of
 from contract.errors import Conflict
 from contract.spec import Experiment
 from contract.status import TERMINAL
@@ -50,9 +50,6 @@ IfNoneMatch = Annotated[
 )
 async def create_job(
     posted: Annotated[Posted, Body()],
-    caller: AppCaller,
-    database: AppDatabase,
-    settings: AppSettings,
     submission: AppSubmission,
     dry_run: Annotated[bool, Query(description="check and estimate, store nothing: 200")] = False,
 ) -> Any:
@@ -64,12 +61,10 @@ async def create_job(
     if not dry_run and (earlier := await submission.earlier(posted.document)):
         return earlier
     experiment = posted.experiment
-    upload = None
-    if experiment.dataset.name not in CATALOGUE:
-        upload = await run_in_threadpool(datasets.upload_of, database, experiment, caller.owner)
+    upload = await submission.upload(experiment)
     with posted.blamed():
         facts = facts_of(experiment.dataset.name, upload)
-        cost = check(experiment, facts, settings)
+        cost = check(experiment, facts, submission.settings)
     if dry_run:
         return _json(preview.preview(experiment, facts, cost).model_dump_json())
     return await submission.store(posted.document, experiment, upload)
@@ -95,7 +90,27 @@ def list_jobs(
     return _json(page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}}))
 
 
-@router.get("/{job_id}", response_model=views.Job | views.JobPart, responses=_POLLED)
+_NO_QUERY = queries.JobPoll()
+
+
+class _PollRoute(JSONRoute):
+    """Most polls have no query, and then there is nothing that FastAPI has to read and check
+    parameter by parameter, which takes longer than the poll itself."""
+
+    @override
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def without_query(request: Request) -> Response:
+            if request.scope["query_string"]:
+                return await handler(request)
+            caller = await identify(request)
+            tags = request.headers.getlist("if-none-match")
+            return await get_job(request, request.path_params["job_id"], _NO_QUERY, caller, tags)
+
+        return without_query
+
+
 async def get_job(
     request: Request,
     job_id: Annotated[str, Path(description="job_ and a ULID")],
@@ -110,13 +125,22 @@ async def get_job(
     """
     app = request.app.state
     members = selected(wanted.fields)
-    poll = Poll(app.database, app.settings, caller, job_id, members, if_none_match)
+    poll = Poll(app.database, app.settings, app.bodies, caller, job_id, members, if_none_match)
     seen = await poll.seen()
     if wanted.wait and not poll.is_news(seen):
         with app.streams.one_more(caller):
             await while_connected(request, app.feed.changed(job_id, seen.seq, wanted.wait))
         seen = await poll.seen()
     return seen.response()
+
+
+router.add_api_route(
+    "/{job_id}",
+    get_job,
+    response_model=views.Job | views.JobPart,
+    responses=_POLLED,
+    route_class_override=_PollRoute,
+)
 
 
 @router.post("/{job_id}/cancel", responses={409: {}})
@@ -130,7 +154,7 @@ def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> vi
 
 
 @router.post("/{job_id}/retry", status_code=202, responses=answers.queued() | {409: {}, 422: {}})
-async def retry_job(job: JobById, settings: AppSettings, submission: AppSubmission) -> AcceptedJob:
+async def retry_job(job: JobById, submission: AppSubmission) -> AcceptedJob:
     """Run the experiment of a job that has ended again, as a new job.
 
     409 while it has not, and where it ran on an upload that was deleted since.
@@ -141,7 +165,7 @@ async def retry_job(job: JobById, settings: AppSettings, submission: AppSubmissi
     if job.status not in TERMINAL:
         raise Conflict(f"{job.id} is {job.status}: it can be run again once it has ended.")
     experiment = Experiment.model_validate(job.spec)
-    check(experiment, facts_of(job.dataset, job.upload), settings)
+    check(experiment, facts_of(job.dataset, job.upload), submission.settings)
     return await submission.store(asked, experiment, job.upload, retry_of=job.id)
 
 

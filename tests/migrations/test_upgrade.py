@@ -26,6 +26,7 @@ from sqlalchemy import (
     make_url,
     text,
 )
+from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlmodel import Session, select
 
 from contract.tables import Base, Job
@@ -64,6 +65,12 @@ def differences(engine: Engine, declared: MetaData) -> list[Any]:
         return list(compare_metadata(context, declared))
 
 
+def _index(found: ReflectedIndex) -> dict[str, Any]:
+    """Conditions of partial indexes are objects, which are never equal."""
+    options = found.get("dialect_options", {})
+    return {**found, "dialect_options": {name: str(value) for name, value in options.items()}}
+
+
 def described(engine: Engine) -> dict[str, Any]:
     """All that the database itself knows of its tables, Alembic's own left out."""
     look = inspect(engine)
@@ -75,7 +82,7 @@ def described(engine: Engine) -> dict[str, Any]:
             ),
             "primary key": look.get_pk_constraint(table),
             "foreign keys": look.get_foreign_keys(table),
-            "indexes": sorted(look.get_indexes(table), key=str),
+            "indexes": sorted((_index(index) for index in look.get_indexes(table)), key=str),
             "uniques": look.get_unique_constraints(table),
             "checks": look.get_check_constraints(table),
         }
@@ -146,7 +153,7 @@ def test_a_changed_type_and_a_lost_index_are_seen(database_url: str, engine: Eng
     jobs = declared.tables["jobs"]
     jobs.c.fence.type = String()
     jobs.c.headline.nullable = False
-    jobs.indexes.remove(next(i for i in jobs.indexes if i.name == "ix_jobs_dataset"))
+    jobs.indexes.remove(next(i for i in jobs.indexes if i.name == "ix_jobs_owner_dataset_id"))
     found = differences(engine, declared)
     kinds = [change[0] if isinstance(change, tuple) else change[0][0] for change in found]
     assert sorted(kinds) == ["modify_nullable", "modify_type", "remove_index"]
