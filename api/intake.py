@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from ulid import ULID
@@ -17,13 +18,16 @@ from api.callers import Caller
 from api.datasets import discard
 from api.limits import check_storage
 from api.scratch import Scratch
-from api.uploads import Limits, Media, Read, Wanted, read
+from api.uploads import Limits, Media, Wanted
 from contract import clock
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.errors import StorageFull, Unavailable
 from contract.settings import Settings
 from contract.tables import Dataset
+
+if TYPE_CHECKING:
+    from api.uploads.reading import Read
 
 log = logging.getLogger(__name__)
 
@@ -100,11 +104,13 @@ class Intake:
             check_storage(session, caller, self._settings, 1)
 
     def _take(self, received: Path, sent: Sent) -> Dataset:
+        from api.uploads.reading import read  # late: NumPy takes 12 MB
+
         media = sent.media or _media(received)
         limits = Limits.of(self._settings)
         return self._keep(read(received, media, sent.wanted, limits, received.parent), sent)
 
-    def _keep(self, found: Read, sent: Sent) -> Dataset:
+    def _keep(self, found: "Read", sent: Sent) -> Dataset:
         """The file before the row, so that there is no row without a file."""
         id_ = f"ds_{ULID()}"
         key = f"datasets/{id_}.npz"

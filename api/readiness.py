@@ -2,15 +2,16 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from celery import Celery
-from kombu.exceptions import OperationalError as BrokerAway
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations"
 _BROKER_SECONDS = 1
@@ -43,10 +44,12 @@ def schema_revision(engine: Engine) -> str:
     return found
 
 
-def broker_state(app: Celery | None) -> Literal["embedded", "reachable", "unreachable"]:
+def broker_state(app: "Celery | None") -> Literal["embedded", "reachable", "unreachable"]:
     """`app` is None for the broker inside the worker."""
     if app is None:
         return "embedded"
+    from kombu.exceptions import OperationalError as BrokerAway  # late, as Celery: see api.bell
+
     try:
         with app.connection_for_write(connect_timeout=_BROKER_SECONDS) as connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=_BROKER_SECONDS)

@@ -88,3 +88,10 @@ def resident_megabytes(pid: int) -> float:
     if found is None:
         raise RuntimeError(f"/proc/{pid}/status does not tell VmRSS")
     return int(found[1]) / 1000
+
+
+def processor_seconds(pid: int) -> float:
+    """What the process has had of a core, in user and system mode; Linux only."""
+    # The name, in parentheses, may have spaces; then come fields 3 and on of proc(5).
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

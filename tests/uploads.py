@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from ulid import ULID
 
-from api.uploads import Limits, Media, Read, Wanted, read
+from api.uploads import Limits, Media, Wanted
+from api.uploads.reading import Read, read
 from contract import clock
 from contract.database import Database
 from contract.errors import DatasetRefused

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from api.uploads import duplicates
+from api.uploads.arrays import Array
 from api.uploads.canonical import Canonical
-from api.uploads.choices import Array, Limits
+from api.uploads.choices import Limits
 from api.uploads.holdout import Held
 from api.uploads.inputs import Inputs, Spread
 from api.uploads.labels import Labels

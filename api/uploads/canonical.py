@@ -9,7 +9,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 
-from api.uploads.choices import Array
+from api.uploads.arrays import Array
 
 
 class Canonical:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from api.uploads.arrays import Array
 from api.uploads.assembly import Assembly
-from api.uploads.choices import Array, listed
+from api.uploads.choices import listed
 from api.uploads.inputs import EXACT
 from api.uploads.report import Check, Code, Level
 

@@ -1,14 +1,11 @@
 """What the sender of a dataset says of it, and how large it may be."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
-
-import numpy as np
+from typing import Literal, Self
 
 from contract.datasets import TEST_SHARE, Task
 from contract.settings import Settings
 
-Array = np.ndarray[Any, Any]
 Media = Literal["npz", "csv"]
 # More classes, labels or targets than this are more often a quantity taken for a class.
 MAX_OUTPUTS = 1_000

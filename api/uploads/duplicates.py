@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from api.uploads.choices import Array
+from api.uploads.arrays import Array
 from api.uploads.workspace import Spool
 
 # Hashes of the test part in memory at once: 4 MiB, thrice while they are sorted.

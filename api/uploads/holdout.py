@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from api.uploads.choices import Array
+from api.uploads.arrays import Array
 from api.uploads.labels import Labels
 from api.uploads.workspace import Workspace, spans
 

@@ -6,7 +6,8 @@ from math import prod
 
 import numpy as np
 
-from api.uploads.choices import Array, shown
+from api.uploads.arrays import Array
+from api.uploads.choices import shown
 from api.uploads.npy import StoredArray
 from contract.errors import DatasetRefused
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from api.uploads.choices import MAX_NAME, MAX_OUTPUTS, Array, shown
+from api.uploads.arrays import Array
+from api.uploads.choices import MAX_NAME, MAX_OUTPUTS, shown
 from api.uploads.inputs import as_stored
 from api.uploads.workspace import Workspace
 from contract.datasets import Task

@@ -8,12 +8,12 @@ from math import prod
 import numpy as np
 
 from api.uploads.archive import Archive, Entry
+from api.uploads.arrays import Array
 from api.uploads.choices import (
     MAX_DIMENSIONS,
     MAX_NAME,
     MAX_OUTPUTS,
     MAX_VALUES,
-    Array,
     Limits,
     shown,
 )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from api.uploads.choices import Array, Limits, Wanted, shown
+from api.uploads.arrays import Array
+from api.uploads.choices import Limits, Wanted, shown
 from api.uploads.header import Header, read_header
 from api.uploads.inputs import Inputs, as_stored
 from api.uploads.labels import Labels, Numbers

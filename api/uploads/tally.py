@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from api.uploads.choices import Array
+from api.uploads.arrays import Array
 from api.uploads.inputs import Spread
 from api.uploads.labels import Labels
 from api.uploads.report import Part, Target

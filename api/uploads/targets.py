@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from api.uploads.choices import Array, shown
+from api.uploads.arrays import Array
+from api.uploads.choices import shown
 from api.uploads.labels import Labels, Names, Numbers
 from api.uploads.npy import StoredArray
 from api.uploads.workspace import Workspace

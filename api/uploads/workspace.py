@@ -12,7 +12,7 @@ from typing import BinaryIO, Self, TypeVar, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from api.uploads.choices import Array
+from api.uploads.arrays import Array
 
 T = TypeVar("T")
 # Bytes of a dataset that are looked at together.

@@ -67,6 +67,20 @@ def test_it_serves_until_it_is_told_to_end(tmp_path: Path, number: signal.Signal
     assert "Traceback" not in said
 
 
+def test_it_starts_small_and_soon(tmp_path: Path) -> None:
+    """120 MB and 2 s are promised; a busy machine takes longer, but not more of a processor."""
+    port = services.free_port()
+    with start(tmp_path, port) as process:
+        try:
+            wait_until_it_answers(process, port)
+            megabytes = processes.resident_megabytes(process.pid)
+            seconds = processes.processor_seconds(process.pid)
+        finally:
+            process.kill()
+    assert megabytes < 120
+    assert seconds < 6
+
+
 def test_open_streams_are_ended_with_it_and_not_cut(tmp_path: Path, sqlite_url: str) -> None:
     """So that clients know that they have all of it, and come back to the next process."""
     upgrade(sqlite_url)

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from api.uploads import Limits, Read, Wanted
+from api.uploads import Limits, Wanted
+from api.uploads.reading import Read
 from contract.datasets import Facts, Task
 from contract.errors import DatasetRefused
 from tests.uploads import Array, arrays_of, read_bytes

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.uploads import Read, Wanted
+from api.uploads import Wanted
 from api.uploads.duplicates import hashes, repeated
+from api.uploads.reading import Read
 from api.uploads.workspace import Workspace
 from contract.datasets import Task
 from tests.uploads import Array, read_bytes

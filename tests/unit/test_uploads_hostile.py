@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.uploads import Media, Read, Wanted
+from api.uploads import Media, Wanted
+from api.uploads.reading import Read
 from contract.datasets import Task
 from contract.errors import DatasetRefused
 from tests.hostile_uploads import (
