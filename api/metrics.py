@@ -34,6 +34,7 @@ class Metrics:
             buckets=_LATENCIES,
             registry=self._registry,
         )
+        self._counts = figures.Counts()
         self._known: dict[tuple[str, str, int], Histogram] = {}
         self.streams = Gauge(
             "plateau_open_streams", "Event streams that are open now.", registry=self._registry
@@ -50,7 +51,7 @@ class Metrics:
     async def text(self, database: Database, settings: Settings) -> bytes:
         """In Prometheus' text format. Without its database the service still has the rest."""
         try:
-            reading = asyncio.to_thread(figures.read, database, settings)
+            reading = asyncio.to_thread(figures.read, database, settings, self._counts)
             found = await asyncio.wait_for(reading, _DATABASE_SECONDS)
         except Exception as error:
             log.warning("metrics without the database's: %s: %s", type(error).__name__, error)

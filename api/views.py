@@ -121,7 +121,7 @@ class JobPart(Job, json_schema_extra=_require_the_least):
 
 
 class Curves(BaseModel):
-    """One entry an epoch: all lists are equally long."""
+    """One entry an epoch, or those of `points` epochs: all lists are equally long."""
 
     object: Literal["curves"] = "curves"
     job: str

@@ -42,31 +42,36 @@ def _head(method: str, path: str, *headers: str) -> bytes:
 
 
 def measured(
-    port: int, requests: Sequence[bytes], seconds: float, status: int, clients: int = CLIENTS
+    ports: Sequence[int],
+    requests: Sequence[bytes],
+    seconds: float,
+    status: int,
+    clients: int = CLIENTS,
 ) -> Load:
-    """What `clients` get by sending `requests` in turn for that long.
+    """What `clients`, spread over `ports`, get by sending `requests` in turn for that long.
 
     Raises RuntimeError at the first answer that has another status.
     """
     context = multiprocessing.get_context("spawn")
     with context.Pool(1) as pool:
-        return pool.apply(_measured, (port, requests, seconds, status, clients))
+        return pool.apply(_measured, (ports, requests, seconds, status, clients))
 
 
 def _measured(
-    port: int, requests: Sequence[bytes], seconds: float, status: int, clients: int
+    ports: Sequence[int], requests: Sequence[bytes], seconds: float, status: int, clients: int
 ) -> Load:
-    return uvloop.run(_run(port, requests, seconds, status, clients))
+    return uvloop.run(_run(ports, requests, seconds, status, clients))
 
 
 async def _run(
-    port: int, requests: Sequence[bytes], seconds: float, status: int, clients: int
+    ports: Sequence[int], requests: Sequence[bytes], seconds: float, status: int, clients: int
 ) -> Load:
     loop = asyncio.get_running_loop()
     began = time.perf_counter()
     connected = []
     for number in range(clients):
         client = _Client(requests, number, began + seconds, status)
+        port = ports[number % len(ports)]
         await loop.create_connection(partial(_as_it_is, client), "127.0.0.1", port)
         connected.append(client)
     taken = [each for client in connected for each in await client.done]

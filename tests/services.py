@@ -127,8 +127,11 @@ def running_s3(folder: Path) -> Iterator[Mapping[str, str]]:
 
 
 @contextmanager
-def running_postgres() -> Iterator[Server]:
-    """A fresh cluster; `url` names its database `postgres`, with a superuser and a password."""
+def running_postgres(*, durable: bool = False) -> Iterator[Server]:
+    """A fresh cluster; `url` names its database `postgres`, with a superuser and a password.
+
+    Unless `durable`, it survives a killed server, but not a power cut.
+    """
     with tempfile.TemporaryDirectory(prefix="plateau-postgres-") as name:
         folder = Path(name)
         owner = _unprivileged_user()
@@ -138,7 +141,7 @@ def running_postgres() -> Iterator[Server]:
         options = [
             *("-D", str(folder / "data"), "-k", str(folder), "-p", str(port)),
             *("-c", "listen_addresses=127.0.0.1"),
-            *("-c", "fsync=off"),  # survives a killed server, not a power cut
+            *(() if durable else ("-c", "fsync=off")),
         ]
         process = processes.start(
             [str(programs / "postgres"), *options], folder / "postgres.log", owner

@@ -8,12 +8,13 @@ from functools import partial
 from itertools import chain
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
 from api import pictures, present, queries, views
 from api.deps import AppDatabase, EndedJob, JobById, Store
 from api.openapi import answers
+from api.thinning import thinned
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.datasets import facts_of
@@ -38,6 +39,11 @@ def _columns(job: JobById, database: AppDatabase) -> dict[str, list[views.Number
         return present.curves(queries.epochs(session, job.id))
 
 
+# More than a screen has columns of pixels, for each of ten metrics.
+_POINTS = 10_000
+Points = Annotated[
+    int, Query(ge=100, le=100_000, description="of a curve at most; see what is kept of more")
+]
 Columns = Annotated[dict[str, list[views.Number]], Depends(_columns)]
 
 
@@ -51,11 +57,23 @@ def get_results(job: EndedJob, database: AppDatabase) -> views.Results:
 
 
 @router.get("/curves")
-def get_curves(job: JobById, columns: Columns, database: AppDatabase) -> views.Curves:
-    """The epochs so far, and the first steps."""
+def get_curves(
+    job: JobById, columns: Columns, database: AppDatabase, points: Points = _POINTS
+) -> views.Curves:
+    """The epochs so far, and the first steps.
+
+    Of more epochs than `points` those are left out that a picture would not show: the first and
+    the last stay, and in each of equal stretches the lowest and the highest value of each metric.
+    `curves.csv` has them all.
+    """
     with database.reading() as session:
         losses = first_losses(session, job.id)
-    shown = {"job": job.id, "status": job.status, "curves": columns, "first_losses": losses}
+    shown = {
+        "job": job.id,
+        "status": job.status,
+        "curves": thinned(columns, points),
+        "first_losses": losses,
+    }
     return views.Curves.model_validate(shown)
 
 
@@ -127,7 +145,7 @@ def _draw(job: Job, columns: pictures.Columns, format_: pictures.Format) -> byte
     # Of labels that most examples lack, a blind guess says less than always saying no.
     classes = facts_of(job.dataset, job.upload).classes
     chance = None if classes is None else chance_level(classes)
-    run = pictures.Run(job.name, columns, chance)
+    run = pictures.Run(job.name, thinned(columns, _POINTS), chance)
     return pictures.draw([run], format_, title=f"{job.name} ({job.status})")
 
 
