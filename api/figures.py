@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from api import queries
+from api import crew
 from contract import clock
 from contract.cost import training_examples
 from contract.database import Database
@@ -88,7 +88,7 @@ def _oldest(session: Session) -> Iterable[Metric]:
 
 
 def _slots(session: Session, settings: Settings) -> Iterable[Metric]:
-    alive = queries.crew(session.connection(), settings)
+    alive = crew.alive(session.connection(), settings)
     slots, taken = Counter(dict.fromkeys(DEVICES, 0)), Counter(dict.fromkeys(DEVICES, 0))
     for worker in alive:
         for queue in worker.queues:

@@ -7,17 +7,15 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
-from sqlalchemy import JSON, Connection, Row, Select, bindparam, func, type_coerce
+from sqlalchemy import JSON, Connection, Row, Select, bindparam, type_coerce
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
 from api.fields import Fields, selected
-from contract.clock import now
 from contract.datasets import CATALOGUE, AnyDatasetName
-from contract.settings import Settings
 from contract.spec import Tag
-from contract.status import HELD, Status
-from contract.tables import TABLES, Dataset, EpochRow, Event, Job, JobTag, Worker
+from contract.status import Status
+from contract.tables import TABLES, Dataset, EpochRow, Event, Job, JobTag
 
 Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
@@ -63,14 +61,6 @@ class JobPoll(BaseModel, extra="forbid"):
 
 class EventPage(BaseModel, extra="forbid"):
     after: Annotated[Seq, Field(description="seq of the last event seen")] = 0
-    limit: Limit = 20
-
-
-class WorkerPage(BaseModel, extra="forbid"):
-    after: Annotated[
-        str | None,
-        Field(pattern=r"^worker_[0-9A-Z]{26}$", description="id of the previous page's last one"),
-    ] = None
     limit: Limit = 20
 
 
@@ -185,15 +175,6 @@ def epochs(session: Session, job_id: str) -> Sequence[Epoch]:
     ).all()
 
 
-def workers(session: Session, page: WorkerPage) -> tuple[Sequence[Worker], bool]:
-    """Newest first, and whether there are more."""
-    statement = select(Worker).order_by(col(Worker.id).desc()).limit(page.limit + 1)
-    if page.after:
-        statement = statement.where(Worker.id < page.after)
-    rows = session.exec(statement).all()
-    return rows[: page.limit], len(rows) > page.limit
-
-
 def uploads(session: Session, owner: str, page: DatasetPage) -> Sequence[Dataset]:
     """Newest first, and one more than the page takes where there are more."""
     if page.kind == "catalogue" or page.after in CATALOGUE:
@@ -202,28 +183,3 @@ def uploads(session: Session, owner: str, page: DatasetPage) -> Sequence[Dataset
     if page.after:
         statement = statement.where(Dataset.id < page.after)
     return session.exec(statement.limit(page.limit + 1)).all()
-
-
-def crew(connection: Connection, settings: Settings) -> Sequence[Row[Any]]:
-    """(id, queues, slots, busy) of the live workers: those that beat their heart within a lease's
-    time, by the database's clock. `busy` is how many of the slots hold a job."""
-    return connection.execute(_crew(settings.lease_seconds)).all()
-
-
-@cache
-def _crew(lease_seconds: float) -> Select[Any]:
-    workers, jobs = TABLES["workers"].c, TABLES["jobs"].c
-    held = columns_of(func.count()).where(jobs.worker_id == workers.id, jobs.status.in_(HELD))
-    return columns_of(
-        workers.id, workers.queues, workers.slots, held.scalar_subquery().label("busy")
-    ).where(workers.stopped_at.is_(None), workers.heartbeat_at > now(-lease_seconds))
-
-
-def busy_slots(session: Session, worker_ids: Iterable[str]) -> dict[str, int]:
-    """How many jobs each worker holds; those that hold none are left out."""
-    rows = session.exec(
-        select(Job.worker_id, func.count())
-        .where(col(Job.worker_id).in_(list(worker_ids)), col(Job.status).in_(HELD))
-        .group_by(Job.worker_id)
-    )
-    return {worker_id: count for worker_id, count in rows if worker_id is not None}

@@ -47,7 +47,10 @@ class Progress(BaseModel):
 class Queue(BaseModel):
     """Where a job stands that waits."""
 
-    position: int = Field(ge=1, description="1 is next among those that the same workers take")
+    position: int = Field(
+        ge=1,
+        description="1 is next among those that the same workers take; counted up to 1,001",
+    )
     reason: str = Field(description="what the job waits for")
 
 

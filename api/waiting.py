@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, literal, or_, select, union_all
 
-from api import queries, views
+from api import crew, queries, views
 from contract.settings import Settings
 from contract.status import Status
 from contract.tables import TABLES
@@ -28,9 +28,9 @@ def waiting(
     queued = {job.id: job.device for job in jobs if job.status == Status.QUEUED}
     if not queued:
         return {}
-    crew = queries.crew(connection, settings)
+    workers = crew.alive(connection, settings)
     return {
-        id_: views.Queue(position=ahead + 1, reason=_reason(queued[id_], ahead, crew))
+        id_: views.Queue(position=ahead + 1, reason=_reason(queued[id_], ahead, workers))
         for id_, ahead in connection.execute(_AHEAD, {"ids": list(queued)})
     }
 
@@ -62,8 +62,8 @@ def _ahead() -> Select[Any]:
 _AHEAD = _ahead()
 
 
-def _reason(device: str, ahead: int, crew: Sequence[Row[Any]]) -> str:
-    serving = [worker for worker in crew if device in worker.queues]
+def _reason(device: str, ahead: int, workers: Sequence[Row[Any]]) -> str:
+    serving = [worker for worker in workers if device in worker.queues]
     if not serving:
         return (
             f'no worker that serves device "{device}" is alive: start one ({_START[device]}); one '

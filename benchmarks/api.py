@@ -8,13 +8,14 @@ medians with their range, and ratios to MLflow's. MLflow lies in an environment 
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -30,7 +31,7 @@ ROUNDS = 5
 SECONDS = 3.0
 ROOT = Path(__file__).parents[1]
 RIVALS = ROOT / ".venv-rivals" / "bin"
-START_SECONDS = 120.0
+START_SECONDS, STOP_SECONDS = 120.0, 5.0
 MLFLOW = "MLflow"
 # What the API has to reach of MLflow's figures: at least, and of memory at most.
 WANTED = {"creates /s": 8.0, "reads /s": 15.0, "memory, MB": 0.1}
@@ -115,13 +116,22 @@ def running(contender: Contender) -> Iterator[tuple[list[int], list[int], float]
                 env=environment,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
+                start_new_session=True,
             )
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
+            stack.callback(end, process)
             started.append(process)
         for port, process in zip(ports, started, strict=True):
             wait_for_answer(contender, process, port)
         yield ports, [process.pid for process in started], time.perf_counter() - began
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """With all that it started: MLflow's own workers outlive its first process."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+            os.killpg(process.pid, number)
+            process.wait(STOP_SECONDS)
+    process.wait()
 
 
 def wait_for_answer(contender: Contender, process: subprocess.Popen[bytes], port: int) -> None:

@@ -5,16 +5,13 @@ False means that the job is someone else's now: stop, and write nothing more.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import case, insert, literal
+from sqlalchemy import case, literal
 from sqlmodel import Session, String, col, select
 from sqlmodel.sql.expression import Select
-from ulid import ULID
 
-from contract import clock
 from contract.clock import now
+from contract.entry import new_job, store, submit
 from contract.errors import Conflict, NotFound
 from contract.holding import (
     acknowledge_cancel,
@@ -29,10 +26,8 @@ from contract.holding import (
 )
 from contract.moves import Claim, event, move, write
 from contract.progress import Checkpoint, FinishedEpoch
-from contract.proof import RunOf
-from contract.spec import Experiment
 from contract.status import HELD, TERMINAL, Status, leading_to
-from contract.tables import TABLES, Job
+from contract.tables import Job
 
 __all__ = [
     "Checkpoint",
@@ -56,75 +51,6 @@ __all__ = [
     "submit",
     "succeed",
 ]
-
-
-def submit(
-    session: Session,
-    experiment: Experiment,
-    *,
-    owner: str,
-    upload: dict[str, Any] | None = None,
-    retry_of: str | None = None,
-    run_of: RunOf | None = None,
-) -> Job:
-    """Store `experiment` as a queued job of `owner`; `upload` as in `contract.tables.Job`."""
-    row = new_job(
-        experiment,
-        clock.read(session),
-        owner=owner,
-        upload=upload,
-        retry_of=retry_of,
-        run_of=run_of,
-    )
-    store(session, [row])
-    return Job(**row)
-
-
-def new_job(
-    experiment: Experiment,
-    at: datetime,
-    *,
-    owner: str,
-    upload: dict[str, Any] | None = None,
-    retry_of: str | None = None,
-    run_of: RunOf | None = None,
-) -> dict[str, Any]:
-    """The row that `submit` stores. `at` is the database's time."""
-    return _DEFAULTS | {
-        "id": f"job_{ULID()}",
-        "owner": owner,
-        "name": experiment.name,
-        "dataset": experiment.dataset.name,
-        "device": experiment.device,
-        "priority": experiment.priority,
-        "spec": experiment.model_dump(mode="json", exclude_unset=True),
-        "upload": upload,
-        "retry_of": retry_of,
-        **(vars(run_of) if run_of else {}),
-        "epochs": experiment.training.epochs,
-        "events": 1,
-        "created_at": at,
-        "updated_at": at,
-    }
-
-
-_DEFAULTS = {
-    name: field.default for name, field in Job.model_fields.items() if not field.is_required()
-}
-
-
-def store(session: Session, rows: Sequence[dict[str, Any]]) -> None:
-    """Store new jobs, without the session's bookkeeping: that costs more than all the rest."""
-    tags = [
-        {"job_id": row["id"], "tag": tag}
-        for row in rows
-        for tag in dict.fromkeys(row["spec"].get("tags", ()))
-    ]
-    queued = {"seq": 1, "type": "status", "data": {"status": Status.QUEUED}}
-    events = [{**queued, "job_id": row["id"], "at": row["created_at"]} for row in rows]
-    for table, values in (("jobs", rows), ("job_tags", tags), ("events", events)):
-        if values:
-            session.connection().execute(insert(TABLES[table]), values)
 
 
 def claim(

@@ -3,24 +3,18 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import BigInteger, Index
 from sqlmodel import Field
 
 from contract.clock import UTCDateTime
 from contract.proof import Proof as Proof
+from contract.schema import TABLES as TABLES
 from contract.schema import Base as Base
-from contract.schema import document
+from contract.schema import document, listed
 from contract.status import Status
 
 # Whose all things are while keys are off.
 LOCAL = "local"
-
-
-def _listed(*columns: str) -> Index:
-    """For lists in the order of ids, which leave out the runs of proofs: there are many more."""
-    without_parent = text("parent_id IS NULL")
-    name = "_".join(("ix_jobs", *columns, "id"))
-    return Index(name, *columns, "id", sqlite_where=without_parent, postgresql_where=without_parent)
 
 
 class Job(Base, table=True):
@@ -36,7 +30,7 @@ class Job(Base, table=True):
         Index("ix_jobs_status_device_priority_id", "status", "device", "priority", "id"),
         Index("ix_jobs_worker_id_status", "worker_id", "status"),
         Index("ix_jobs_owner_dataset_id", "owner", "dataset", "id"),
-        *(_listed(*columns) for columns in (("owner",), ("owner", "status"), ("owner", "verdict"))),
+        *(listed(*columns) for columns in (("owner",), ("owner", "status"), ("owner", "verdict"))),
         Index("ix_jobs_proof_id_status", "proof_id", "status"),
     )
 
@@ -200,7 +194,3 @@ class Worker(Base, table=True):
     started_at: datetime = Field(sa_type=UTCDateTime)
     heartbeat_at: datetime = Field(sa_type=UTCDateTime, index=True)
     stopped_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
-
-
-# For statements of whole columns, which cost a fraction of those of objects.
-TABLES = Base.metadata.tables

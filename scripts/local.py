@@ -12,7 +12,7 @@ from typing import Self
 
 import httpx
 
-from api import queries, tokens
+from api import crew, tokens
 from api.callers import keys_needed
 from contract.database import Database
 from contract.settings import Settings
@@ -146,7 +146,7 @@ def _answers(settings: Settings) -> bool:
 
 def _has_worker(settings: Settings) -> bool:
     with _opened(settings) as database, database.looking() as connection:
-        return bool(queries.crew(connection, settings))
+        return bool(crew.alive(connection, settings))
 
 
 @contextmanager

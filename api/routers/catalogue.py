@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api import inventory, queries, views
+from api import crew, inventory, views
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings
 from api.recipes import RECIPES
@@ -34,16 +34,16 @@ def get_recipe(name: str) -> Response:
 
 @router.get("/workers")
 def list_workers(
-    page: Annotated[queries.WorkerPage, Query()],
+    page: Annotated[crew.WorkerPage, Query()],
     caller: AppCaller,
     database: AppDatabase,
     settings: AppSettings,
 ) -> views.Page[inventory.Worker]:
     """Runs of worker processes, newest first, those that have ended too."""
     with database.reading() as session:
-        rows, has_more = queries.workers(session, page)
-        alive = {worker.id for worker in queries.crew(session.connection(), settings)}
-        busy = queries.busy_slots(session, [row.id for row in rows])
+        rows, has_more = crew.workers(session, page)
+        alive = {worker.id for worker in crew.alive(session.connection(), settings)}
+        busy = crew.busy_slots(session, [row.id for row in rows])
     hidden = {} if "admin" in caller.scopes else {"host": None, "pid": None}
     data = [
         inventory.Worker(

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import StreamingResponse
 
-from api import pictures, present, queries, views
+from api import outcomes, pictures, queries, views
 from api.deps import AppDatabase, EndedJob, JobById, Store
 from api.openapi import answers
 from api.thinning import thinned
@@ -36,7 +36,7 @@ _FILE: answers.Answers = {
 
 def _columns(job: JobById, database: AppDatabase) -> dict[str, list[views.Number]]:
     with database.reading() as session:
-        return present.curves(queries.epochs(session, job.id))
+        return outcomes.curves(queries.epochs(session, job.id))
 
 
 # More than a screen has columns of pixels, for each of ten metrics.
@@ -53,7 +53,7 @@ def get_results(job: EndedJob, database: AppDatabase) -> views.Results:
     with database.reading() as session:
         result = session.get(Result, job.id)
         losses = first_losses(session, job.id)
-        return present.results(job, result, queries.epochs(session, job.id), losses)
+        return outcomes.results(job, result, queries.epochs(session, job.id), losses)
 
 
 @router.get("/curves")

@@ -1,0 +1,53 @@
+"""What a run has left, into the objects that the API answers with."""
+
+from collections.abc import Mapping, Sequence
+
+from api import queries, views
+from api.present import url
+from contract.numbers import encode
+from contract.tables import Job, Result
+
+
+def curves(epochs: Sequence[queries.Epoch]) -> dict[str, list[views.Number]]:
+    """Columns of equal length; a metric that an epoch does not have is null there."""
+    names = dict.fromkeys(name for _, metrics, _, _ in epochs for name in metrics)
+    columns = {
+        "epoch": [epoch for epoch, _, _, _ in epochs],
+        **{name: [metrics.get(name) for _, metrics, _, _ in epochs] for name in names},
+        "learning_rate": [rate for _, _, rate, _ in epochs],
+        "seconds": [seconds for _, _, _, seconds in epochs],
+    }
+    encoded: dict[str, list[views.Number]] = encode(columns)
+    return encoded
+
+
+def results(
+    row: Job,
+    result: Result | None,
+    epochs: Sequence[queries.Epoch],
+    first_losses: Sequence[views.Number],
+) -> views.Results:
+    """`result` is None for jobs that failed or were cancelled."""
+    first_taken = row.started_at or row.finished_at
+    queued = (first_taken - row.created_at).total_seconds() if first_taken else None
+    return views.Results.model_validate(
+        {
+            "job": row.id,
+            "status": row.status,
+            "verdict": row.verdict,
+            "headline": row.headline,
+            "error": row.error,
+            "metrics": row.metrics,
+            "curves": curves(epochs),
+            "first_losses": first_losses,
+            "confusion_matrix": result and result.confusion_matrix,
+            "timing": {**(result.timing if result else {}), "queued_seconds": queued},
+            "environment": result.environment if result else {},
+            "diagnosis": result and result.diagnosis,
+            "artifacts": _artifacts(row.id, result.artifacts if result else {}),
+        }
+    )
+
+
+def _artifacts(job_id: str, artifacts: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
+    return {name: {**kept, "url": url(job_id, name)} for name, kept in artifacts.items()}
