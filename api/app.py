@@ -47,15 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.settings = settings
-        app.state.keys_needed = keys_needed(settings)
-        app.state.database = Database(settings.database_url)
-        app.state.store = ArtifactStore(settings.artifacts_url)
-        app.state.bell = Bell(settings)
-        app.state.rate = Rate(settings.requests_per_second)
-        app.state.streams = Streams(settings.max_streams)
-        app.state.bodies = Bodies()
-        app.state.submissions = Submissions(app.state.database, settings)
+        _open(app, settings)
         intake = Intake(settings, app.state.database, app.state.store)
         async with Feed(app.state.database).running() as app.state.feed:
             with intake.running() as app.state.intake:
@@ -84,6 +76,19 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router, dependencies=known)
         app.state.routes += module.router.routes
     return app
+
+
+def _open(app: FastAPI, settings: Settings) -> None:
+    """What all requests share."""
+    app.state.settings = settings
+    app.state.keys_needed = keys_needed(settings)
+    app.state.database = Database(settings.database_url)
+    app.state.store = ArtifactStore(settings.artifacts_url)
+    app.state.bell = Bell(settings)
+    app.state.rate = Rate(settings.requests_per_second)
+    app.state.streams = Streams(settings.max_streams)
+    app.state.bodies = Bodies()
+    app.state.submissions = Submissions(app.state.database, settings)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from threading import Lock
 from typing import Any, get_args
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -33,14 +34,22 @@ class Counts:
     def __init__(self) -> None:
         self._found: list[Metric] = []
         self._until = 0.0
+        self._counting = Lock()
 
     def read(self, session: Session) -> list[Metric]:
-        began = time.monotonic()
-        if began >= self._until:
-            self._found = [*_jobs(session), _epochs(session)]
-            spent = time.monotonic() - began
-            self._until = began + _SPARED * spent if spent > _LONG_SECONDS else 0.0
+        """Those counted last, while another thread counts: nothing, if it is the first."""
+        if time.monotonic() >= self._until and self._counting.acquire(blocking=False):
+            try:
+                self._count(session)
+            finally:
+                self._counting.release()
         return self._found
+
+    def _count(self, session: Session) -> None:
+        began = time.monotonic()
+        self._found = [*_jobs(session), _epochs(session)]
+        spent = time.monotonic() - began
+        self._until = began + _SPARED * spent if spent > _LONG_SECONDS else 0.0
 
 
 def read(database: Database, settings: Settings, counts: Counts) -> list[Metric]:

@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from contract import clock, lifecycle
 from contract.datasets import Upload
-from contract.tables import Worker
+from contract.tables import LOCAL, Worker
 from tests import jobs, uploaded
 from tests.served import Api, looking_for, problem, serving, settings_for
 
@@ -319,6 +319,19 @@ def test_positions_count_those_that_compete(api: Api) -> None:
     assert [(job["device"], job["queue"]["position"]) for job in listed] == list(
         zip(devices, (1, 1, 3, 3, 3, 6), strict=True)
     )
+
+
+def test_a_long_queue_is_counted_up_to_a_thousand(api: Api) -> None:
+    with api.database.writing() as session:
+        at = clock.read(session)
+        rows = [lifecycle.new_job(jobs.experiment(), at, owner=LOCAL) for _ in range(1_002)]
+        lifecycle.store(session, rows)
+    add_worker(api, 1, "cpu", "any")
+    ids = sorted(row["id"] for row in rows)
+    places = [api.get(f"/v1/jobs/{id_}")["queue"] for id_ in (ids[0], ids[999], ids[1001])]
+    assert [place["position"] for place in places] == [1, 1000, 1001]
+    assert "999 jobs are ahead" in places[1]["reason"]
+    assert "1,000 jobs or more are ahead" in places[2]["reason"]
 
 
 def test_what_a_queued_job_waits_for(api: Api) -> None:

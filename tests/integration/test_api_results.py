@@ -30,6 +30,21 @@ def record(api: Api, held: Claim, *epochs: dict[str, float]) -> None:
         assert lifecycle.record(session, held, rows, signals, kept, lease_seconds=60)
 
 
+def test_a_long_curve_is_thinned_and_its_spikes_stay(api: Api) -> None:
+    held = jobs.running(api.database)
+    epochs = [{"loss": 1 / number, "accuracy": 0.5} for number in range(1, 301)]
+    epochs[177]["loss"] = 9.0
+    record(api, held, *epochs)
+    path = f"/v1/jobs/{held.job_id}/curves"
+    whole, thin = api.get(path)["curves"], api.get(path, points=100)["curves"]
+    assert (len(whole["epoch"]), thin.keys()) == (300, whole.keys())
+    assert len(thin["epoch"]) <= 100
+    assert (thin["epoch"][0], thin["epoch"][-1]) == (1, 300)
+    assert thin["loss"][thin["epoch"].index(178)] == 9.0
+    assert len(api.client.get(f"{path}.csv").text.splitlines()) == 301
+    assert api.refused(path, 422, query={"points": 99})["errors"][0]["parameter"] == "points"
+
+
 def finished(api: Api, folder: Path, *epochs: dict[str, float]) -> str:
     """The id of a job that has succeeded, with MODEL as its model and SCALING beside it."""
     held = jobs.running(api.database)
