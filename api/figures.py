@@ -21,7 +21,7 @@ from contract.status import HELD, Status
 from contract.tables import EpochRow, Job
 
 DEVICES = get_args(Queue)
-_LONG_SECONDS, _SPARED = 0.05, 20
+_LONG_SECONDS, _SPARED = 0.25, 20
 
 
 class Counts:
