@@ -7,8 +7,20 @@ from types import SimpleNamespace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
-from sqlalchemy import JSON, Connection, Row, Select, bindparam, type_coerce
+from sqlalchemy import (
+    JSON,
+    Connection,
+    Row,
+    Select,
+    asc,
+    bindparam,
+    desc,
+    exists,
+    type_coerce,
+    union_all,
+)
 from sqlalchemy import select as columns_of
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from api.fields import Fields, selected
@@ -76,27 +88,47 @@ class DatasetPage(BaseModel, extra="forbid"):
 
 def jobs(connection: Connection, owner: str, wanted: JobFilter) -> tuple[Sequence[JobRow], bool]:
     """In the wanted order, and whether there are more."""
-    id_ = col(Job.id)
-    newest_first = wanted.order == "desc"
-    statement = (
-        columns_of(*columns(selected(wanted.fields)))
-        .where(col(Job.owner) == owner, col(Job.parent_id) == wanted.parent)
-        .order_by(id_.desc() if newest_first else id_.asc())
-        .limit(wanted.limit + 1)
+    direction = desc if wanted.order == "desc" else asc
+    whatever_status = _filtered(owner, wanted)
+    # Each status is a range of an index that is in order; several at once are none.
+    pages = [
+        whatever_status.where(col(Job.status) == status).order_by(direction(_id_in(wanted)))
+        for status in dict.fromkeys(wanted.status)
+    ] or [whatever_status.order_by(direction(_id_in(wanted)))]
+    limit = wanted.limit + 1
+    merged = union_all(*(columns_of(page.limit(limit).subquery()) for page in pages))
+    rows = connection.execute(merged.order_by(direction("id")).limit(limit)).all()
+    return rows[: wanted.limit], len(rows) > wanted.limit
+
+
+def _id_in(wanted: JobFilter) -> Any:
+    """What a page is in the order of: with a tag that tag's ids, each in its turn."""
+    return col(JobTag.job_id) if wanted.tag else col(Job.id)
+
+
+def _filtered(owner: str, wanted: JobFilter) -> Select[Any]:
+    """All but the statuses, the order and the limit."""
+    id_ = _id_in(wanted)
+    statement = columns_of(*columns(selected(wanted.fields))).where(
+        col(Job.owner) == owner, col(Job.parent_id) == wanted.parent
     )
-    if wanted.status:
-        statement = statement.where(col(Job.status).in_(wanted.status))
+    if wanted.tag:
+        statement = statement.join_from(JobTag, Job, id_ == col(Job.id))
+        # All ids are beyond "job_": SQLite sees a range of the tag's index, and begins there.
+        statement = statement.where(col(JobTag.tag) == wanted.tag[0], id_ > "job_")
     if wanted.verdict:
         statement = statement.where(col(Job.verdict) == wanted.verdict)
     if wanted.dataset:
         statement = statement.where(col(Job.dataset) == wanted.dataset)
     if wanted.after:
-        statement = statement.where(id_ < wanted.after if newest_first else id_ > wanted.after)
-    for tag in wanted.tag:
-        tagged = select(JobTag.job_id).where(JobTag.tag == tag)
-        statement = statement.where(id_.in_(tagged))
-    rows = connection.execute(statement).all()
-    return rows[: wanted.limit], len(rows) > wanted.limit
+        statement = statement.where(
+            id_ < wanted.after if wanted.order == "desc" else id_ > wanted.after
+        )
+    for tag in wanted.tag[1:]:
+        other = aliased(JobTag)
+        tagged = exists().where(col(other.job_id) == id_, col(other.tag) == tag)
+        statement = statement.where(tagged)
+    return statement
 
 
 def job(connection: Connection, job_id: str, fields: frozenset[str]) -> JobRow:
