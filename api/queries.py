@@ -12,49 +12,22 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    asc,
     bindparam,
-    desc,
-    exists,
     type_coerce,
-    union_all,
 )
 from sqlalchemy import select as columns_of
-from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from api.fields import Fields, selected
+from api.fields import Fields
 from contract.datasets import CATALOGUE, AnyDatasetName
-from contract.spec import Tag
-from contract.status import Status
-from contract.tables import TABLES, Dataset, EpochRow, Event, Job, JobTag
+from contract.tables import TABLES, Dataset, EpochRow, Event, Job
 
 Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
-_JOB_ID = r"^job_[0-9A-Z]{26}$"
+JOB_ID = r"^job_[0-9A-Z]{26}$"
 Epoch = tuple[int, Mapping[Any, Any], float, float]
 # Of a job: an object of a session, what was selected of its columns, or what was inserted.
 JobRow: TypeAlias = Job | Row[Any] | SimpleNamespace
-
-
-class JobFilter(BaseModel, extra="forbid"):
-    """Several statuses mean any of them, several tags all; runs of proofs come by `parent` only."""
-
-    status: list[Status] = []
-    verdict: Annotated[str | None, Field(pattern=r"^[a-z_]{1,50}$")] = None
-    dataset: AnyDatasetName | None = None
-    tag: Annotated[list[Tag], Field(max_length=20)] = []
-    parent: Annotated[
-        str | None, Field(pattern=_JOB_ID, description="the job that runs help to explain")
-    ] = None
-    after: Annotated[
-        str | None, Field(pattern=_JOB_ID, description="id of the previous page's last job")
-    ] = None
-    limit: Limit = 20
-    order: Annotated[
-        Literal["asc", "desc"], Field(description="asc: oldest first; desc: newest first")
-    ] = "desc"
-    fields: Fields = []
 
 
 class JobPoll(BaseModel, extra="forbid"):
@@ -84,51 +57,6 @@ class DatasetPage(BaseModel, extra="forbid"):
         AnyDatasetName | None, Field(description="id of the previous page's last dataset")
     ] = None
     limit: Limit = 20
-
-
-def jobs(connection: Connection, owner: str, wanted: JobFilter) -> tuple[Sequence[JobRow], bool]:
-    """In the wanted order, and whether there are more."""
-    direction = desc if wanted.order == "desc" else asc
-    whatever_status = _filtered(owner, wanted)
-    # Each status is a range of an index that is in order; several at once are none.
-    pages = [
-        whatever_status.where(col(Job.status) == status).order_by(direction(_id_in(wanted)))
-        for status in dict.fromkeys(wanted.status)
-    ] or [whatever_status.order_by(direction(_id_in(wanted)))]
-    limit = wanted.limit + 1
-    merged = union_all(*(columns_of(page.limit(limit).subquery()) for page in pages))
-    rows = connection.execute(merged.order_by(direction("id")).limit(limit)).all()
-    return rows[: wanted.limit], len(rows) > wanted.limit
-
-
-def _id_in(wanted: JobFilter) -> Any:
-    """What a page is in the order of: with a tag that tag's ids, each in its turn."""
-    return col(JobTag.job_id) if wanted.tag else col(Job.id)
-
-
-def _filtered(owner: str, wanted: JobFilter) -> Select[Any]:
-    """All but the statuses, the order and the limit."""
-    id_ = _id_in(wanted)
-    statement = columns_of(*columns(selected(wanted.fields))).where(
-        col(Job.owner) == owner, col(Job.parent_id) == wanted.parent
-    )
-    if wanted.tag:
-        statement = statement.join_from(JobTag, Job, id_ == col(Job.id))
-        # All ids are beyond "job_": SQLite sees a range of the tag's index, and begins there.
-        statement = statement.where(col(JobTag.tag) == wanted.tag[0], id_ > "job_")
-    if wanted.verdict:
-        statement = statement.where(col(Job.verdict) == wanted.verdict)
-    if wanted.dataset:
-        statement = statement.where(col(Job.dataset) == wanted.dataset)
-    if wanted.after:
-        statement = statement.where(
-            id_ < wanted.after if wanted.order == "desc" else id_ > wanted.after
-        )
-    for tag in wanted.tag[1:]:
-        other = aliased(JobTag)
-        tagged = exists().where(col(other.job_id) == id_, col(other.tag) == tag)
-        statement = statement.where(tagged)
-    return statement
 
 
 def job(connection: Connection, job_id: str, fields: frozenset[str]) -> JobRow:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
 from typing_extensions import override
 
-from api import present, preview, queries, views
+from api import job_pages, present, preview, queries, views
 from api.body import JSONRoute
 from api.callers import AppCaller, identify
 from api.connection import while_connected
@@ -72,7 +72,7 @@ async def create_job(
 
 @router.get("", response_model=views.Page[views.Job] | views.Page[views.JobPart])
 def list_jobs(
-    wanted: Annotated[queries.JobFilter, Query()],
+    wanted: Annotated[job_pages.JobFilter, Query()],
     caller: AppCaller,
     database: AppDatabase,
     settings: AppSettings,
@@ -84,7 +84,7 @@ def list_jobs(
     """
     members = selected(wanted.fields)
     with database.looking() as connection:
-        rows, has_more = queries.jobs(connection, caller.owner, wanted)
+        rows, has_more = job_pages.page(connection, caller.owner, wanted)
         data = present.jobs(connection, rows, settings, members)
     page = views.Page[views.Job](data=data, has_more=has_more)
     return _json(page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}}))
