@@ -21,6 +21,7 @@ PlateauError
 │   │   └── TooManyStreams
 │   └── Unavailable      503
 ├── StorageFull          507
+├── CheckpointUnusable        sends a job back to the checkpoint before, or to its start
 └── RunFailed                 ends a job as failed, with code, message and hint
     └── DatasetUnavailable
 """
@@ -154,6 +155,12 @@ class Unavailable(Later):
 class StorageFull(PlateauError):
     status = 507
     title = "There is no room left to store this"
+
+
+class CheckpointUnusable(PlateauError):
+    """Damaged, or written by a version whose checkpoints are others: what it says follows "it"."""
+
+    title = "The checkpoint cannot be gone on from"
 
 
 class RunFailed(PlateauError):

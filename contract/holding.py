@@ -128,7 +128,7 @@ def release(
 
 
 def step_back(session: Session, held: Claim, reason: str, before: Checkpoint | None) -> bool:
-    """Give a job back whose checkpoint is damaged: it goes on from the one before, or its start."""
+    """Give a job back whose checkpoint is no use: it goes on from the one before, or its start."""
     to = {"checkpoint": before and before.to_dict()}
     return _requeue(session, held.where, reason, **to) or acknowledge_cancel(session, held)
 
