@@ -177,12 +177,14 @@ class Run:
         """Commit `change`, after which the job waits again, or has ended after all."""
         self._write(change)
         with self._database.reading() as session:
-            ended = session.get_one(Job, self.held.job_id).status in TERMINAL
-        if ended:
+            status = session.get_one(Job, self.held.job_id).status
+        log.info("%s: %s", self.held.job_id, status)
+        if status in TERMINAL:
             self._checkpoints.clear()
 
     def _end(self, change: Callable[[Session], bool]) -> None:
         self._write(change)
+        log.info("%s has ended", self.held.job_id)
         self._checkpoints.clear()
 
     def _write(self, change: Callable[[Session], bool]) -> None:
