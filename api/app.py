@@ -30,12 +30,24 @@ from api.routers import (
     metrics,
     results,
     signals,
+    sweeps,
 )
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings
 
-_GUARDED = (jobs, events, results, signals, diagnosis, compare, datasets, catalogue, metrics)
+_GUARDED = (
+    jobs,
+    sweeps,
+    events,
+    results,
+    signals,
+    diagnosis,
+    compare,
+    datasets,
+    catalogue,
+    metrics,
+)
 _PUBLIC = (health, home)
 VERSION = "0.1.0"
 

@@ -21,6 +21,7 @@ from contract.tables import Dataset, EpochRow, Event, Job, JobTag, Worker
 Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
 _JOB_ID = r"^job_[0-9A-Z]{26}$"
+SWEEP_ID = r"^sweep_[0-9A-Z]{26}$"
 Epoch = tuple[int, Mapping[Any, Any], float, float]
 
 
@@ -34,6 +35,7 @@ class JobFilter(BaseModel, extra="forbid"):
     parent: Annotated[
         str | None, Field(pattern=_JOB_ID, description="the job that runs help to explain")
     ] = None
+    sweep: Annotated[str | None, Field(pattern=SWEEP_ID)] = None
     after: Annotated[
         str | None, Field(pattern=_JOB_ID, description="id of the previous page's last job")
     ] = None
@@ -94,10 +96,8 @@ def jobs(session: Session, owner: str, wanted: JobFilter) -> tuple[Sequence[Job]
     )
     if wanted.status:
         statement = statement.where(col(Job.status).in_(wanted.status))
-    if wanted.verdict:
-        statement = statement.where(Job.verdict == wanted.verdict)
-    if wanted.dataset:
-        statement = statement.where(Job.dataset == wanted.dataset)
+    exactly = {"verdict": wanted.verdict, "dataset": wanted.dataset, "sweep_id": wanted.sweep}
+    statement = statement.filter_by(**{name: value for name, value in exactly.items() if value})
     if wanted.after:
         statement = statement.where(id_ < wanted.after if newest_first else id_ > wanted.after)
     for tag in wanted.tag:

@@ -5,10 +5,10 @@ still starts no second run.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Header, Response
 from pydantic import Field, WithJsonSchema
@@ -41,9 +41,25 @@ IdempotencyKey = Annotated[
 ]
 
 
+class HasUrl(Protocol):
+    @property
+    def self(self) -> str: ...
+
+
+class HasUrls(Protocol):
+    """Says where it can be asked for."""
+
+    @property
+    def urls(self) -> HasUrl: ...
+
+
+Accepted = TypeVar("Accepted", bound=HasUrls)
+View = Callable[[Session, Job], Accepted]
+
+
 @dataclass(frozen=True)
 class Submission:
-    """Stores the job of one request, and answers with it. `key` is its Idempotency-Key."""
+    """Stores the jobs of one request, and answers with them. `key` is its Idempotency-Key."""
 
     caller: Caller
     database: Database
@@ -57,20 +73,7 @@ class Submission:
 
         Raises IdempotencyKeyReused where it said something else then.
         """
-        if self.key is None:
-            return None
-        with self.database.reading() as session:
-            first = session.get(Idempotency, (self.caller.owner, self.key))
-            if first is None:
-                return None
-            if first.request != _digest(asked):
-                raise IdempotencyKeyReused(
-                    f"this Idempotency-Key came first with another request, which made "
-                    f"{first.job_id}: send what was sent then, or another key"
-                )
-            view = accepted(session, session.get_one(Job, first.job_id), self.settings)
-        self.response.headers["Idempotent-Replayed"] = "true"
-        return self._accepted(view)
+        return self.replay(asked, self._view)
 
     def store(
         self,
@@ -83,23 +86,58 @@ class Submission:
 
         Raises TooManyJobs, DatasetGone.
         """
+
+        def fill(session: Session) -> Sequence[Job]:
+            datasets.hold(session, experiment)
+            check_queue(session, self.caller, self.settings)
+            owner = self.caller.owner
+            return [
+                lifecycle.submit(session, experiment, owner=owner, upload=upload, retry_of=retry_of)
+            ]
+
+        return self.queue(asked, fill, self._view)
+
+    def replay(self, asked: Any, view: View[Accepted]) -> Accepted | None:
+        """What `view` makes of the first job that this key made before; else as `earlier`."""
+        if self.key is None:
+            return None
+        with self.database.reading() as session:
+            first = session.get(Idempotency, (self.caller.owner, self.key))
+            if first is None:
+                return None
+            if first.request != _digest(asked):
+                raise IdempotencyKeyReused(
+                    f"this Idempotency-Key came first with another request, which made "
+                    f"{first.job_id}: send what was sent then, or another key"
+                )
+            told = view(session, session.get_one(Job, first.job_id))
+        self.response.headers["Idempotent-Replayed"] = "true"
+        return self._accepted(told)
+
+    def queue(
+        self, asked: Any, fill: Callable[[Session], Sequence[Job]], view: View[Accepted]
+    ) -> Accepted:
+        """Commit the jobs that `fill` makes, ring for them, and answer with a view of the first.
+
+        Where another request with this key was quicker, it is that one's.
+        """
         try:
             with self.database.writing() as session:
-                datasets.hold(session, experiment)
-                check_queue(session, self.caller, self.settings)
-                job = lifecycle.submit(
-                    session, experiment, owner=self.caller.owner, upload=upload, retry_of=retry_of
-                )
-                self._remember(session, job, asked)
-                view = accepted(session, job, self.settings)
+                jobs = fill(session)
+                self._remember(session, jobs[0], asked)
+                told = view(session, jobs[0])
         except IntegrityError:
             # The row of the quicker one was committed meanwhile, and ours is undone.
-            earlier = self.earlier(asked)
+            earlier = self.replay(asked, view)
             if earlier is None:
                 raise
             return earlier
-        self.ring(job)
-        return self._accepted(view)
+        for job in jobs:
+            self.ring(job)
+        return self._accepted(told)
+
+    def _view(self, session: Session, job: Job) -> AcceptedJob:
+        return accepted(session, job, self.settings)
 
     def _remember(self, session: Session, job: Job, asked: Any) -> None:
         if self.key is not None:
@@ -114,9 +152,9 @@ class Submission:
             )
             session.flush()
 
-    def _accepted(self, view: AcceptedJob) -> AcceptedJob:
-        self.response.headers.update({"Location": view.urls.self, "Retry-After": "1"})
-        return view
+    def _accepted(self, told: Accepted) -> Accepted:
+        self.response.headers.update({"Location": told.urls.self, "Retry-After": "1"})
+        return told
 
 
 def _digest(asked: Any) -> str:

@@ -26,7 +26,7 @@ PlateauError
     └── DatasetUnavailable
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 _CHALLENGE = 'Bearer realm="Plateau"'
@@ -64,15 +64,16 @@ class Forbidden(PlateauError):
 
 
 class SpecRefused(PlateauError):
-    """`pointer` is a JSON pointer (RFC 6901) into the experiment."""
+    """`pointer` is a JSON pointer (RFC 6901) into the experiment; `more` are further faults."""
 
     status = 422
     title = "The experiment cannot be accepted"
 
-    def __init__(self, pointer: str, detail: str) -> None:
-        super().__init__(f"{pointer}: {detail}")
+    def __init__(self, pointer: str, detail: str, more: "Sequence[SpecRefused]" = ()) -> None:
+        super().__init__(f"{pointer}: {detail}" + (f" ({len(more)} more below)" if more else ""))
         self.pointer = pointer
         self.detail = detail
+        self.more = more
 
 
 class DatasetRefused(PlateauError):

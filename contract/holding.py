@@ -38,12 +38,14 @@ def record(
     `epochs` go on where the job's last one ended. Recording them again, after a commit whose
     answer was lost, changes nothing.
     """
+    seconds = sum(epoch.seconds for epoch in epochs)
     job = write(
         session,
         [*held.where, col(Job.epoch) == epochs[0].epoch - 1],
         epoch=epochs[-1].epoch,
         epoch_fraction=0.0,
-        seconds_per_epoch=sum(epoch.seconds for epoch in epochs) / len(epochs),
+        seconds_per_epoch=seconds / len(epochs),
+        train_seconds=Job.train_seconds + seconds,
         checkpoint=checkpoint.to_dict(),
         crashes=0,
         lease_expires_at=now(lease_seconds),

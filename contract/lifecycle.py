@@ -5,15 +5,13 @@ False means that the job is someone else's now: stop, and write nothing more.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import case, literal
 from sqlmodel import Session, String, col, select
 from sqlmodel.sql.expression import Select
-from ulid import ULID
 
-from contract import clock
 from contract.clock import now
+from contract.entry import submit
 from contract.errors import Conflict, NotFound
 from contract.holding import (
     acknowledge_cancel,
@@ -28,10 +26,8 @@ from contract.holding import (
 )
 from contract.moves import Claim, event, move, write
 from contract.progress import Checkpoint, FinishedEpoch
-from contract.proof import RunOf
-from contract.spec import Experiment
 from contract.status import HELD, TERMINAL, Status, leading_to
-from contract.tables import Job, JobTag
+from contract.tables import Job
 
 __all__ = [
     "Checkpoint",
@@ -53,41 +49,6 @@ __all__ = [
     "submit",
     "succeed",
 ]
-
-
-def submit(
-    session: Session,
-    experiment: Experiment,
-    *,
-    owner: str,
-    upload: dict[str, Any] | None = None,
-    retry_of: str | None = None,
-    run_of: RunOf | None = None,
-) -> Job:
-    """Store `experiment` as a queued job of `owner`; `upload` as in `contract.tables.Job`."""
-    at = clock.read(session)
-    job = Job(
-        id=f"job_{ULID()}",
-        owner=owner,
-        name=experiment.name,
-        dataset=experiment.dataset.name,
-        device=experiment.device,
-        priority=experiment.priority,
-        spec=experiment.model_dump(mode="json", exclude_unset=True),
-        upload=upload,
-        retry_of=retry_of,
-        **(vars(run_of) if run_of else {}),
-        epochs=experiment.training.epochs,
-        events=1,
-        created_at=at,
-        updated_at=at,
-    )
-    session.add(job)
-    session.flush()
-    session.add_all(JobTag(job_id=job.id, tag=tag) for tag in dict.fromkeys(experiment.tags))
-    session.add(event(job, "status", {"status": Status.QUEUED}))
-    session.flush()
-    return job
 
 
 def claim(
@@ -123,10 +84,10 @@ def claim_next(
     return None
 
 
-def cancel(session: Session, job_id: str) -> Job:
+def cancel(session: Session, job_id: str, reason: str | None = None) -> Job:
     """Cancel a queued job at once, ask a running one to stop; asking again changes nothing.
 
-    Raises NotFound, and Conflict when the job has ended.
+    `reason` is told by the event. Raises NotFound, and Conflict when the job has ended.
     """
     queued = col(Job.status) == Status.QUEUED
     from_ = leading_to(Status.CANCELLING) | {Status.QUEUED}
@@ -142,7 +103,8 @@ def cancel(session: Session, job_id: str) -> Job:
         updated_at=now(),
     )
     if job is not None:
-        session.add(event(job, "status", {"status": job.status}))
+        told = {} if reason is None else {"reason": reason}
+        session.add(event(job, "status", {"status": job.status, **told}))
         session.flush()
         return job
     job = session.get(Job, job_id, populate_existing=True)

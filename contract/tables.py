@@ -11,6 +11,7 @@ from contract.proof import Proof as Proof
 from contract.schema import Base as Base
 from contract.schema import document
 from contract.status import Status
+from contract.sweep import Sweep as Sweep
 
 # Whose all things are while keys are off.
 LOCAL = "local"
@@ -21,7 +22,8 @@ class Job(Base, table=True):
 
     `upload` is what the run needs to know of an uploaded dataset (`contract.datasets.Upload`): it
     outlives the dataset. Null for a dataset of the catalogue. A run of a proof names that, the job
-    that it is about (`parent_id`), and which of the proof's trials it is.
+    that it is about (`parent_id`), and which of the proof's trials it is; a run of a sweep that,
+    and its cell. `train_seconds` is what the epochs took that are recorded.
     """
 
     __tablename__ = "jobs"
@@ -30,6 +32,7 @@ class Job(Base, table=True):
         Index("ix_jobs_worker_id_status", "worker_id", "status"),
         Index("ix_jobs_owner_id", "owner", "id"),
         Index("ix_jobs_proof_id_status", "proof_id", "status"),
+        Index("ix_jobs_sweep_id_id", "sweep_id", "id"),
     )
 
     id: str = Field(primary_key=True)
@@ -44,6 +47,8 @@ class Job(Base, table=True):
     parent_id: str | None = Field(default=None, index=True)
     proof_id: str | None = None
     trial: str | None = None
+    sweep_id: str | None = None
+    cell: int | None = None
 
     status: str = Status.QUEUED
     fence: int = 0
@@ -57,6 +62,7 @@ class Job(Base, table=True):
     epochs: int
     epoch_fraction: float = 0.0
     seconds_per_epoch: float | None = None
+    train_seconds: float = 0.0
     checkpoint: dict[str, Any] | None = document()
 
     verdict: str | None = Field(default=None, index=True)

@@ -30,7 +30,7 @@ _DRY_RUN: answers.Answers = {
     200: {"model": preview.DryRun, "description": "With dry_run: what the job would be."}
 }
 _ETAG = {"ETag": answers.header("changes whenever the answer does")}
-_POLLED: answers.Answers = {
+POLLED: answers.Answers = {
     200: {"headers": _ETAG},
     304: {
         "description": "The client has it already: its ETag is among If-None-Match.",
@@ -46,7 +46,7 @@ IfNoneMatch = Annotated[
     "",
     status_code=202,
     response_model=AcceptedJob,
-    responses=answers.queued() | _DRY_RUN | {409: {}},
+    responses=answers.queued("The job, which waits.") | _DRY_RUN | {409: {}},
 )
 def create_job(
     posted: Annotated[Posted, Body()],
@@ -93,7 +93,7 @@ def list_jobs(
     return _json(page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}}))
 
 
-@router.get("/{job_id}", response_model=views.Job | views.JobPart, responses=_POLLED)
+@router.get("/{job_id}", response_model=views.Job | views.JobPart, responses=POLLED)
 async def get_job(
     request: Request,
     job_id: Annotated[str, Path(description="job_ and a ULID")],
@@ -129,7 +129,11 @@ def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> vi
         return present.job(session, lifecycle.cancel(session, job.id), settings)
 
 
-@router.post("/{job_id}/retry", status_code=202, responses=answers.queued() | {409: {}, 422: {}})
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    responses=answers.queued("The job, which waits.") | {409: {}, 422: {}},
+)
 def retry_job(job: JobById, settings: AppSettings, submission: AppSubmission) -> AcceptedJob:
     """Run the experiment of a job that has ended again, as a new job.
 
