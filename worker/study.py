@@ -44,7 +44,7 @@ class Search:
         told = {}
         for number, trial in enumerate(trials):
             news = sorted(epoch for epoch in trial.curve if epoch > trial.known.epoch)
-            if trial.state != "running" or not news:
+            if trial.state != "running" or trial.known.pruned or not news:
                 continue
             asked = optuna.trial.Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
             told[number] = self._told(asked, trial, news)

@@ -37,6 +37,7 @@ POLLED: answers.Answers = {
         "headers": _ETAG,
     },
 }
+DryRun = Annotated[bool, Query(description="check and estimate, store nothing: 200")]
 IfNoneMatch = Annotated[
     Sequence[str], Header(alias="If-None-Match", description="ETags of what the client has, or *")
 ]
@@ -54,7 +55,7 @@ def create_job(
     database: AppDatabase,
     settings: AppSettings,
     submission: AppSubmission,
-    dry_run: Annotated[bool, Query(description="check and estimate, store nothing: 200")] = False,
+    dry_run: DryRun = False,
 ) -> Any:
     """Queue an experiment. The answer comes at once; the run's state is at `urls.self`.
 

@@ -12,7 +12,7 @@ from api.deps import AppDatabase, AppSettings, SweepById
 from api.etags import named
 from api.new_sweep import NewSweep, Reader
 from api.openapi import answers
-from api.routers.jobs import POLLED, IfNoneMatch
+from api.routers.jobs import POLLED, DryRun, IfNoneMatch
 from api.submission import AppSubmission
 from contract import sweeping
 from contract.errors import Conflict
@@ -37,7 +37,7 @@ def create_sweep(
     database: AppDatabase,
     settings: AppSettings,
     submission: AppSubmission,
-    dry_run: Annotated[bool, Query(description="check and estimate, store nothing: 200")] = False,
+    dry_run: DryRun = False,
 ) -> Any:
     """Queue an experiment once for each combination of values, and for each seed.
 

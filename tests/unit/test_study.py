@@ -69,6 +69,8 @@ def test_the_median_pruner_ends_what_lags_behind() -> None:
     assert search.prune([*done, curve(0.7, 0.5, 0.4)]) == {2: Known(3)}
     assert search.prune([*done, curve(0.1, 0.9)]) == {2: Known(1, pruned=True)}
     assert search.prune([*done, curve(0.1, 0.9, told=1)]) == {2: Known(2)}
+    ending = Trial([0.1], "running", None, {1: 0.1, 2: 0.9}, Known(1, pruned=True))
+    assert search.prune([*done, ending]) == {}
     assert search.prune([done[0], curve(0.1, 0.2)]) == {1: Known(2)}
     assert search.prune([*done, curve(0.1, told=1)]) == {}
 
