@@ -31,13 +31,25 @@ from api.routers import (
     metrics,
     results,
     signals,
+    sweeps,
 )
 from api.submissions import Submissions
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings
 
-_GUARDED = (jobs, events, results, signals, diagnosis, compare, datasets, catalogue, metrics)
+_GUARDED = (
+    jobs,
+    sweeps,
+    events,
+    results,
+    signals,
+    diagnosis,
+    compare,
+    datasets,
+    catalogue,
+    metrics,
+)
 _PUBLIC = (health, home)
 VERSION = "0.1.0"
 

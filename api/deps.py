@@ -24,11 +24,13 @@ from contract.database import Database
 from contract.errors import NotFound, NotReady
 from contract.settings import Settings
 from contract.status import TERMINAL
+from contract.sweep import Sweep
 from contract.tables import Job
 
 Found = TypeVar("Found", bound=JobRow)
 # What is no id cannot be in the table, and Postgres refuses to look for some of it.
 _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
+_SWEEP_ID = re.compile(r"sweep_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 async def _settings(request: Request) -> Settings:
@@ -85,6 +87,18 @@ def _job_by_id(job_id: str, caller: AppCaller, database: AppDatabase) -> Job:
 
 # The row as it was a moment ago, of no session.
 JobById = Annotated[Job, Depends(_job_by_id)]
+
+
+def _sweep_by_id(sweep_id: str, caller: AppCaller, database: AppDatabase) -> Sweep:
+    known = _SWEEP_ID.fullmatch(sweep_id)
+    with database.reading() as session:
+        sweep = session.get(Sweep, sweep_id) if known else None
+    if sweep is None or sweep.owner != caller.owner:
+        raise NotFound(f"There is no sweep {sweep_id}; GET /v1/sweeps lists them.")
+    return sweep
+
+
+SweepById = Annotated[Sweep, Depends(_sweep_by_id)]
 
 
 def _ended_job(job: JobById) -> Job:

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 
 from api.pointers import PARTS, Located, Path, grouped, pointer
 from api.posted import Source, source_of
-from contract.part import Part
 
 MAX_FAULTS = 20
 # Wording costs microseconds an error, and a hostile body has thousands.
@@ -49,10 +48,15 @@ class Fault(BaseModel):
     received: str | None = Field(None, description="what came instead, as JSON, shortened")
 
 
-def faults_in(errors: Sequence[Mapping[str, Any]], document: Any) -> tuple[list[Fault], int]:
-    """At most 20 faults, and how many more there are. `document` is the received body."""
+def faults_in(
+    errors: Sequence[Mapping[str, Any]], document: Any, kind: type[BaseModel] | None = None
+) -> tuple[list[Fault], int]:
+    """At most 20 faults, and how many more there are.
+
+    `document` is the received body, read as a `kind`, or as what can be posted as a job.
+    """
     if errors[0]["loc"][0] == "body":
-        source = source_of(document)
+        source = source_of(document) if kind is None else Source(kind, document)
         groups = grouped(errors[:_LOOKED_AT], source.document)
         faults = [_in_body(group, source) for group in groups[:MAX_FAULTS]]
     else:
@@ -75,7 +79,7 @@ def _in_query(group: Sequence[Located]) -> Fault:
     return Fault(parameter=str(group[0].path[0]), **_words(group))
 
 
-def _words(group: Sequence[Located], root: type[Part] | None = None) -> dict[str, str]:
+def _words(group: Sequence[Located], root: type[BaseModel] | None = None) -> dict[str, str]:
     """`root` is what a body is, None for a query."""
     error = group[0].error
     received = error["input"]
@@ -102,17 +106,17 @@ def _expected(located: Located) -> str:
             return f"one of {context['expected']}".replace("'", "")
         case "union_tag_invalid":
             return f"one of {context['expected_tags']}".replace("'", "")
-        case "model_attributes_type" if located.member:
+        case "model_attributes_type" if located.member not in ("", *PARTS):
             tags = re.findall(r"\b[A-Z]\w+", located.member)
             return f"an object whose type is one of {', '.join(tags)}"
     told = _EXPECTED.get(error["type"])
     return told.format(**context) if told else error["msg"].removeprefix("Input should be ")
 
 
-def _no_such_field(path: Path, location: Path, root: type[Part] | None) -> dict[str, str]:
+def _no_such_field(path: Path, location: Path, root: type[BaseModel] | None) -> dict[str, str]:
     owner = str(location[-2])
     name = owner.title().replace("_", "")
-    part = root if owner == "body" else PARTS.get(owner, PARTS.get(name))
+    part: type[BaseModel] | None = root if owner == "body" else PARTS.get(owner, PARTS.get(name))
     if part is None:
         return {"detail": "there is no such parameter here"}
     fields = ", ".join(part.model_fields)

@@ -10,11 +10,11 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from api.fields import Fields, selected
-from api.queries import JOB_ID, JobRow, Limit, columns
+from api.queries import JOB_ID, SWEEP_ID, JobRow, Limit, columns
 from contract.datasets import AnyDatasetName
 from contract.spec import Tag
 from contract.status import Status
-from contract.tables import Job, JobTag
+from contract.tables import TABLES, Job, JobTag
 
 
 class JobFilter(BaseModel, extra="forbid"):
@@ -27,6 +27,7 @@ class JobFilter(BaseModel, extra="forbid"):
     parent: Annotated[
         str | None, Field(pattern=JOB_ID, description="the job that runs help to explain")
     ] = None
+    sweep: Annotated[str | None, Field(pattern=SWEEP_ID)] = None
     after: Annotated[
         str | None, Field(pattern=JOB_ID, description="id of the previous page's last job")
     ] = None
@@ -67,10 +68,10 @@ def _filtered(owner: str, wanted: JobFilter) -> Select[Any]:
         statement = statement.join_from(JobTag, Job, id_ == col(Job.id))
         # All ids are beyond "job_": SQLite sees a range of the tag's index, and begins there.
         statement = statement.where(col(JobTag.tag) == wanted.tag[0], id_ > "job_")
-    if wanted.verdict:
-        statement = statement.where(col(Job.verdict) == wanted.verdict)
-    if wanted.dataset:
-        statement = statement.where(col(Job.dataset) == wanted.dataset)
+    exactly = {"verdict": wanted.verdict, "dataset": wanted.dataset, "sweep_id": wanted.sweep}
+    for name, value in exactly.items():
+        if value:
+            statement = statement.where(TABLES["jobs"].c[name] == value)
     if wanted.after:
         statement = statement.where(
             id_ < wanted.after if wanted.order == "desc" else id_ > wanted.after

@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
+from contract import axes
 from contract.part import Part
+from contract.plan import Plan
 from contract.spec import Experiment
 
 Path = tuple[str | int, ...]
@@ -28,8 +30,8 @@ def _parts(part: type[Part]) -> Iterable[type[Part]]:
         yield from _parts(kind)
 
 
-_all: list[type[Part]] = [Experiment, *_parts(Part)]
-# By class name, which for a member of a tagged union is its tag.
+_all: list[type[Part]] = [Experiment, Plan, *_parts(Part)]
+# By class name, which for a member of a tagged union is its tag, and for one of another its name.
 PARTS = {part.__name__: part for part in _all}
 
 
@@ -66,6 +68,11 @@ def pointer(path: Path) -> str:
     return joined.encode("utf-8", "backslashreplace").decode()
 
 
+def path_of(told: str) -> Path:
+    """The path that `told`, a JSON pointer, names."""
+    return tuple(int(part) if part.isdecimal() else part for part in axes.parts(told))
+
+
 def locate(error: Mapping[str, Any], document: Any) -> Located:
     """`error`'s place in `document`, the body that it is about."""
     location: Path = error["loc"][1:]  # without "body"
@@ -75,7 +82,7 @@ def locate(error: Mapping[str, Any], document: Any) -> Located:
     value, tagged = document, False
     for left, part in zip(range(len(location) - 1, -1, -1), location, strict=True):
         if isinstance(part, str) and (left or not names_a_field):
-            if not isinstance(value, dict) or _MEMBER.match(part):
+            if not isinstance(value, dict) or _MEMBER.match(part) or _is_model(part, value):
                 union, member = path, part
                 continue
             if not tagged and part in PARTS and value.get("type") == part:
@@ -83,6 +90,11 @@ def locate(error: Mapping[str, Any], document: Any) -> Located:
                 continue
         path, value, tagged = (*path, part), _entry(value, part), False
     return Located(path, error, union, member)
+
+
+def _is_model(part: str, value: dict[str, Any]) -> bool:
+    """Whether `part` names what an object was read as, in a union without tags."""
+    return part in PARTS and part not in value and "type" not in value
 
 
 def _entry(value: Any, part: str | int) -> Any:

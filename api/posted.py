@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     Field,
     GetCoreSchemaHandler,
     ValidationError,
@@ -18,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from api.pointers import Path, pointer
+from api.pointers import Path, path_of, pointer
 from api.recipes import RECIPES, experiment_of
 from contract.errors import SpecRefused
 from contract.part import Part
@@ -56,7 +57,7 @@ class Source:
     `overrides` is None unless a recipe was changed by them to what `document` is.
     """
 
-    root: type[Part]
+    root: type[BaseModel]
     document: Any
     overrides: Mapping[str, Any] | None = None
 
@@ -122,9 +123,7 @@ class Posted:
         try:
             yield
         except SpecRefused as refused:
-            parts = refused.pointer.split("/")[1:]
-            path = tuple(int(part) if part.isdecimal() else part for part in parts)
-            place, detail = self.source.blame(path, refused.detail)
+            place, detail = self.source.blame(path_of(refused.pointer), refused.detail)
             raise SpecRefused(pointer(place), detail) from None
 
     @classmethod

@@ -113,13 +113,14 @@ def _plateau_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, PlateauError)
     problem = _problem(request, _slug(type(error)), error.title, error.status, str(error))
     if isinstance(error, SpecRefused):
-        problem.errors = [Fault(pointer=error.pointer, detail=error.detail)]
+        faults = (error, *error.more)
+        problem.errors = [Fault(pointer=each.pointer, detail=each.detail) for each in faults]
     return problem.response(error.headers)
 
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    faults, left_out = faults_in(error.errors(), error.body)
+    faults, left_out = faults_in(error.errors(), error.body, _body_of(request))
     in_body = faults[0].pointer is not None
     slug, title = (_slug(SpecRefused), SpecRefused.title) if in_body else _PARAMETER
     where = faults[0].pointer if in_body else faults[0].parameter
@@ -131,6 +132,13 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
     problem.errors = faults
     problem.errors_left_out = left_out or None
     return problem.response()
+
+
+def _body_of(request: Request) -> type[BaseModel] | None:
+    """What the route takes, where that is one model; an experiment is posted in several forms."""
+    field = request.scope["route"].body_field
+    kind = field and field.field_info.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def _http_exception(request: Request, error: Exception) -> JSONResponse:

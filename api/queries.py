@@ -25,6 +25,7 @@ from contract.tables import TABLES, Dataset, EpochRow, Event, Job
 Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
 JOB_ID = r"^job_[0-9A-Z]{26}$"
+SWEEP_ID = r"^sweep_[0-9A-Z]{26}$"
 Epoch = tuple[int, Mapping[Any, Any], float, float]
 # Of a job: an object of a session, what was selected of its columns, or what was inserted.
 JobRow: TypeAlias = Job | Row[Any] | SimpleNamespace

@@ -5,14 +5,15 @@ still starts no second run.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Header, Request, Response
 from pydantic import Field, WithJsonSchema
 from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from api import datasets, present
@@ -42,9 +43,25 @@ IdempotencyKey = Annotated[
 ]
 
 
+class HasUrl(Protocol):
+    @property
+    def self(self) -> str: ...
+
+
+class HasUrls(Protocol):
+    """Says where it can be asked for."""
+
+    @property
+    def urls(self) -> HasUrl: ...
+
+
+Accepted = TypeVar("Accepted", bound=HasUrls)
+View = Callable[[Session, Job], Accepted]
+
+
 @dataclass(frozen=True)
 class Submission:
-    """Stores the job of one request, and answers with it. `key` is its Idempotency-Key."""
+    """Stores the jobs of one request, and answers with them. `key` is its Idempotency-Key."""
 
     caller: Caller
     database: Database
@@ -61,25 +78,7 @@ class Submission:
         """
         if self.key is None:
             return None
-        view = await run_in_threadpool(self._earlier, self.key, asked)
-        if view is None:
-            return None
-        self.response.headers["Idempotent-Replayed"] = "true"
-        return self._accepted(view)
-
-    def _earlier(self, key: str, asked: Any) -> AcceptedJob | None:
-        with self.database.reading() as session:
-            first = session.get(Idempotency, (self.caller.owner, key))
-            if first is None:
-                return None
-            if first.request != _digest(asked):
-                raise IdempotencyKeyReused(
-                    f"this Idempotency-Key came first with another request, which made "
-                    f"{first.job_id}: send what was sent then, or another key"
-                )
-            job = session.get_one(Job, first.job_id)
-            view = present.job(session, job, self.settings)
-        return accepted(view, Experiment.model_validate(job.spec), job.upload)
+        return await run_in_threadpool(self.replay, asked, self._view)
 
     async def upload(self, experiment: Experiment) -> dict[str, Any] | None:
         """What the job keeps of the caller's upload that `experiment` names."""
@@ -116,9 +115,65 @@ class Submission:
         view = present.submitted(stored.job, stored.queue)
         return self._accepted(accepted(view, experiment, upload))
 
-    def _accepted(self, view: AcceptedJob) -> AcceptedJob:
-        self.response.headers.update({"Location": view.urls.self, "Retry-After": "1"})
-        return view
+    def replay(self, asked: Any, view: View[Accepted]) -> Accepted | None:
+        """What `view` makes of the first job that this key made before; else as `earlier`."""
+        if self.key is None:
+            return None
+        with self.database.reading() as session:
+            first = session.get(Idempotency, (self.caller.owner, self.key))
+            if first is None:
+                return None
+            if first.request != _digest(asked):
+                raise IdempotencyKeyReused(
+                    f"this Idempotency-Key came first with another request, which made "
+                    f"{first.job_id}: send what was sent then, or another key"
+                )
+            told = view(session, session.get_one(Job, first.job_id))
+        self.response.headers["Idempotent-Replayed"] = "true"
+        return self._accepted(told)
+
+    def queue(
+        self, asked: Any, fill: Callable[[Session], Sequence[Job]], view: View[Accepted]
+    ) -> Accepted:
+        """Commit the jobs that `fill` makes, ring for them, and answer with a view of the first.
+
+        Where another request with this key was quicker, it is that one's.
+        """
+        try:
+            with self.database.writing() as session:
+                jobs = fill(session)
+                self._remember(session, jobs[0], asked)
+                told = view(session, jobs[0])
+        except IntegrityError:
+            # The row of the quicker one was committed meanwhile, and ours is undone.
+            earlier = self.replay(asked, view)
+            if earlier is None:
+                raise
+            return earlier
+        for job in jobs:
+            self.ring(job)
+        return self._accepted(told)
+
+    def _view(self, session: Session, job: Job) -> AcceptedJob:
+        view = present.job(session, job, self.settings)
+        return accepted(view, Experiment.model_validate(job.spec), job.upload)
+
+    def _remember(self, session: Session, job: Job, asked: Any) -> None:
+        if self.key is not None:
+            session.add(
+                Idempotency(
+                    owner=job.owner,
+                    key=self.key,
+                    request=_digest(asked),
+                    job_id=job.id,
+                    created_at=job.created_at,
+                )
+            )
+            session.flush()
+
+    def _accepted(self, told: Accepted) -> Accepted:
+        self.response.headers.update({"Location": told.urls.self, "Retry-After": "1"})
+        return told
 
 
 def _digest(asked: Any) -> str:

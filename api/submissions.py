@@ -21,7 +21,7 @@ from api.callers import Caller
 from api.limits import check_queue
 from api.queries import JobRow
 from api.waiting import waiting
-from contract import clock, lifecycle
+from contract import clock, entry
 from contract.database import Database
 from contract.settings import Settings
 from contract.spec import Experiment
@@ -116,7 +116,7 @@ class Submissions:
             for asked in batch:
                 if not _repeated(session, asked, rows):
                     rows[asked] = self._accepted(session, asked, at, rows)
-            lifecycle.store(session, list(rows.values()))
+            entry.store_rows(session, list(rows.values()))
             _remember(session, rows)
             jobs = {asked: SimpleNamespace(**row) for asked, row in rows.items()}
             queue = waiting(session.connection(), jobs.values(), self._settings)
@@ -130,7 +130,7 @@ class Submissions:
         datasets.hold(session, asked.experiment)
         own = sum(other.caller.owner == owner for other in others)
         check_queue(session, asked.caller, self._settings, adding=own + 1)
-        return lifecycle.new_job(
+        return entry.new_row(
             asked.experiment, at, owner=owner, upload=asked.upload, retry_of=asked.retry_of
         )
 

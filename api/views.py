@@ -106,6 +106,8 @@ class Job(BaseModel):
     retry_of: str | None = Field(description="id of the job that this one runs again")
     parent_id: str | None = Field(description="id of the job that this run helps to explain")
     trial: str | None = Field(description="what this run tries, where it has a parent")
+    sweep_id: str | None = Field(description="id of the sweep that it belongs to")
+    cell: int | None = Field(description="number of its cell in the sweep")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

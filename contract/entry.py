@@ -12,6 +12,7 @@ from contract import clock
 from contract.proof import RunOf
 from contract.spec import Experiment
 from contract.status import Status
+from contract.sweep import CellOf
 from contract.tables import TABLES, Job
 
 
@@ -25,28 +26,36 @@ def submit(
     run_of: RunOf | None = None,
 ) -> Job:
     """Store `experiment` as a queued job of `owner`; `upload` as in `contract.tables.Job`."""
-    row = new_job(
-        experiment,
-        clock.read(session),
-        owner=owner,
-        upload=upload,
-        retry_of=retry_of,
-        run_of=run_of,
-    )
-    store(session, [row])
-    return Job(**row)
+    at = clock.read(session)
+    job = new(experiment, at, owner=owner, upload=upload, retry_of=retry_of, run_of=run_of)
+    store(session, [job])
+    return job
 
 
-def new_job(
+def new(experiment: Experiment, at: datetime, **whose: Any) -> Job:
+    """A job made at `at`, to be stored; `whose` as in `new_row`."""
+    return Job(**new_row(experiment, at, **whose))
+
+
+def store(session: Session, jobs: Sequence[Job]) -> None:
+    """Queue new jobs: among their likes they are taken in this order."""
+    # Those of one millisecond have their order by chance.
+    for job, id_ in zip(jobs, sorted(job.id for job in jobs), strict=True):
+        job.id = id_
+    session.flush()
+    store_rows(session, [dict(job) for job in jobs])
+
+
+def new_row(
     experiment: Experiment,
     at: datetime,
     *,
     owner: str,
     upload: dict[str, Any] | None = None,
     retry_of: str | None = None,
-    run_of: RunOf | None = None,
+    run_of: RunOf | CellOf | None = None,
 ) -> dict[str, Any]:
-    """The row that `submit` stores. `at` is the database's time."""
+    """The row of a job, to be stored. `at` is the database's time."""
     return _DEFAULTS | {
         "id": f"job_{ULID()}",
         "owner": owner,
@@ -70,7 +79,7 @@ _DEFAULTS = {
 }
 
 
-def store(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+def store_rows(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Store new jobs, without the session's bookkeeping: that costs more than all the rest."""
     tags = [
         {"job_id": row["id"], "tag": tag}

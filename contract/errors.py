@@ -21,11 +21,12 @@ PlateauError
 │   │   └── TooManyStreams
 │   └── Unavailable      503
 ├── StorageFull          507
+├── CheckpointUnusable        sends a job back to the checkpoint before, or to its start
 └── RunFailed                 ends a job as failed, with code, message and hint
     └── DatasetUnavailable
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 _CHALLENGE = 'Bearer realm="Plateau"'
@@ -63,15 +64,16 @@ class Forbidden(PlateauError):
 
 
 class SpecRefused(PlateauError):
-    """`pointer` is a JSON pointer (RFC 6901) into the experiment."""
+    """`pointer` is a JSON pointer (RFC 6901) into the experiment; `more` are further faults."""
 
     status = 422
     title = "The experiment cannot be accepted"
 
-    def __init__(self, pointer: str, detail: str) -> None:
-        super().__init__(f"{pointer}: {detail}")
+    def __init__(self, pointer: str, detail: str, more: "Sequence[SpecRefused]" = ()) -> None:
+        super().__init__(f"{pointer}: {detail}" + (f" ({len(more)} more below)" if more else ""))
         self.pointer = pointer
         self.detail = detail
+        self.more = more
 
 
 class DatasetRefused(PlateauError):
@@ -154,6 +156,12 @@ class Unavailable(Later):
 class StorageFull(PlateauError):
     status = 507
     title = "There is no room left to store this"
+
+
+class CheckpointUnusable(PlateauError):
+    """Damaged, or written by a version whose checkpoints are others: what it says follows "it"."""
+
+    title = "The checkpoint cannot be gone on from"
 
 
 class RunFailed(PlateauError):

@@ -38,12 +38,14 @@ def record(
     `epochs` go on where the job's last one ended. Recording them again, after a commit whose
     answer was lost, changes nothing.
     """
+    seconds = sum(epoch.seconds for epoch in epochs)
     job = write(
         session,
         [*held.where, col(Job.epoch) == epochs[0].epoch - 1],
         epoch=epochs[-1].epoch,
         epoch_fraction=0.0,
-        seconds_per_epoch=sum(epoch.seconds for epoch in epochs) / len(epochs),
+        seconds_per_epoch=seconds / len(epochs),
+        train_seconds=Job.train_seconds + seconds,
         checkpoint=checkpoint.to_dict(),
         crashes=0,
         lease_expires_at=now(lease_seconds),
@@ -128,7 +130,7 @@ def release(
 
 
 def step_back(session: Session, held: Claim, reason: str, before: Checkpoint | None) -> bool:
-    """Give a job back whose checkpoint is damaged: it goes on from the one before, or its start."""
+    """Give a job back whose checkpoint is no use: it goes on from the one before, or its start."""
     to = {"checkpoint": before and before.to_dict()}
     return _requeue(session, held.where, reason, **to) or acknowledge_cancel(session, held)
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, String, col, select
 from sqlmodel.sql.expression import Select
 
 from contract.clock import now
-from contract.entry import new_job, store, submit
+from contract.entry import submit
 from contract.errors import Conflict, NotFound
 from contract.holding import (
     acknowledge_cancel,
@@ -40,14 +40,12 @@ __all__ = [
     "crashed",
     "fail",
     "keep",
-    "new_job",
     "queued_for",
     "reap",
     "record",
     "release",
     "renew",
     "step_back",
-    "store",
     "submit",
     "succeed",
 ]
@@ -86,10 +84,10 @@ def claim_next(
     return None
 
 
-def cancel(session: Session, job_id: str) -> Job:
+def cancel(session: Session, job_id: str, reason: str | None = None) -> Job:
     """Cancel a queued job at once, ask a running one to stop; asking again changes nothing.
 
-    Raises NotFound, and Conflict when the job has ended.
+    `reason` is told by the event. Raises NotFound, and Conflict when the job has ended.
     """
     queued = col(Job.status) == Status.QUEUED
     from_ = leading_to(Status.CANCELLING) | {Status.QUEUED}
@@ -105,7 +103,8 @@ def cancel(session: Session, job_id: str) -> Job:
         updated_at=now(),
     )
     if job is not None:
-        session.add(event(job, "status", {"status": job.status}))
+        told = {} if reason is None else {"reason": reason}
+        session.add(event(job, "status", {"status": job.status, **told}))
         session.flush()
         return job
     job = session.get(Job, job_id, populate_existing=True)

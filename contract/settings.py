@@ -38,8 +38,7 @@ class Settings(BaseSettings):
     var_dir: Path = Field(Path("var"), description="folder that everything is written under")
     data_dir: Path = Field(Path(), description="folder with dataset files")
     artifacts_url: str = Field(
-        "",
-        description="folder or fsspec URL of models, checkpoints and uploaded datasets",
+        "", description="folder or fsspec URL of models, checkpoints and uploaded datasets"
     )
     database_url: str = Field("", repr=False, description="SQLAlchemy URL, of SQLite or Postgres")
     broker_url: str = Field(
@@ -47,10 +46,7 @@ class Settings(BaseSettings):
     )
 
     slots: int = Field(
-        0,
-        ge=0,
-        le=256,
-        description="jobs a worker trains at once; 0 is one per core, or one per GPU",
+        0, ge=0, le=256, description="jobs a worker trains at once; 0 is one per core, or per GPU"
     )
     threads_per_slot: int = Field(1, ge=1, le=256, description="CPU threads of one trainer")
     queues: Annotated[tuple[Queue, ...], NoDecode] = Field(
@@ -71,6 +67,7 @@ class Settings(BaseSettings):
     cancel_poll_seconds: float = Field(
         0.5, gt=0, description="how often a worker looks for cancelled jobs"
     )
+    search_seconds: float = Field(0.5, gt=0, description="how often sweeps are looked after")
     cancel_grace_seconds: float = Field(
         20, gt=0, description="a trainer that did not stop by then is killed"
     )
@@ -106,6 +103,7 @@ class Settings(BaseSettings):
         5_000_000_000, ge=1, description="per owner of keys: uploaded datasets in all"
     )
     max_queued_jobs: int = Field(1_000, ge=1, description="per owner of keys: jobs that wait")
+    max_sweep_jobs: int = Field(1_000, ge=1, description="jobs of one sweep")
     max_streams: int = Field(
         100, ge=1, description="per owner of keys: open event streams and waits"
     )

@@ -12,17 +12,17 @@ from contract.schema import TABLES as TABLES
 from contract.schema import Base as Base
 from contract.schema import document, listed
 from contract.status import Status
+from contract.sweep import Sweep as Sweep
 
-# Whose all things are while keys are off.
-LOCAL = "local"
+LOCAL = "local"  # whose all things are while keys are off
 
 
 class Job(Base, table=True):
     """`fence` rises with each claim; `events` counts the job's events, so each has its number.
 
-    `upload` is what the run needs to know of an uploaded dataset (`contract.datasets.Upload`): it
-    outlives the dataset. Null for a dataset of the catalogue. A run of a proof names that, the job
-    that it is about (`parent_id`), and which of the proof's trials it is.
+    `upload` is what a run needs to know of an uploaded dataset (`contract.datasets.Upload`), which
+    it outlives; null for one of the catalogue. A run of a proof names that, the job it is about
+    (`parent_id`) and the trial, one of a sweep that and its cell. `train_seconds`: of epochs.
     """
 
     __tablename__ = "jobs"
@@ -32,6 +32,7 @@ class Job(Base, table=True):
         Index("ix_jobs_owner_dataset_id", "owner", "dataset", "id"),
         *(listed(*columns) for columns in (("owner",), ("owner", "status"), ("owner", "verdict"))),
         Index("ix_jobs_proof_id_status", "proof_id", "status"),
+        Index("ix_jobs_sweep_id_id", "sweep_id", "id"),
     )
 
     id: str = Field(primary_key=True)
@@ -46,6 +47,8 @@ class Job(Base, table=True):
     parent_id: str | None = Field(default=None, index=True)
     proof_id: str | None = None
     trial: str | None = None
+    sweep_id: str | None = None
+    cell: int | None = None
 
     status: str = Status.QUEUED
     fence: int = 0
@@ -59,6 +62,7 @@ class Job(Base, table=True):
     epochs: int
     epoch_fraction: float = 0.0
     seconds_per_epoch: float | None = None
+    train_seconds: float = 0.0
     checkpoint: dict[str, Any] | None = document()
 
     verdict: str | None = None

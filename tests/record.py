@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from api.openapi.document import EXAMPLES, operations
-from tests import keyring, processes, proofs
+from tests import keyring, processes, proofs, sweeps
 from tests.sites import Site, site_on
 
 RECIPE = "relu-raw"
@@ -39,6 +39,19 @@ REPAIRED = {
 }
 FROM_RECIPE = {"recipe": RECIPE, "overrides": {"dataset": {"scaling": "unit"}}}
 MISSPELT = {**EXPERIMENT, "tag": ["example"]}
+RATE = "/training/optimizer/learning_rate"
+SWEEP = {"base": EXPERIMENT, "axes": {RATE: [0.1, 0.01]}, "seeds": 2}
+SEARCH = {
+    "base": FROM_RECIPE,
+    "axes": {
+        RATE: {"low": 0.001, "high": 1.0, "log": True},
+        "/model/layers/1/activation": ["relu", "sigmoid"],
+    },
+    "method": "tpe",
+    "samples": 20,
+    "pruner": {"type": "MedianPruner"},
+    "budget": {"epochs": 200},
+}
 # For no worker: it waits until it is cancelled.
 WAITING = {**EXPERIMENT, "name": "iris on a GPU", "device": "gpu"}
 FLOWERS = "petal_length,petal_width,species\n" + "".join(
@@ -126,17 +139,35 @@ def _post(recorder: Recorder, site: Site) -> None:
     with site.worker():
         job_id = recorder.ask("create_job", "POST", "/v1/jobs", json=EXPERIMENT)["id"]
         site.wait_for_end(job_id)
-        _get(recorder, job_id=job_id, name=RECIPE, dataset_id=dataset["id"])
+        sweep = _sweep(recorder, site)
+        _get(recorder, job_id=job_id, name=RECIPE, dataset_id=dataset["id"], sweep_id=sweep)
         recorder.ask("list_events", "GET", f"/v1/jobs/{job_id}/events", headers=STREAM)
         again = recorder.ask("retry_job", "POST", f"/v1/jobs/{job_id}/retry")["id"]
         site.wait_for_end(again)
         _explain(recorder, site)
+    _cancel_sweep(recorder)
     recorder.ask("delete_dataset", "DELETE", dataset["urls"]["self"])
     waiting = [recorder.client.post("/v1/jobs", json=WAITING) for _ in range(_QUEUE)][-1].json()[
         "urls"
     ]
     _refuse(recorder, waiting["results"])
     recorder.ask("cancel_job", "POST", waiting["cancel"])
+
+
+def _sweep(recorder: Recorder, site: Site) -> str:
+    """The id of one that is done."""
+    bodies = {"a grid, each cell twice": SWEEP, "a search": SEARCH}
+    recorder.show("create_sweep", "request", **{JSON_TYPE: bodies})
+    recorder.ask("create_sweep", "POST", "/v1/sweeps?dry_run=true", json=SWEEP)
+    id_ = str(recorder.ask("create_sweep", "POST", "/v1/sweeps", json=SWEEP)["id"])
+    processes.wait_for(id_, lambda: sweeps.stored(site.database, id_).status == "done")
+    return id_
+
+
+def _cancel_sweep(recorder: Recorder) -> None:
+    """Of one that no worker takes."""
+    waiting = recorder.client.post("/v1/sweeps", json={**SWEEP, "base": WAITING}).json()
+    recorder.ask("cancel_sweep", "POST", waiting["urls"]["cancel"])
 
 
 def _explain(recorder: Recorder, site: Site) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TOKEN = re.compile(r'\.\.\.|[{}\[\],:]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')
-_ID = re.compile(r"\b(?:job|key|ds)_[0-9A-Z]{26}\b")
+_ID = re.compile(r"\b(?:job|key|ds|sweep)_[0-9A-Z]{26}\b")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 CUT = "..."
 

@@ -1,7 +1,7 @@
 """The words between a worker and its trainer processes, one JSON object a line.
 
 worker -> trainer: Train, Stop. trainer -> worker: Ready once, then for each Train any number of
-Progress and Epochs, and at the end one of Finished, Stopped, Failed, Damaged, Unavailable.
+Progress and Epochs, and at the end one of Finished, Stopped, Failed, Unusable, Unavailable.
 """
 
 import socket
@@ -95,10 +95,10 @@ class Failed(_Message):
     hint: str
 
 
-class Damaged(_Message):
-    """The checkpoint to go on from is missing, or has other bytes than were written."""
+class Unusable(_Message):
+    """The checkpoint to go on from is missing, damaged or another version's: `reason` says it."""
 
-    type: Literal["damaged"] = "damaged"
+    type: Literal["unusable"] = "unusable"
     reason: str
 
 
@@ -110,7 +110,7 @@ class Unavailable(_Message):
 
 
 Order = Annotated[Train | Stop, Field(discriminator="type")]
-End = Finished | Stopped | Failed | Damaged | Unavailable
+End = Finished | Stopped | Failed | Unusable | Unavailable
 Report = Annotated[Ready | Progress | Epochs | End, Field(discriminator="type")]
 ORDERS: TypeAdapter[Train | Stop] = TypeAdapter(Order)
 REPORTS: TypeAdapter[Ready | Progress | Epochs | End] = TypeAdapter(Report)

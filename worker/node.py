@@ -21,6 +21,7 @@ from worker.process import TrainerDied, TrainerProcess, Unfit
 from worker.prover import prove
 from worker.registration import Registration
 from worker.run import Run
+from worker.searcher import Searcher
 from worker.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,10 @@ class Node:
         self._unanswered_since: float | None = None
         self._unfit_seconds = 0.0
         self._sweeper = Periodic("sweeper", settings.sweep_seconds, self._sweep)
+        search = Searcher(self._database, settings, self._sweeper.wake).search
+        self._searcher = Periodic("searcher", settings.search_seconds, search)
         self._duties = [
+            self._searcher,
             Periodic("heartbeat", settings.heartbeat_seconds, self._beat),
             Periodic("reaper", settings.reap_seconds, self._reap),
             Periodic("watchdog", 1.0, self._abandon_overdue),
@@ -57,14 +61,8 @@ class Node:
     def open(self) -> None:
         """Start the trainers and register the worker. Raises TrainerDied if none can start."""
         self.slots.open()
-        devices = self.slots.devices
-        wanted = self._settings.queues or ("gpu", "any", "cpu")
-        self.queues = tuple(queue for queue in wanted if queue == "any" or queue in devices)
-        if not self.queues:
-            raise TrainerDied(f"PLATEAU_QUEUES is {','.join(wanted)}, but there is no such device")
-        self._registration.open(devices, self.queues, self.slots.count)
-        served = f"devices {', '.join(devices)}, queues {', '.join(self.queues)}"
-        log.info("%s: %s, %d slots", self._registration.id, served, self.slots.count)
+        devices, wanted = self.slots.devices, self._settings.queues
+        self.queues = self._registration.open(devices, wanted, self.slots.count)
         for duty in self._duties:
             duty.start()
 
@@ -94,6 +92,7 @@ class Node:
             log.error("%s given back, pausing %g s: %s", name, self._unfit_seconds, reason)
             self.slots.pause(self._unfit_seconds)
         self._sweeper.wake()
+        self._searcher.wake()
 
     def drain(self) -> None:
         """Take no more jobs, and stop those that train at their next step boundary."""

@@ -1,5 +1,6 @@
 """A worker's row: what it serves, and whether it lives."""
 
+import logging
 import os
 import socket
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from contract import clock, logs
 from contract.clock import now
 from contract.database import Database
 from contract.tables import Worker
+from worker.process import TrainerDied
+
+log = logging.getLogger(__name__)
 
 
 class Registration:
@@ -22,7 +26,15 @@ class Registration:
         self._database = database
         logs.describe_process(worker_id=self.id)
 
-    def open(self, devices: Sequence[str], queues: Sequence[str], slots: int) -> None:
+    def open(self, devices: Sequence[str], wanted: Sequence[str], slots: int) -> tuple[str, ...]:
+        """Returns the queues to listen to: those `wanted`, all unless told, that have a device.
+
+        Raises TrainerDied where none has.
+        """
+        named = wanted or ("gpu", "any", "cpu")
+        queues = tuple(queue for queue in named if queue == "any" or queue in devices)
+        if not queues:
+            raise TrainerDied(f"PLATEAU_QUEUES is {','.join(named)}, but there is no such device")
         with self._database.writing() as session:
             at = clock.read(session)
             session.add(
@@ -37,6 +49,9 @@ class Registration:
                     heartbeat_at=at,
                 )
             )
+        served = f"devices {', '.join(devices)}, queues {', '.join(queues)}"
+        log.info("%s: %s, %d slots", self.id, served, slots)
+        return queues
 
     def beat(self) -> None:
         self._set(heartbeat_at=now())

@@ -28,7 +28,7 @@ class Reporter:
         self._checkpoints = 0
 
     def started(self, epoch: int, seconds: float) -> None:
-        log.info("%s goes on after epoch %d, built in %.1f s", self._order.job_id, epoch, seconds)
+        log.info("%s: built in %.1f s, epoch %d is next", self._order.job_id, seconds, epoch + 1)
 
     def progress(self, epoch: int, fraction: float) -> None:
         done = fraction * self._order.experiment.training.epochs

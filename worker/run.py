@@ -21,7 +21,6 @@ from contract.tables import Job
 from worker.checkpoints import Checkpoints
 from worker.commit import commit
 from worker.messages import (
-    Damaged,
     End,
     Epochs,
     Failed,
@@ -30,6 +29,7 @@ from worker.messages import (
     Stopped,
     Train,
     Unavailable,
+    Unusable,
 )
 from worker.outcome import succeed
 from worker.process import TrainerProcess, Unfit
@@ -90,7 +90,7 @@ class Run:
                     self._trainer.retired = self.stop_asked_at is None
                     whose = "trainer" if self._trainer.retired else "worker"
                     self._release(f"its {whose} was asked to stop", report.checkpoint)
-                case Damaged():
+                case Unusable():
                     self._step_back(report.reason)
                 case Unavailable():
                     self._release(f"its worker cannot train at the moment: {report.reason}")
@@ -165,10 +165,11 @@ class Run:
         self._give_back(partial(lifecycle.release, held=self.held, reason=reason, checkpoint=new))
         self._checkpoints.point_to(new)
 
-    def _step_back(self, damage: str) -> None:
+    def _step_back(self, fault: str) -> None:
         before = self._checkpoints.before
         goes_on = "from the checkpoint before it" if before else "from its start"
-        reason = f"its checkpoint is damaged ({damage}): it goes on {goes_on}"
+        reason = f"its checkpoint {fault}: it goes on {goes_on}"
+        log.error("%s takes a step back: %s", self.held.job_id, reason)
         self._give_back(partial(lifecycle.step_back, held=self.held, reason=reason, before=before))
         self._checkpoints.point_to(before)
 
@@ -176,12 +177,14 @@ class Run:
         """Commit `change`, after which the job waits again, or has ended after all."""
         self._write(change)
         with self._database.reading() as session:
-            ended = session.get_one(Job, self.held.job_id).status in TERMINAL
-        if ended:
+            status = session.get_one(Job, self.held.job_id).status
+        log.info("%s: %s", self.held.job_id, status)
+        if status in TERMINAL:
             self._checkpoints.clear()
 
     def _end(self, change: Callable[[Session], bool]) -> None:
         self._write(change)
+        log.info("%s has ended", self.held.job_id)
         self._checkpoints.clear()
 
     def _write(self, change: Callable[[Session], bool]) -> None:

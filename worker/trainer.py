@@ -20,13 +20,12 @@ from typing import Any
 
 from contract import logs
 from contract.artifacts import ArtifactDamaged, ArtifactStore
-from contract.errors import RunFailed
+from contract.errors import CheckpointUnusable, RunFailed
 from contract.settings import Settings, read_settings
 from worker.dataset_cache import DatasetCache
 from worker.messages import (
     ORDERS,
     Channel,
-    Damaged,
     End,
     Failed,
     Finished,
@@ -35,6 +34,7 @@ from worker.messages import (
     Stopped,
     Train,
     Unavailable,
+    Unusable,
 )
 from worker.reporter import Reporter
 
@@ -112,8 +112,9 @@ class Trainer:
         except RunFailed as error:
             return Failed(code=error.code, message=error.message, hint=error.hint)
         except ArtifactDamaged as error:
-            log.error("%s takes a step back: %s", order.job_id, error)
-            return Damaged(reason=str(error))
+            return Unusable(reason=f"is damaged ({error})")
+        except CheckpointUnusable as error:
+            return Unusable(reason=str(error))
         except OSError as error:
             log.exception("run of %s given back", order.job_id)
             return Unavailable(reason=f"{type(error).__name__}: {error}"[:500])

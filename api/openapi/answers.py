@@ -33,10 +33,10 @@ _HEADERS = {
 }
 
 
-def queued() -> Answers:
-    """`responses` of a route that queues a job."""
+def queued(description: str) -> Answers:
+    """`responses` of a route that queues jobs."""
     headers = {**_LOCATION, "Retry-After": header(_LATER, type_="integer")}
-    return {202: {"description": "The job, which waits.", "headers": headers}}
+    return {202: {"description": description, "headers": headers}}
 
 
 def created(description: str) -> Answers:

@@ -28,6 +28,7 @@ You POST an experiment; a worker trains it; you poll the job, and fetch what the
 """
 _TAGS = [
     {"name": "jobs", "description": "Submit, look at, stop, run again."},
+    {"name": "sweeps", "description": "An experiment over and over, with other values each time."},
     {"name": "results", "description": "What a run leaves behind."},
     {
         "name": "diagnosis",
@@ -51,7 +52,11 @@ FACTS: dict[str, Any] = {
 EXAMPLES = Path(__file__).with_name("examples.json")
 _JSON = "application/json"
 # By the parameter that takes an id: the objects that have it.
-_OBJECTS = {"job_id": ("Job", "AcceptedJob"), "dataset_id": ("KnownDataset",)}
+_OBJECTS = {
+    "job_id": ("Job", "AcceptedJob"),
+    "sweep_id": ("Sweep", "SweepTable"),
+    "dataset_id": ("KnownDataset",),
+}
 
 
 class Described(FastAPI):
@@ -73,7 +78,7 @@ def complete(document: dict[str, Any]) -> None:
         _show(operation, examples.get(operation["operationId"], {}))
     _link(document)
     schemas = components["schemas"]
-    for unused in ("HTTPValidationError", "ValidationError"):
+    for unused in ("HTTPValidationError", "JsonValue", "ValidationError"):
         schemas.pop(unused, None)
     _, problem = models_json_schema([(Problem, "serialization")], ref_template=REF_TEMPLATE)
     schemas |= problem["$defs"]

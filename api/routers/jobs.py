@@ -30,13 +30,14 @@ _DRY_RUN: answers.Answers = {
     200: {"model": preview.DryRun, "description": "With dry_run: what the job would be."}
 }
 _ETAG = {"ETag": answers.header("changes whenever the answer does")}
-_POLLED: answers.Answers = {
+POLLED: answers.Answers = {
     200: {"headers": _ETAG},
     304: {
         "description": "The client has it already: its ETag is among If-None-Match.",
         "headers": _ETAG,
     },
 }
+DryRun = Annotated[bool, Query(description="check and estimate, store nothing: 200")]
 IfNoneMatch = Annotated[
     Sequence[str], Header(alias="If-None-Match", description="ETags of what the client has, or *")
 ]
@@ -46,12 +47,12 @@ IfNoneMatch = Annotated[
     "",
     status_code=202,
     response_model=AcceptedJob,
-    responses=answers.queued() | _DRY_RUN | {409: {}},
+    responses=answers.queued("The job, which waits.") | _DRY_RUN | {409: {}},
 )
 async def create_job(
     posted: Annotated[Posted, Body()],
     submission: AppSubmission,
-    dry_run: Annotated[bool, Query(description="check and estimate, store nothing: 200")] = False,
+    dry_run: DryRun = False,
 ) -> Any:
     """Queue an experiment. The answer comes at once; the run's state is at `urls.self`.
 
@@ -138,7 +139,7 @@ router.add_api_route(
     "/{job_id}",
     get_job,
     response_model=views.Job | views.JobPart,
-    responses=_POLLED,
+    responses=POLLED,
     route_class_override=_PollRoute,
 )
 
@@ -153,7 +154,11 @@ def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> vi
         return present.job(session, lifecycle.cancel(session, job.id), settings)
 
 
-@router.post("/{job_id}/retry", status_code=202, responses=answers.queued() | {409: {}, 422: {}})
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    responses=answers.queued("The job, which waits.") | {409: {}, 422: {}},
+)
 async def retry_job(job: JobById, submission: AppSubmission) -> AcceptedJob:
     """Run the experiment of a job that has ended again, as a new job.
 

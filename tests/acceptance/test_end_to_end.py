@@ -1,5 +1,7 @@
 """Whole jobs over HTTP with real trainers, on both sets of services, disturbed and undisturbed."""
 
+import hashlib
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -8,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
-from tests import processes
+from contract.tables import Job
+from tests import jobs, processes
 from tests.sites import RunningWorker, Site, site_on
 
 # Everything that a checkpoint must carry: dropout's seeds, Adam's moments, moving averages.
@@ -129,6 +133,43 @@ def test_a_worker_that_stops_in_mid_epoch_leaves_no_trace_either(
     curves = ended(api, job_id)["curves"]
     assert embedded.job(job_id).crashes == 0
     assert exact(curves) == exact(undisturbed)
+
+
+def test_a_checkpoint_of_another_version_costs_no_job(tmp_path: Path) -> None:
+    with site_on(f"sqlite:///{tmp_path}/plateau.db", "memory://", tmp_path) as site:
+        with site.worker(PLATEAU_SLOTS="1") as old:
+            alone = site.submit(EXPERIMENT)
+            site.wait_for_end(alone)
+            job_id = site.submit(EXPERIMENT)
+            site.wait_for_epoch(job_id, 3)
+            assert old.terminate() == 0
+        rewrite_checkpoints(site, job_id)
+        with site.worker(PLATEAU_SLOTS="1"):
+            [job] = site.wait_for_end(job_id)
+        reasons = [e.data.get("reason", "") for e in jobs.events(site.database, job_id)]
+        assert job.status == "succeeded"
+        assert any("another version's" in r and "from its start" in r for r in reasons)
+        assert site.curve(job_id) == site.curve(alone)
+
+
+def rewrite_checkpoints(site: Site, job_id: str) -> None:
+    """As a version wrote them that had no signals, each with its right hash."""
+
+    def older(stored: dict[str, Any]) -> dict[str, Any]:
+        file = site.artifacts / stored["key"]
+        with np.load(file) as whole:
+            arrays = dict(whole)
+        header = json.loads(str(arrays["header"]))
+        del header["signals"]
+        np.savez(file, **arrays | {"header": np.array(json.dumps(header))})
+        before = stored.get("before")
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        return {**stored, "sha256": digest, "before": before and older(before)}
+
+    with site.database.writing() as session:
+        job = session.get_one(Job, job_id)
+        assert job.checkpoint is not None
+        job.checkpoint = older(job.checkpoint)
 
 
 @pytest.mark.usefixtures("worker")

@@ -69,8 +69,9 @@ def _judge(site: Site, job_id: str, wanted: Expected, findings: Findings) -> Non
 def recoveries(database: Database, hits: Iterable[Hit], *, from_queue: bool = False) -> list[float]:
     """For each hit that all its jobs recovered from: seconds until the last got on again.
 
-    To get on is to finish an epoch, or to end. `from_queue`: the jobs waited to be trained at all,
-    and may have been before the hit was over.
+    To get on is to finish an epoch, or to end; one that ended a moment before the fault had nothing
+    to recover from. `from_queue`: the jobs waited to be trained at all, and may have been before
+    the hit was over.
     """
     found = []
     for hit in hits:
@@ -83,10 +84,9 @@ def recoveries(database: Database, hits: Iterable[Hit], *, from_queue: bool = Fa
 
 
 def _got_on(events: Sequence[Event], since: datetime) -> datetime | None:
-    later = [event for event in events if event.at > since]
-    return next(
-        (e.at for e in later if e.type == "epoch" or e.data.get("status") in TERMINAL), None
-    )
+    ended = [event.at for event in events if event.data.get("status") in TERMINAL]
+    epochs = [event.at for event in events if event.type == "epoch" and event.at > since]
+    return min(epochs + [max(at, since) for at in ended], default=None)
 
 
 def _last_status(events: Sequence[Event]) -> str:

@@ -9,7 +9,7 @@ from ulid import ULID
 
 from contract.artifacts import ArtifactStore
 from contract.tables import Result
-from tests import jobs, keyring, uploads
+from tests import jobs, keyring, sweeps, uploads
 from tests.integration.test_api_jobs import spec
 from tests.keyring import ask
 from tests.served import Api, problem
@@ -40,10 +40,16 @@ def dataset(api: Api, owner: str, folder: Path) -> str:
     return uploads.stored(api.database, owner, folder)
 
 
+def sweep(api: Api, owner: str, _: Path) -> str:
+    asked = sweeps.body()
+    return str(ask(api, keyring.make(api, owner), "/v1/sweeps", "POST", json=asked).json()["id"])
+
+
 # What the parameters of paths name. Whoever adds a route with a new one tells of it here.
 THINGS: dict[str, tuple[Callable[[Api, str, Path], str], ...]] = {
     "job_id": (queued, running, ended),
     "dataset_id": (dataset,),
+    "sweep_id": (sweep,),
 }
 # Recipes are the same for everybody.
 COMMON = {"name"}

@@ -139,6 +139,28 @@ def test_jobs_of_before_there_were_owners_are_local(database_url: str, engine: E
     assert (job.owner, job.priority, job.upload) == ("local", 0, None)
 
 
+def test_of_what_jobs_of_before_took_their_epochs_tell(database_url: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        command.upgrade(module.config(connection), "0004")
+        values = {
+            "name": "old", "owner": "local", "priority": 0, "dataset": "digits", "device": "any",
+            "spec": {}, "status": "running", "fence": 1, "events": 1, "attempts": 1, "crashes": 0,
+            "epoch": 2, "epochs": 3, "epoch_fraction": 0.0, "created_at": AT, "updated_at": AT,
+        }  # fmt: skip
+        tables = MetaData()
+        kept, epochs = (
+            Table(name, tables, autoload_with=connection) for name in ("jobs", "epochs")
+        )
+        connection.execute(kept.insert(), [{"id": id_, **values} for id_ in ("job_1", "job_2")])
+        row = {"job_id": "job_1", "fence": 1, "metrics": {}, "learning_rate": 0.1, "at": AT}
+        rows = [{**row, "epoch": epoch, "seconds": epoch / 4} for epoch in (1, 2)]
+        connection.execute(epochs.insert(), rows)
+    upgrade(database_url)
+    with Session(engine) as session:
+        took = session.exec(select(Job.train_seconds).order_by(Job.id)).all()
+    assert took == [0.75, 0.0]
+
+
 def test_a_forgotten_migration_is_seen(database_url: str, engine: Engine) -> None:
     upgrade(database_url)
     declared = copy_of_declared()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contract.errors import RunFailed
+from contract.errors import CheckpointUnusable
 from contract.progress import Signal
 from worker.training.checkpoint import Checkpoint, Position
 from worker.training.signals.unreported import Unreported
@@ -58,7 +58,7 @@ def test_every_damaged_byte_is_seen_or_harmless(tmp_path: Path) -> None:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
         try:
             read = Checkpoint.read(path)
-        except RunFailed:
+        except CheckpointUnusable:
             seen += 1
         else:
             assert read.position == expected.position
@@ -67,5 +67,5 @@ def test_every_damaged_byte_is_seen_or_harmless(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(RunFailed, match="not a whole checkpoint"):
+    with pytest.raises(CheckpointUnusable, match="is not whole"):
         Checkpoint.read(tmp_path / "none.npz")

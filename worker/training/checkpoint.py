@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from contract.errors import RunFailed
+from contract.errors import CheckpointUnusable
 from worker.training.report import Reason
 from worker.training.signals.unreported import Unreported
 
@@ -61,7 +61,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path) -> "Checkpoint":
-        """Raises RunFailed where the file is not a whole checkpoint; zip checks a CRC per array."""
+        """Raises CheckpointUnusable where it is not a whole one; zip checks a CRC per array."""
         try:
             with path.open("rb") as whole, np.load(whole, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
@@ -72,22 +72,15 @@ class Checkpoint:
             signals = Unreported.from_dict(header["signals"])
             return cls(Position(**header["position"]), signals=signals, **groups)
         except Exception as error:  # whatever a damaged byte makes of zip, NumPy and JSON
-            raise RunFailed(
-                "checkpoint_unreadable",
-                f"{path.name} is not a whole checkpoint: {error}",
-                "resume from the checkpoint before it, or start again",
-            ) from error
+            what = f"{type(error).__name__}: {error}"
+            raise CheckpointUnusable(f"is not whole, or another version's ({what})") from error
 
 
 def assign(variables: list[Any], arrays: Arrays, what: str) -> None:
-    """Give each variable its array. Raises RunFailed where they are not the same variables."""
+    """Give each variable its array. Raises CheckpointUnusable where the variables are others."""
     expected = [tuple(variable.shape) for variable in variables]
     found = [array.shape for array in arrays]
     if expected != found:
-        raise RunFailed(
-            "checkpoint_mismatch",
-            f"the checkpoint's {what} has shapes {found}, this experiment's has {expected}",
-            "resume only with the experiment that wrote the checkpoint",
-        )
+        raise CheckpointUnusable(f"has {what} of shapes {found}, expected {expected}")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)

@@ -39,7 +39,7 @@ def train(
     is never trained again; epochs shorter than `checkpoint_seconds` share a checkpoint and a
     report. All files are written into the folder `scratch`, which must exist. Python's, NumPy's
     and TensorFlow's global seeds are set. Raises RunFailed for what a user can act on: no
-    dataset, no GPU, not enough memory, a checkpoint that does not fit.
+    dataset, no GPU, not enough memory; and CheckpointUnusable.
     """
     device = place(experiment.device)
     with _memory_explained(), tf.device(device):

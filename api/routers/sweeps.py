@@ -1,0 +1,94 @@
+"""Sweeps: an experiment over and over, with other values each time."""
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query, Response
+
+from api import datasets, sweep_pages, sweep_views, sweeps, views
+from api.body import JSONRoute
+from api.callers import AppCaller
+from api.deps import AppDatabase, AppSettings, SweepById
+from api.etags import named
+from api.new_sweep import NewSweep, Reader
+from api.openapi import answers
+from api.routers.jobs import POLLED, DryRun, IfNoneMatch
+from api.submission import AppSubmission
+from contract import sweeping
+from contract.errors import Conflict
+from contract.sweep import Sweep
+
+router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"], route_class=JSONRoute)
+
+_DRY_RUN: answers.Answers = {
+    200: {"model": sweep_views.SweepDryRun, "description": "With dry_run: what it would be."}
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=sweep_views.SweepTable,
+    responses=answers.queued("The sweep, whose jobs wait.") | _DRY_RUN | {409: {}},
+)
+def create_sweep(
+    new: Annotated[NewSweep, Body()],
+    caller: AppCaller,
+    database: AppDatabase,
+    settings: AppSettings,
+    submission: AppSubmission,
+    dry_run: DryRun = False,
+) -> Any:
+    """Queue an experiment once for each combination of values, and for each seed.
+
+    `axes` has JSON pointers into the experiment, each with a list of values, or, for the methods
+    random and tpe, with a range. A grid has all combinations, random and tpe as many as `samples`
+    says; tpe begins with some and goes on by what they reach. All jobs are made in one transaction,
+    and each is checked as POST /v1/jobs does it: one that would be refused refuses the sweep.
+    """
+    asked = new.model_dump(mode="json", exclude_unset=True)
+    if not dry_run and (earlier := sweeps.earlier(submission, asked)):
+        return earlier
+    reader = Reader(new, settings, partial(datasets.upload_of, database, owner=caller.owner))
+    if dry_run:
+        body = sweeps.preview(reader).model_dump_json()
+        return Response(body, media_type="application/json")
+    return sweeps.store(submission, asked, reader)
+
+
+@router.get("")
+def list_sweeps(
+    wanted: Annotated[sweep_pages.SweepPage, Query()], caller: AppCaller, database: AppDatabase
+) -> views.Page[sweep_views.Sweep]:
+    """The caller's sweeps without their tables, newest first, a page at a time."""
+    with database.reading() as session:
+        rows, has_more = sweep_pages.page(session, caller.owner, wanted)
+        return views.Page(data=sweeps.summaries(session, rows), has_more=has_more)
+
+
+@router.get("/{sweep_id}", response_model=sweep_views.SweepTable, responses=POLLED)
+def get_sweep(sweep: SweepById, database: AppDatabase, if_none_match: IfNoneMatch = ()) -> Response:
+    """A sweep as it is now: how its jobs stand, and a row for each combination of values.
+
+    Its ETag changes whenever one of its jobs does.
+    """
+    with database.reading() as session:
+        row = session.get_one(Sweep, sweep.id)
+        tag = sweeps.tag(session, row)
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if named(tag, if_none_match):
+            return Response(status_code=304, headers=headers)
+        body = sweeps.table(session, row).model_dump_json()
+    return Response(body, headers=headers, media_type="application/json")
+
+
+@router.post("/{sweep_id}/cancel", responses={409: {}})
+def cancel_sweep(sweep: SweepById, database: AppDatabase) -> sweep_views.SweepTable:
+    """Cancel its jobs that have not ended, and begin no others; 409 once the sweep has ended."""
+    with database.writing() as session:
+        row = session.get_one(Sweep, sweep.id)
+        if not sweeping.cancel(session, row.id):
+            session.refresh(row)
+            raise Conflict(f"{row.id} has ended already: it is {row.status}.")
+        session.refresh(row)
+        return sweeps.table(session, row)

@@ -1,0 +1,162 @@
+"""Sweeps: how a request becomes one, and how rows become what is answered."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+from ulid import ULID
+
+from api import datasets, limits, sweep_views
+from api.etags import tag_of
+from api.new_sweep import Reader
+from api.submission import Submission
+from contract import clock, sweeping
+from contract.axes import Cell
+from contract.cells import Run, Spread, best, by_cell, spread_of
+from contract.numbers import encode
+from contract.plan import Plan, objective_of
+from contract.reached import Counts, counts, runs
+from contract.sweep import Sweep, SweepStatus
+from contract.tables import Job
+
+# Another version of the service may say the same otherwise.
+_FORM = sha256(repr(sweep_views.SweepTable.model_json_schema()).encode()).hexdigest()
+
+
+def url(sweep_id: str, *rest: str) -> str:
+    return "/".join(("/v1/sweeps", sweep_id, *rest))
+
+
+def earlier(submission: Submission, asked: Any) -> sweep_views.SweepTable | None:
+    """The sweep that the request's Idempotency-Key made before, if any."""
+    return submission.replay({"sweep": asked}, _of_job)
+
+
+def store(submission: Submission, asked: Any, reader: Reader) -> sweep_views.SweepTable:
+    """A new sweep with its first jobs, unless another request with this key was quicker.
+
+    Raises SpecRefused, TooManyJobs, DatasetGone.
+    """
+    planned = reader.cells()
+    caller, settings = submission.caller, submission.settings
+
+    def fill(session: Session) -> Sequence[Job]:
+        for experiment in {
+            each.experiment.dataset.name: each.experiment for each in planned
+        }.values():
+            datasets.hold(session, experiment)
+        limits.check_queue(session, caller, settings, adding=len(planned) * reader.plan.seeds)
+        sweep = Sweep(
+            id=f"sweep_{ULID()}",
+            owner=caller.owner,
+            name=reader.name,
+            base=reader.base,
+            uploads=reader.uploads,
+            plan=reader.plan.model_dump(mode="json"),
+            cells=[],
+            created_at=clock.read(session),
+        )
+        return sweeping.add(session, sweep, [(each.cell, each.experiment) for each in planned])
+
+    return submission.queue({"sweep": asked}, fill, _of_job)
+
+
+def preview(reader: Reader) -> sweep_views.SweepDryRun:
+    """Raises SpecRefused."""
+    planned, plan = reader.cells(), reader.plan
+    return sweep_views.SweepDryRun(
+        jobs=plan.cells * plan.seeds,
+        objective=objective_of(plan),
+        cells=[_values(plan, each.cell) for each in planned],
+        epochs_total=plan.seeds * sum(each.experiment.training.epochs for each in planned),
+        flops_total=plan.seeds * sum(each.cost.flops_total for each in planned),
+        memory_bytes=max(each.cost.memory_bytes for each in planned),
+    )
+
+
+def summaries(session: Session, rows: Sequence[Sweep]) -> list[sweep_views.Sweep]:
+    """As many as rows, in one statement more."""
+    found = counts(session, [row.id for row in rows])
+    return [sweep_views.Sweep.model_validate(_summary(row, found[row.id])) for row in rows]
+
+
+def table(session: Session, row: Sweep) -> sweep_views.SweepTable:
+    """Worked out of the sweep's own jobs, in two statements."""
+    plan = sweeping.plan_of(row)
+    objective = objective_of(plan)
+    own = by_cell(runs(session, row.id, objective), len(row.cells))
+    spreads = [spread_of(cell) for cell in own]
+    cells = [
+        _cell(row, plan, number, spread, cell)
+        for number, (spread, cell) in enumerate(zip(spreads, own, strict=True))
+    ]
+    first = best(spreads, maximized=objective.maximized)
+    return sweep_views.SweepTable.model_validate(
+        {
+            **_summary(row, counts(session, [row.id])[row.id]),
+            "objective": objective,
+            "best": None if first is None else cells[first],
+            "cells": cells,
+            "base": row.base,
+        }
+    )
+
+
+def tag(session: Session, row: Sweep) -> str:
+    """Of all that the table follows from: each change of a job is an event."""
+    events = select(func.sum(Job.events)).where(col(Job.sweep_id) == row.id)
+    state = (row.id, row.round, row.status, row.reason, row.finished_at)
+    return tag_of(_FORM, *state, session.exec(events).one())
+
+
+def _of_job(session: Session, job: Job) -> sweep_views.SweepTable:
+    return table(session, session.get_one(Sweep, job.sweep_id))
+
+
+def _summary(row: Sweep, found: Counts) -> dict[str, Any]:
+    budget: Mapping[str, Any] = row.plan["budget"]
+    return {
+        **row.model_dump(include={"id", "name", "status", "reason", "created_at", "finished_at"}),
+        "terminal": row.status != SweepStatus.RUNNING,
+        "jobs": found.jobs,
+        "budget": {**budget, "spent_epochs": found.epochs, "spent_seconds": found.seconds},
+        "plan": {name: value for name, value in row.plan.items() if value is not None},
+        "urls": {
+            "self": url(row.id),
+            "jobs": f"/v1/jobs?sweep={row.id}",
+            "cancel": url(row.id, "cancel"),
+        },
+    }
+
+
+def _cell(
+    row: Sweep, plan: Plan, number: int, spread: Spread, own: Sequence[Run]
+) -> dict[str, Any]:
+    name = str(number)
+    return {
+        "cell": number,
+        "values": _values(plan, row.cells[number]),
+        **encode(vars(spread)),
+        "verdicts": Counter(run.verdict for run in own if run.verdict is not None),
+        "pruned": row.trials.get(name, {}).get("pruned", False),
+        "refused": row.refused.get(name),
+        "runs": [_run(run) for run in own],
+    }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    return {
+        "job": run.job_id,
+        "url": f"/v1/jobs/{run.job_id}",
+        "seed": run.seed,
+        "status": run.status,
+        "verdict": run.verdict,
+        "value": encode(run.value),
+    }
+
+
+def _values(plan: Plan, cell: Cell) -> dict[str, Any]:
+    return dict(zip(plan.axes, cell, strict=True))

@@ -1,0 +1,85 @@
+"""What the runs of sweeps have reached, each question in one statement over a sweep's own jobs."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import JSON, and_, case, func, select, type_coerce
+from sqlmodel import Session, col
+
+from contract.cells import Run
+from contract.numbers import decode
+from contract.plan import Objective
+from contract.status import Status
+from contract.tables import EpochRow, Job
+
+# Jobs a statement: SQLite before 3.32 takes 999 parameters.
+_AT_ONCE = 500
+_STORED = ("cell", "status", "verdict", "epoch", "epochs", "train_seconds")
+
+
+@dataclass
+class Counts:
+    """`jobs` by status; the epochs that all have trained, and the seconds that those took."""
+
+    jobs: dict[str, int] = field(default_factory=dict)
+    epochs: int = 0
+    seconds: float = 0.0
+
+
+def runs(session: Session, sweep_id: str, objective: Objective) -> list[Run]:
+    """All of a sweep's, in the order in which they were queued, in one statement."""
+    last = and_(col(EpochRow.job_id) == Job.id, col(EpochRow.epoch) == Job.epoch)
+    measured = col(Job.metrics) if objective.final else col(EpochRow.metrics)
+    value = type_coerce(measured, JSON)[objective.metric]
+    seed = type_coerce(col(Job.spec), JSON)[("training", "seed")]
+    rows: Any = session.execute(
+        select(
+            col(Job.id).label("job_id"),
+            seed.label("seed"),
+            case((col(Job.status) == Status.SUCCEEDED, value)).label("value"),
+            *(getattr(Job, name) for name in _STORED),
+        )
+        .outerjoin(EpochRow, last)
+        .where(col(Job.sweep_id) == sweep_id)
+        .order_by(col(Job.id))
+    ).mappings()
+    return [Run(**{**row, "value": decode(row["value"])}) for row in rows]
+
+
+def counts(session: Session, sweep_ids: Sequence[str]) -> Mapping[str, Counts]:
+    """What of each sweep's jobs is in each status, and what they have trained so far."""
+    rows: Any = session.execute(
+        select(
+            col(Job.sweep_id),
+            col(Job.status),
+            func.count(),
+            func.sum(Job.epoch),
+            func.sum(Job.train_seconds),
+        )
+        .where(col(Job.sweep_id).in_(sweep_ids))
+        .group_by(col(Job.sweep_id), col(Job.status))
+    )
+    found = {sweep_id: Counts() for sweep_id in sweep_ids}
+    for sweep_id, status, jobs, epochs, seconds in rows:
+        found[sweep_id].jobs[status] = jobs
+        found[sweep_id].epochs += epochs
+        found[sweep_id].seconds += seconds
+    return found
+
+
+def curves(
+    session: Session, job_ids: Sequence[str], metric: str
+) -> Mapping[str, Mapping[int, float]]:
+    """What each recorded epoch of the jobs reached."""
+    value = type_coerce(col(EpochRow.metrics), JSON)[metric]
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for start in range(0, len(job_ids), _AT_ONCE):
+        wanted = col(EpochRow.job_id).in_(job_ids[start : start + _AT_ONCE])
+        rows: Any = session.execute(
+            select(col(EpochRow.job_id), col(EpochRow.epoch), value).where(wanted)
+        )
+        for job_id, epoch, reached in rows:
+            found[job_id][epoch] = float(reached)
+    return found

@@ -1,0 +1,120 @@
+"""Every change of a sweep: its runs are jobs like others, and it goes on as they do.
+
+As with proofs, nothing of a sweep happens in the transactions that end its runs. Workers look, and
+whoever finds a step due takes it by one conditional UPDATE, which names the round it was found in.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Integer, func, type_coerce, update
+from sqlmodel import Session, col, select
+
+from contract import clock, entry, lifecycle
+from contract.axes import Cell
+from contract.cells import replicas
+from contract.clock import now
+from contract.errors import Conflict
+from contract.plan import Plan
+from contract.spec import Experiment
+from contract.status import TERMINAL
+from contract.sweep import CellOf, Sweep, SweepStatus
+from contract.tables import Job
+
+
+def plan_of(sweep: Sweep) -> Plan:
+    return Plan.model_validate(sweep.plan)
+
+
+def add(
+    session: Session, sweep: Sweep, found: Iterable[tuple[Cell, Experiment | str]]
+) -> list[Job]:
+    """Queue the runs of further cells; of one that cannot be run, there is the reason."""
+    plan, at = plan_of(sweep), clock.read(session)
+    cells, refused, jobs = list(sweep.cells), dict(sweep.refused), []
+    for cell, experiment in found:
+        if isinstance(experiment, str):
+            refused[str(len(cells))] = experiment
+        else:
+            jobs += _jobs(sweep, plan, cell, experiment, len(cells), at)
+        cells.append(list(cell))
+    sweep.cells, sweep.refused = cells, refused
+    session.add(sweep)
+    entry.store(session, jobs)
+    return jobs
+
+
+def _jobs(
+    sweep: Sweep, plan: Plan, cell: Cell, experiment: Experiment, number: int, at: Any
+) -> list[Job]:
+    about: dict[str, Any] = {
+        "owner": sweep.owner,
+        "upload": sweep.uploads.get(experiment.dataset.name),
+        "run_of": CellOf(sweep.id, number),
+    }
+    return [
+        entry.new(run, at, **about) for run in replicas(experiment, plan.axes, cell, plan.seeds)
+    ]
+
+
+def moved(session: Session) -> Sequence[tuple[str, int, int]]:
+    """(id, round, events of its jobs) of the sweeps that run: another number says that it moved."""
+    events = func.coalesce(func.sum(Job.events), 0)
+    return session.exec(
+        select(Sweep.id, Sweep.round, type_coerce(events, Integer))
+        .outerjoin(Job, col(Job.sweep_id) == Sweep.id)
+        .where(Sweep.status == SweepStatus.RUNNING)
+        .group_by(col(Sweep.id), col(Sweep.round))
+        .order_by(col(Sweep.id))
+    ).all()
+
+
+def take(session: Session, sweep_id: str, round_: int) -> Sweep | None:
+    """The right to take the step after `round_`, until the transaction ends; None if it is gone."""
+    statement = (
+        update(Sweep)
+        .where(
+            col(Sweep.id) == sweep_id,
+            col(Sweep.round) == round_,
+            col(Sweep.status) == SweepStatus.RUNNING,
+        )
+        .values(round=Sweep.round + 1)
+        .returning(Sweep)
+    )
+    return session.scalars(
+        statement, execution_options={"synchronize_session": False, "populate_existing": True}
+    ).one_or_none()
+
+
+def end(session: Session, sweep: Sweep, status: SweepStatus, reason: str | None = None) -> None:
+    """End a sweep that was taken."""
+    sweep.status, sweep.reason = status, reason or sweep.reason
+    sweep.finished_at = clock.read(session)
+    session.add(sweep)
+
+
+def cancel(session: Session, sweep_id: str) -> bool:
+    """Begin no further runs, and cancel those under way. False where it has ended already."""
+    statement = (
+        update(Sweep)
+        .where(col(Sweep.id) == sweep_id, col(Sweep.status) == SweepStatus.RUNNING)
+        .values(status=SweepStatus.CANCELLED, finished_at=now())
+        .returning(col(Sweep.id))
+    )
+    if session.scalars(statement).one_or_none() is None:
+        return False
+    cancel_runs(session, sweep_id, "its sweep was cancelled")
+    return True
+
+
+def cancel_runs(
+    session: Session, sweep_id: str, reason: str, cells: Iterable[int] | None = None
+) -> None:
+    """Those that have not ended, of all cells unless told."""
+    unended = [col(Job.sweep_id) == sweep_id, col(Job.status).not_in(TERMINAL)]
+    if cells is not None:
+        unended.append(col(Job.cell).in_(list(cells)))
+    for job_id in session.exec(select(Job.id).where(*unended).order_by(Job.id)).all():
+        with suppress(Conflict):  # it ended just now
+            lifecycle.cancel(session, job_id, reason)
