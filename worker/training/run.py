@@ -39,9 +39,9 @@ def train(
     An epoch is reported only together with a checkpoint at or after its end, so a reported epoch
     is never trained again; epochs shorter than `checkpoint_seconds` share a checkpoint and a
     report. All files are written into the folder `scratch`, which must exist. What earlier runs
-    left in `programs` changes how long this one takes, and nothing else. Python's, NumPy's
-    and TensorFlow's global seeds are set. Raises RunFailed for what a user can act on: no
-    dataset, no GPU, not enough memory; and CheckpointUnusable.
+    left in `programs` changes how long this one takes, and nothing else. Global seeds are set.
+    Raises RunFailed for what a user can act on: no dataset, no GPU, not enough memory; and
+    CheckpointUnusable.
     """
     device = place(experiment.device)
     with _memory_explained(), tf.device(device):
