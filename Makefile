@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve demo answer check format test chaos fuzz openapi examples lock clean
+.PHONY: help setup serve demo answer check format test chaos fuzz openapi examples rivals lock clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
@@ -49,10 +49,16 @@ examples: setup  ## record the examples of the API's description again, from a r
 chaos: setup  ## break the service on purpose and count (ARGS="--scale 0.1", "--mutations", "--help")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
+rivals: setup  ## install PyTorch and JAX into .venv-rivals: benchmarks.training measures against them
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-rivals
+	$(BIN)/uv pip sync --quiet --python .venv-rivals/bin/python --require-hashes \
+		--compile-bytecode requirements/rivals-loops.txt
+
 lock: setup  ## resolve requirements/*.in again (ARGS=--upgrade for newer versions)
 	cd requirements && $(COMPILE) $(ARGS) --output-file dev.txt dev.in
 	cd requirements && for name in uv api worker worker-gpu; do \
 		$(COMPILE) --constraints dev.txt --output-file $$name.txt $$name.in || exit 1; done
+	cd requirements && $(COMPILE) $(ARGS) --output-file rivals-loops.txt rivals-loops.in
 
 clean:  ## remove .venv and the tools' caches; var/ stays
 	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
