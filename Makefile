@@ -60,8 +60,8 @@ lock: setup  ## resolve requirements/*.in again (ARGS=--upgrade for newer versio
 		$(COMPILE) --constraints dev.txt --output-file $$name.txt $$name.in || exit 1; done
 	cd requirements && $(COMPILE) $(ARGS) --output-file rivals-loops.txt rivals-loops.in
 
-clean:  ## remove .venv and the tools' caches; var/ stays
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean:  ## remove .venv, .venv-rivals and the tools' caches; var/ stays
+	rm -rf .venv .venv-rivals .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 COMPILE = ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

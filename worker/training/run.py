@@ -17,7 +17,7 @@ from worker.training.device import environment, place
 from worker.training.loop import Loop, StopAsked
 from worker.training.preparation import class_counts
 from worker.training.programs import Programs
-from worker.training.report import Finished, Hooks, Stopped
+from worker.training.report import Finished, Hooks, Reason, Stopped
 
 
 def train(
@@ -65,18 +65,31 @@ def train(
         except StopAsked:
             end = loop.stop()
         else:
-            end = Finished(
-                metrics=metrics,
-                confusion_matrix=assembly.passes.confusion_matrix(),
-                class_counts=class_counts(data.test.y, facts),
-                timing=setup | loop.timing(),
-                environment=environment(device),
-                model=_saved(assembly.model, scratch),
-                scaling=data.save_scaling(scratch),
-                reason=reason,
-            )
+            timing = setup | loop.timing()
+            end = _finished(assembly, facts, reason, metrics, timing, device, scratch)
         programs.keep(experiment, assembly)
         return end
+
+
+def _finished(
+    assembly: Assembly,
+    facts: Facts,
+    reason: Reason,
+    metrics: dict[str, float],
+    timing: dict[str, float],
+    device: str,
+    scratch: Path,
+) -> Finished:
+    return Finished(
+        metrics=metrics,
+        confusion_matrix=assembly.passes.confusion_matrix(),
+        class_counts=class_counts(assembly.data.test.y, facts),
+        timing=timing,
+        environment=environment(device),
+        model=_saved(assembly.model, scratch),
+        scaling=assembly.data.save_scaling(scratch),
+        reason=reason,
+    )
 
 
 def _final_metrics(loop: Loop, assembly: Assembly) -> dict[str, float]:
