@@ -160,8 +160,7 @@ def main() -> None:
     devices = configure(settings.threads_per_slot)
     from worker.training.programs import Programs
 
-    programs = Programs(settings.var_dir / "arrays")
-    trainer.serve(devices, partial(train_for_real, settings, programs))
+    trainer.serve(devices, partial(train_for_real, settings, Programs(settings.var_dir / "arrays")))
 
 
 def train_for_real(

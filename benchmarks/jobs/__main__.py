@@ -74,7 +74,7 @@ def timed(action: Callable[[], object]) -> Cost:
 
 
 def script(file: Path, epochs: int) -> None:
-    command = [sys.executable, "-m", "benchmarks.jobs.script", str(file), str(epochs), "0"]
+    command = [sys.executable, "benchmarks/script.py", str(file), str(epochs)]
     subprocess.run(
         command,
         cwd=ROOT,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from contract.spec import Experiment
@@ -22,6 +23,7 @@ from tests.acceptance.test_training import (
     spec,
     without_places,
 )
+from worker.training.epoch import Examples
 from worker.training.programs import Programs
 from worker.training.report import Finished, Stopped
 from worker.training.runtime import configure
@@ -98,6 +100,15 @@ def test_a_stopped_run_goes_on_with_a_kept_program(fresh: dict[str, Trace], tmp_
     assert bits(hooks.rows) == rows
     assert equal_parts(hooks.signals) == signals
     assert without_places(end) == finished
+
+
+def test_mapped_examples_are_not_copied(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((4, 32), np.uint8))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="c")
+    whole, rest = Examples.of(mapped, np.zeros(4)), Examples.of(mapped[1:], np.zeros(3))
+    mapped[:] = 7
+    assert whole.x.numpy().max() == 7
+    assert rest.x.numpy().max() == 0, "it begins where TensorFlow takes over no array"
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def test_a_flipped_bit_is_found(tmp_path: Path, file: Path) -> None:
 
 
 def test_what_was_opened_longest_ago_goes_and_stays_readable(tmp_path: Path, file: Path) -> None:
+    (unfinished := tmp_path / "kept" / ".unfinished" / "part").mkdir(parents=True)
+    (unfinished / "x_train.npy").write_bytes(bytes(5_000))
     library = Library(tmp_path / "kept", limit_bytes=9_000)  # one takes 5,700
     first = library.arrays(named(0), FACTS, NO_FILES, file)
     library.arrays(named(1), FACTS, NO_FILES, file)

@@ -71,11 +71,14 @@ class Library:
                 part.rename(kept)
 
     def _trim(self) -> None:
-        """Drop what was opened longest ago, beyond the limit; who has it mapped keeps its bytes."""
+        """Drop what was opened longest ago, beyond the limit; who has it mapped keeps its bytes.
+
+        So goes what a trainer was writing when it was killed.
+        """
         total = 0
-        for kept in sorted(self._folder.glob("[!.]*"), key=_opened_at, reverse=True):
+        for kept in sorted(self._folder.iterdir(), key=_opened_at, reverse=True):
             with suppress(FileNotFoundError):  # another trainer tidies up as well
-                total += sum(file.stat().st_size for file in kept.iterdir())
+                total += sum(file.stat().st_size for file in kept.rglob("*"))
                 if total > self._limit_bytes:
                     shutil.rmtree(kept, ignore_errors=True)
 
