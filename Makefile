@@ -49,19 +49,23 @@ examples: setup  ## record the examples of the API's description again, from a r
 chaos: setup  ## break the service on purpose and count (ARGS="--scale 0.1", "--mutations", "--help")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-rivals: setup  ## install what benchmarks/api.py compares with into .venv-rivals
+rivals: setup  ## install what benchmarks measure against: PyTorch and JAX, and MLflow apart from them
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-rivals
-	$(BIN)/uv pip sync --quiet --python .venv-rivals/bin/python --require-hashes --compile-bytecode \
-		requirements/rivals-mlflow.txt
+	$(BIN)/uv pip sync --quiet --python .venv-rivals/bin/python --require-hashes \
+		--compile-bytecode requirements/rivals-loops.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-mlflow
+	$(BIN)/uv pip sync --quiet --python .venv-mlflow/bin/python --require-hashes \
+		--compile-bytecode requirements/rivals-mlflow.txt
 
 lock: setup  ## resolve requirements/*.in again (ARGS=--upgrade for newer versions)
 	cd requirements && $(COMPILE) $(ARGS) --output-file dev.txt dev.in
 	cd requirements && for name in uv api worker worker-gpu; do \
 		$(COMPILE) --constraints dev.txt --output-file $$name.txt $$name.in || exit 1; done
-	cd requirements && $(COMPILE) $(ARGS) --output-file rivals-mlflow.txt rivals-mlflow.in
+	cd requirements && for name in rivals-loops rivals-mlflow; do \
+		$(COMPILE) $(ARGS) --output-file $$name.txt $$name.in || exit 1; done
 
-clean:  ## remove .venv and the tools' caches; var/ stays
-	rm -rf .venv .venv-rivals .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+clean:  ## remove .venv, the rivals' and the tools' caches; var/ stays
+	rm -rf .venv .venv-rivals .venv-mlflow .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 COMPILE = ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

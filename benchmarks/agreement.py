@@ -201,6 +201,7 @@ def train_plainly(spec: Experiment, data_dir: Path, side: Side) -> None:
 
 
 def train_here(spec: Experiment, data_dir: Path, side: Side) -> None:
+    from worker.training.programs import Programs
     from worker.training.run import train
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -213,6 +214,7 @@ def train_here(spec: Experiment, data_dir: Path, side: Side) -> None:
             resume=None,
             checkpoint_seconds=1,
             hooks=Silent(),
+            programs=Programs(Path(scratch)),
         )
     assert isinstance(end, Finished)
     side.seconds.append(end.timing["train_seconds"])

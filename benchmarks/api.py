@@ -30,7 +30,7 @@ from tests import processes, services
 ROUNDS = 5
 SECONDS = 3.0
 ROOT = Path(__file__).parents[1]
-RIVALS = ROOT / ".venv-rivals" / "bin"
+RIVALS = ROOT / ".venv-mlflow" / "bin"
 START_SECONDS, STOP_SECONDS = 120.0, 5.0
 MLFLOW = "MLflow"
 # What the API has to reach of MLflow's figures: at least, and of memory at most.

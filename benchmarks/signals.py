@@ -67,6 +67,7 @@ def specs(dataset: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def run(spec: dict[str, Any], signals: str, data_dir: Path) -> Seconds:
+    from worker.training.programs import Programs
     from worker.training.run import train
 
     experiment = Experiment.model_validate({**spec, "signals": signals})
@@ -81,6 +82,7 @@ def run(spec: dict[str, Any], signals: str, data_dir: Path) -> Seconds:
             resume=None,
             checkpoint_seconds=10,
             hooks=Silent(),
+            programs=Programs(Path(scratch)),
         )
     assert isinstance(end, Finished)
     training = end.timing["train_seconds"] + end.timing["compile_seconds"]

@@ -83,4 +83,4 @@ def _stopped_within(reporter: Reporter, seconds: float) -> bool:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO)
-    Trainer(channel_from_arguments(), Settings(), fake_run).serve(DEVICES)
+    Trainer(channel_from_arguments(), Settings()).serve(DEVICES, fake_run)

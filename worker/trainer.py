@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import logs
 from contract.artifacts import ArtifactDamaged, ArtifactStore
@@ -37,6 +37,9 @@ from worker.messages import (
     Unusable,
 )
 from worker.reporter import Reporter
+
+if TYPE_CHECKING:
+    from worker.training.programs import Programs
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +63,9 @@ class Trainer:
     It listens from the start: a worker may leave while TensorFlow is still being loaded.
     """
 
-    def __init__(self, channel: Channel, settings: Settings, run: Run) -> None:
+    def __init__(self, channel: Channel, settings: Settings) -> None:
         self._channel = channel
         self._settings = settings
-        self._run = run
         self._store = ArtifactStore(settings.artifacts_url)
         self._datasets = DatasetCache(self._store, settings.var_dir / "datasets")
         self._orders: queue.SimpleQueue[Train] = queue.SimpleQueue()
@@ -74,14 +76,14 @@ class Trainer:
         signal.signal(signal.SIGTERM, self._terminate)
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def serve(self, devices: list[str]) -> None:
-        """Say that this process can train on `devices`, and train whatever is ordered."""
+    def serve(self, devices: list[str], run: Run) -> None:
+        """Say that this process can train on `devices`, and `run` whatever is ordered."""
         self._channel.send(Ready(devices=devices))
         while not self._terminated:
             order = self._orders.get()
             self._busy = True
             with logs.bound(job_id=order.job_id, fence=order.fence):
-                self._channel.send(self._obey(order))
+                self._channel.send(self._obey(order, run))
             self._busy = False
 
     def _terminate(self, *_: Any) -> None:
@@ -101,14 +103,14 @@ class Trainer:
         finally:
             os._exit(0)  # from a thread, and in the middle of a graph call: nothing gentler acts
 
-    def _obey(self, order: Train) -> End:
+    def _obey(self, order: Train, run: Run) -> End:
         def stop_requested() -> bool:
             return self._terminated or self._stop_claim == (order.job_id, order.fence)
 
         reporter = Reporter(order, self._channel, self._store, stop_requested)
         try:
             with _scratch(self._settings) as folder:
-                return self._run(order, self._files(order, Path(folder)), reporter)
+                return run(order, self._files(order, Path(folder)), reporter)
         except RunFailed as error:
             return Failed(code=error.code, message=error.message, hint=error.hint)
         except ArtifactDamaged as error:
@@ -150,18 +152,21 @@ def channel_from_arguments() -> Channel:
 def main() -> None:
     settings = read_settings()
     logs.configure(settings, "trainer")
-    trainer = Trainer(channel_from_arguments(), settings, partial(train_for_real, settings))
+    trainer = Trainer(channel_from_arguments(), settings)
 
     # Not at the top: this loads TensorFlow, and a fake trainer does without.
     from worker.training.runtime import configure
 
-    trainer.serve(configure(settings.threads_per_slot))
+    devices = configure(settings.threads_per_slot)
+    from worker.training.programs import Programs
+
+    trainer.serve(devices, partial(train_for_real, settings, Programs(settings.var_dir / "arrays")))
 
 
 def train_for_real(
-    settings: Settings, order: Train, files: Files, reporter: Reporter
+    settings: Settings, programs: "Programs", order: Train, files: Files, reporter: Reporter
 ) -> Finished | Stopped:
-    """The `Run` that trains with Keras."""
+    """The `Run` that trains with Keras, and leaves in `programs` what the next can use."""
     from worker.training import report, run
 
     end = run.train(
@@ -173,6 +178,7 @@ def train_for_real(
         resume=files.resume,
         checkpoint_seconds=settings.checkpoint_seconds,
         hooks=reporter,
+        programs=programs,
     )
     if isinstance(end, report.Stopped):
         return Stopped(checkpoint=end.checkpoint and reporter.keep(end.checkpoint))

@@ -74,6 +74,7 @@ class Runs:
         return kept
 
     def _train(self, spec: Spec, facts: Facts) -> Mapping[str, Any]:
+        from worker.training.programs import Programs
         from worker.training.report import Finished
         from worker.training.run import train
 
@@ -89,6 +90,7 @@ class Runs:
                 resume=None,
                 checkpoint_seconds=3600,
                 hooks=recorder,
+                programs=Programs(Path(scratch)),
             )
         assert isinstance(end, Finished)
         names = recorder.rows[0].metrics

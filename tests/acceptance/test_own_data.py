@@ -19,6 +19,7 @@ from tests.acceptance.test_uploads import SPECS, task_of
 from tests.served import serving, settings_for
 from tests.sites import Site, site_on
 from worker.dataset_cache import DatasetCache
+from worker.training.programs import Programs
 from worker.training.report import Finished
 from worker.training.run import train
 
@@ -127,6 +128,7 @@ def test_a_store_that_is_no_folder(sqlite_url: str, tmp_path: Path) -> None:
             resume=None,
             checkpoint_seconds=0,
             hooks=Recorder(),
+            programs=Programs(tmp_path / "arrays"),
         )
         assert isinstance(end, Finished)
         assert end.class_counts == dataset["class_counts"]["test"]

@@ -26,6 +26,7 @@ from tests.acceptance.test_training import (
     run,
     spec,
 )
+from worker.training.programs import Programs
 from worker.training.report import Finished
 from worker.training.run import train
 from worker.training.signals.activations import LIMITS, Station
@@ -322,6 +323,7 @@ def on_mnist(mnist_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
             resume=None,
             checkpoint_seconds=0,
             hooks=hooks,
+            programs=Programs(tmp_path_factory.getbasetemp() / "arrays"),
         )
         found[name] = gathered(hooks.signals)
     return found

@@ -23,6 +23,7 @@ from worker.training.checkpoint import Checkpoint
 from worker.training.datasets import Arrays, load
 from worker.training.epoch import order_of
 from worker.training.preparation import Prepared, lay_out, prepare
+from worker.training.programs import Programs
 from worker.training.report import Finished, Stopped
 from worker.training.run import train
 
@@ -90,6 +91,7 @@ def run(
     hooks: Recorder,
     resume: Path | None = None,
     checkpoint_seconds: float = 0,
+    programs: Programs | None = None,
 ) -> Finished | Stopped:
     return train(
         experiment,
@@ -100,6 +102,7 @@ def run(
         resume=resume,
         checkpoint_seconds=checkpoint_seconds,
         hooks=hooks,
+        programs=programs or Programs(NO_FILES),
     )
 
 

@@ -20,6 +20,7 @@ from tests.acceptance.test_training import NO_FILES, Recorder, bits, keras_histo
 from worker.training import construct
 from worker.training.datasets import Arrays
 from worker.training.preparation import prepare
+from worker.training.programs import Programs
 from worker.training.report import Finished
 from worker.training.run import train
 
@@ -73,6 +74,7 @@ def trained(experiment: Experiment, folder: Path) -> tuple[Finished, list[Finish
         resume=None,
         checkpoint_seconds=0,
         hooks=hooks,
+        programs=Programs(folder / "arrays"),
     )
     assert isinstance(end, Finished)
     return end, hooks.rows

@@ -95,7 +95,7 @@ def test_the_api_runs_without_tensorflow() -> None:
     assert {"tensorflow", "keras", "sklearn", "worker"}.isdisjoint(told.stdout.split())
 
 
-@pytest.mark.parametrize("requirements", [*LOCKS, "dev"])
+@pytest.mark.parametrize("requirements", [*LOCKS, "dev", "rivals-loops", "rivals-mlflow"])
 def test_a_lock_covers_what_is_asked_for(requirements: str) -> None:
     assert named(requirements) <= set(locked(requirements)), "make lock"
 
@@ -107,7 +107,7 @@ def test_the_images_run_what_the_tests_ran(requirements: str) -> None:
     assert shared == {name: tested[name] for name in shared}
 
 
-@pytest.mark.parametrize("requirements", [*LOCKS, "dev"])
+@pytest.mark.parametrize("requirements", [*LOCKS, "dev", "rivals-loops", "rivals-mlflow"])
 def test_a_lock_names_no_address(requirements: str) -> None:
     text = (ROOT / "requirements" / f"{requirements}.txt").read_text()
     assert not re.search(r"://|--(index|extra-index|find-links|trusted)|^/", text, re.MULTILINE)

@@ -1,18 +1,26 @@
 """One experiment's model, optimizer, graphs and data, put together on the device."""
 
+import math
+import random
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import keras
+import numpy as np
+
 from contract.datasets import Facts
 from contract.spec import Experiment
 from contract.targets import Layout, label_layout
+from diagnosis.signals import DataSignals
 from worker.training.construct import build, construct, construct_loss
 from worker.training.epoch import Examples, Passes
 from worker.training.preparation import Affine, Part, Prepared, lay_out
 from worker.training.signals.activations import stations
+from worker.training.signals.data import unordered
 from worker.training.signals.initial import initial, probe_of
 from worker.training.signals.moment import Lens
+from worker.training.signals.probe import Probe
 from worker.training.signals.watch import Watch
 from worker.training.tally import (
     ClassificationTally,
@@ -25,27 +33,60 @@ from worker.training.tally import (
 
 @dataclass(frozen=True)
 class Assembly:
-    """`model` is a `keras.Sequential` that takes scaled inputs, `passes` its traced graphs.
+    """What one run leaves to the next that is like it: all but its numbers and its course.
 
-    `watch` looks at the model while it is trained.
+    `model` is a `keras.Sequential` that takes scaled inputs, `passes` its traced graphs. `judged`
+    is what the data alone says, `probe` and `lens` what the model is looked at with; these three
+    are None with signals off.
     """
 
     model: Any
     optimizer: Any
     tally: Tally
     passes: Passes
-    watch: Watch
+    judged: DataSignals | None
+    probe: Probe | None
+    lens: Lens | None
+    data: Prepared
     train: Examples
     validation: Examples | None
     test: Examples
 
+    def begin_again(self, experiment: Experiment, facts: Facts) -> None:
+        """Give all variables what they begin a run of `experiment` with in a new process."""
+        for kept, new in zip(
+            self._parts(self.model, self.optimizer),
+            self._parts(*_drawn(experiment, facts)),
+            strict=True,
+        ):
+            kept.assign(new.value)
+
+    def watch(self, experiment: Experiment, facts: Facts) -> Watch:
+        """A new one, for a run of `experiment`."""
+        first = partial(initial, experiment, facts, self.data, self.judged, self.probe)
+        steps = self.passes.train_steps(self.train)
+        return Watch(self.lens, first, steps, experiment.training.epochs)
+
+    @property
+    def bytes(self) -> int:
+        """What it keeps in memory, but for graphs and what is mapped from files."""
+        parts = [self.data.train, self.data.validation, self.data.test]
+        arrays = [array for part in parts if part is not None for array in (part.x, part.y)]
+        variables = self._parts(self.model, self.optimizer)
+        total: int = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in variables)
+        return total + sum(array.nbytes for array in arrays if not isinstance(array, np.memmap))
+
+    @staticmethod
+    def _parts(model: Any, optimizer: Any) -> list[Any]:
+        return [*model.variables, *optimizer.variables]
+
 
 def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
-    """Build and trace. Weights are drawn from Keras' global seed, set before."""
+    """Build and trace."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(experiment.training.seed)
     training = experiment.training
-    model = build(experiment.model, facts.shape)
-    optimizer = construct(training.optimizer)
-    optimizer.build(model.trainable_variables)
+    model, optimizer = _drawn(experiment, facts)
 
     layout = label_layout(experiment, facts, model.output_shape[1:])
     tally = _tally(experiment, facts, layout, model.output_shape[-1], data.targets)
@@ -64,9 +105,23 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
     probe = probe_of(experiment, facts, data, layout, model, optimizer, loss)
     threshold = threshold_of(training.loss) if facts.classes is not None else None
     lens = Lens(model, stations(experiment.model.layers), probe, threshold) if probe else None
-    first = partial(initial, experiment, facts, data, probe)
-    watch = Watch(lens, first, passes.train_steps(train), training.epochs)
-    return Assembly(model, optimizer, tally, passes, watch, train, validation, test)
+    judged = unordered(data, facts) if probe else None
+    return Assembly(
+        model, optimizer, tally, passes, judged, probe, lens, data, train, validation, test
+    )
+
+
+def _drawn(experiment: Experiment, facts: Facts) -> tuple[Any, Any]:
+    """A model and its optimizer at their start.
+
+    Keras draws all seeds from Python's generator. Its own `set_random_seed` also makes TensorFlow
+    forget all kernels: to optimize kept graphs again takes 0.15 s.
+    """
+    random.seed(experiment.training.seed)
+    model = build(experiment.model, facts.shape)
+    optimizer = construct(experiment.training.optimizer)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
 
 
 def _tally(

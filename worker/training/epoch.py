@@ -19,6 +19,8 @@ from worker.training.tally import Tally
 CHUNK_SECONDS = 1.0
 # From 100 to 1,000 examples evaluate equally fast; no layer's output takes more than the bytes.
 EVALUATION_BATCH, EVALUATION_BYTES = 500, 2**26
+# TensorFlow aborts the process over a tensor that does not begin at such an address.
+ALIGNMENT = 64
 Losses = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
@@ -31,14 +33,21 @@ class Examples:
 
     @classmethod
     def of(cls, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> "Examples":
-        inputs = tf.convert_to_tensor(x)
+        inputs = _tensor(x)
         if inputs.dtype == tf.uint8 and "GPU" in inputs.device:
             # TensorFlow gathers no uint8 on a GPU; float16 holds 0 to 255 exactly as well.
             inputs = tf.cast(inputs, tf.float16)
-        return cls(inputs, tf.convert_to_tensor(y))
+        return cls(inputs, _tensor(y))
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> Any:
+    """On the device; in the array's own memory where that is the processor's, and can be."""
+    if array.ctypes.data % ALIGNMENT or not (array.flags.writeable and array.flags.c_contiguous):
+        return tf.convert_to_tensor(array)
+    return tf.identity(tf.experimental.dlpack.from_dlpack(array.__dlpack__()))
 
 
 class Passes:

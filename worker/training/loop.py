@@ -16,6 +16,7 @@ from worker.training.checkpoint import Checkpoint, Position, assign
 from worker.training.early_stopping import Patience
 from worker.training.epoch import Examples, Pace, order_of
 from worker.training.report import Hooks, Reason, Stopped
+from worker.training.signals.watch import Watch
 
 PROGRESS_SECONDS = 1.0
 
@@ -31,12 +32,14 @@ class Loop:
         self,
         training: Training,
         assembly: Assembly,
+        watch: Watch,
         hooks: Hooks,
         scratch: Path,
         checkpoint_seconds: float,
     ) -> None:
         self._training = training
         self._assembly = assembly
+        self._watch = watch
         self._hooks = hooks
         self._scratch = scratch
         self._checkpoint_seconds = checkpoint_seconds
@@ -59,7 +62,7 @@ class Loop:
         """Train what is left of the epoch under way."""
         position, training, passes = self.position, self._training, self._assembly.passes
         examples = self._assembly.train
-        watch, epoch = self._assembly.watch, position.epoch
+        watch, epoch = self._watch, position.epoch
         order = order_of(len(examples), training.seed, epoch + 1, training.shuffle)
         if position.step == 0:
             passes.begin_epoch()
@@ -103,7 +106,7 @@ class Loop:
         position.step, position.epoch_seconds = 0, 0.0
         position.reason = self._reason_to_end(metrics)
         if position.reason is not None:
-            assembly.watch.end(position.epoch)
+            self._watch.end(position.epoch)
         due = time.monotonic() - self._reported_at >= self._checkpoint_seconds
         if due or position.reason is not None:
             self._report()
@@ -132,14 +135,14 @@ class Loop:
         """From `checkpoint` if there is one. Raises RunFailed where it is another experiment's."""
         assembly = self._assembly
         if checkpoint is None:
-            assembly.watch.begin()
+            self._watch.begin()
             return
         assign(assembly.model.variables, checkpoint.model, "model")
         assign(assembly.optimizer.variables, checkpoint.optimizer, "optimizer")
         assign([assembly.passes.totals], checkpoint.totals, "metrics")
         self.position = checkpoint.position
         self._saved = replace(self.position)
-        assembly.watch.unreported = checkpoint.signals
+        self._watch.unreported = checkpoint.signals
         if self._patience is not None:
             self._patience.best, self._patience.wait = self.position.best, self.position.wait
             self._patience.best_weights = checkpoint.best_weights
@@ -180,7 +183,7 @@ class Loop:
             [variable.numpy() for variable in assembly.model.variables],
             [variable.numpy() for variable in assembly.optimizer.variables],
             [assembly.passes.totals.numpy()],
-            assembly.watch.unreported,
+            self._watch.unreported,
             self._patience.best_weights if self._patience is not None else [],
         ).write(path)
         self._saved = replace(position)
@@ -188,7 +191,7 @@ class Loop:
 
     def _report(self) -> None:
         # Taken first: what is reported must not be in the checkpoint, or it would come twice.
-        signals = self._assembly.watch.take()
+        signals = self._watch.take()
         self._hooks.epochs(self._rows, signals, self._checkpoint())
         self._rows = []
         self._reported_at = time.monotonic()

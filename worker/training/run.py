@@ -13,11 +13,11 @@ from contract.errors import RunFailed
 from contract.spec import Experiment
 from worker.training.assembly import Assembly, assemble
 from worker.training.checkpoint import Checkpoint
-from worker.training.datasets import load
 from worker.training.device import environment, place
 from worker.training.loop import Loop, StopAsked
-from worker.training.preparation import class_counts, prepare
-from worker.training.report import Finished, Hooks, Stopped
+from worker.training.preparation import class_counts
+from worker.training.programs import Programs
+from worker.training.report import Finished, Hooks, Reason, Stopped
 
 
 def train(
@@ -30,6 +30,7 @@ def train(
     resume: Path | None,
     checkpoint_seconds: float,
     hooks: Hooks,
+    programs: Programs,
 ) -> Finished | Stopped:
     """Train `experiment`, from its start or from the checkpoint `resume`.
 
@@ -37,42 +38,58 @@ def train(
 
     An epoch is reported only together with a checkpoint at or after its end, so a reported epoch
     is never trained again; epochs shorter than `checkpoint_seconds` share a checkpoint and a
-    report. All files are written into the folder `scratch`, which must exist. Python's, NumPy's
-    and TensorFlow's global seeds are set. Raises RunFailed for what a user can act on: no
-    dataset, no GPU, not enough memory; and CheckpointUnusable.
+    report. All files are written into the folder `scratch`, which must exist. What earlier runs
+    left in `programs` changes how long this one takes, and nothing else. Global seeds are set.
+    Raises RunFailed for what a user can act on: no dataset, no GPU, not enough memory; and
+    CheckpointUnusable.
     """
     device = place(experiment.device)
     with _memory_explained(), tf.device(device):
         began = time.perf_counter()
-        data = prepare(experiment, facts, load(experiment.dataset, facts, data_dir, upload))
+        kept = programs.take(experiment)
+        data = kept.data if kept else programs.prepared(experiment, facts, data_dir, upload)
         loaded = time.perf_counter()
 
-        _reset_keras(experiment.training.seed)
-        assembly = assemble(experiment, facts, data)
-        loop = Loop(experiment.training, assembly, hooks, scratch, checkpoint_seconds)
+        if kept is not None:
+            kept.begin_again(experiment, facts)
+        assembly = kept or assemble(experiment, facts, data)
+        watch = assembly.watch(experiment, facts)
+        loop = Loop(experiment.training, assembly, watch, hooks, scratch, checkpoint_seconds)
         loop.start(Checkpoint.read(resume) if resume else None)
         setup = {"load_seconds": loaded - began, "compile_seconds": time.perf_counter() - loaded}
         hooks.started(loop.position.epoch, setup["compile_seconds"])
 
+        end: Finished | Stopped
         try:
             reason, metrics = loop.train(), _final_metrics(loop, assembly)
         except StopAsked:
-            return loop.stop()
-        return Finished(
-            metrics=metrics,
-            confusion_matrix=assembly.passes.confusion_matrix(),
-            class_counts=class_counts(data.test.y, facts),
-            timing=setup | loop.timing(),
-            environment=environment(device),
-            model=_saved(assembly.model, scratch),
-            scaling=data.save_scaling(scratch),
-            reason=reason,
-        )
+            end = loop.stop()
+        else:
+            timing = setup | loop.timing()
+            end = _finished(assembly, facts, reason, metrics, timing, device, scratch)
+        programs.keep(experiment, assembly)
+        return end
 
 
-def _reset_keras(seed: int) -> None:
-    keras.utils.clear_session()
-    keras.utils.set_random_seed(seed)
+def _finished(
+    assembly: Assembly,
+    facts: Facts,
+    reason: Reason,
+    metrics: dict[str, float],
+    timing: dict[str, float],
+    device: str,
+    scratch: Path,
+) -> Finished:
+    return Finished(
+        metrics=metrics,
+        confusion_matrix=assembly.passes.confusion_matrix(),
+        class_counts=class_counts(assembly.data.test.y, facts),
+        timing=timing,
+        environment=environment(device),
+        model=_saved(assembly.model, scratch),
+        scaling=assembly.data.save_scaling(scratch),
+        reason=reason,
+    )
 
 
 def _final_metrics(loop: Loop, assembly: Assembly) -> dict[str, float]:

@@ -9,11 +9,12 @@ from contract.cost import Cost, cost
 from contract.datasets import Facts
 from contract.spec import Experiment
 from contract.targets import Layout
+from diagnosis.signals import DataSignals
 from worker.training.epoch import order_of
 from worker.training.preparation import SELECTION_SEED, Prepared, lay_out
 from worker.training.signals.activations import stations
 from worker.training.signals.curvature import PRODUCTS, curvature
-from worker.training.signals.data import data_signals
+from worker.training.signals.data import in_order
 from worker.training.signals.probe import Probe
 
 PROBE_ROWS = 256
@@ -61,19 +62,24 @@ def _values(expected: Cost) -> int:
 
 
 def initial(
-    experiment: Experiment, facts: Facts, data: Prepared, probe: Probe | None
+    experiment: Experiment,
+    facts: Facts,
+    data: Prepared,
+    judged: DataSignals | None,
+    probe: Probe | None,
 ) -> dict[str, Any]:
     """`data` and `curvature` of the untrained model; None with signals off.
 
-    Curvature is None too where it cannot be had, or would cost more than it may.
+    `judged` is the data's part that no order changes. Curvature is None too where it cannot be
+    had, or would cost more than it may.
     """
-    if probe is None:
+    if probe is None or judged is None:
         return {"data": None, "curvature": None}
     training = experiment.training
     order = order_of(len(data.train.x), training.seed, 1, training.shuffle).numpy()
     wanted = probe.has_curvature and _affordable(cost(experiment, facts), len(probe))
     return {
-        "data": asdict(data_signals(data, facts, order)),
+        "data": asdict(in_order(judged, data, facts, order)),
         "curvature": asdict(curvature(probe)) if wanted else None,
     }
 

@@ -1,0 +1,1 @@
+"""What a job costs around its training: `python -m benchmarks.jobs`."""

@@ -1,0 +1,1 @@
+"""How fast one core trains, this way and that: `python -m benchmarks.training`."""

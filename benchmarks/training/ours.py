@@ -1,0 +1,166 @@
+"""Plateau, Keras, NumPy by hand, and the floor that nothing gets under."""
+
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.agreement import Silent
+from benchmarks.training.way import Way
+from benchmarks.training.workloads import WORKLOADS, Workload
+from contract.datasets import facts_of
+from contract.spec import Experiment
+from worker.training.runtime import configure
+
+Array = np.ndarray[Any, Any]
+
+
+def experiment_of(work: Workload, **more: Any) -> Experiment:
+    """Without validation and signals, unless `more` says otherwise."""
+    return Experiment.model_validate(
+        {
+            "name": "benchmark",
+            "dataset": {"name": work.dataset, "scaling": "unit"},
+            "model": {"layers": list(work.layers)},
+            "training": {
+                "optimizer": work.optimizer,
+                "loss": "categorical_crossentropy",
+                "batch_size": work.batch_size,
+                "epochs": work.epochs,
+                "validation": {"on": more.get("validation", "none")},
+            },
+            "signals": more.get("signals", "off"),
+        }
+    )
+
+
+def plateau(workload: str, file: str, **more: Any) -> Callable[[], object]:
+    """The loop of a job: epochs and checkpoints, and what `more` asks for."""
+    configure(threads=1)
+    from worker.training.assembly import assemble
+    from worker.training.datasets import Arrays
+    from worker.training.loop import Loop
+    from worker.training.preparation import prepare
+
+    work = WORKLOADS[workload]
+    experiment, facts = experiment_of(work, **more), facts_of(work.dataset)
+    with np.load(file) as stored:
+        data = prepare(experiment, facts, Arrays(**stored))
+    assembly = assemble(experiment, facts, data)
+    scratch = Path(tempfile.mkdtemp(dir=Path(file).parent))
+
+    def train() -> None:
+        assembly.begin_again(experiment, facts)
+        watch = assembly.watch(experiment, facts)
+        loop = Loop(experiment.training, assembly, watch, Silent(), scratch, 1)
+        loop.start(None)
+        loop.train()
+
+    return train
+
+
+def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]:
+    """Plain `model.fit`; with `whole_epochs`, an epoch is one execution."""
+    _one_thread()
+    import keras
+
+    from worker.training.construct import build, construct
+
+    work = WORKLOADS[workload]
+    experiment = experiment_of(work)
+    with np.load(file) as stored:
+        x = stored["x_train"].astype(np.float32) / 255
+        y = keras.utils.to_categorical(stored["y_train"], 10)
+    steps = -(-len(x) // work.batch_size)
+    model = build(experiment.model, (28, 28))
+    model.compile(
+        construct(experiment.training.optimizer),
+        "categorical_crossentropy",
+        metrics=["accuracy"],
+        steps_per_execution=steps if whole_epochs else 1,
+    )
+    train = partial(model.fit, x, y, batch_size=work.batch_size, verbose=0)
+    train(epochs=1)
+    return partial(train, epochs=work.epochs)
+
+
+def by_hand(workload: str, file: str) -> Callable[[], object]:
+    """An MLP with one hidden ReLU layer and SGD, in NumPy."""
+    work = WORKLOADS[workload]
+    with np.load(file) as stored:
+        x = (stored["x_train"].astype(np.float32) / 255).reshape(len(stored["x_train"]), -1)
+        y = np.eye(10, dtype=np.float32)[stored["y_train"]]
+    generator = np.random.default_rng(0)
+    sizes = [(784, 100), (100, 10)]
+    weights = [generator.normal(0, 0.05, size).astype(np.float32) for size in sizes]
+    biases = [np.zeros(size[1], np.float32) for size in sizes]
+
+    def step(rows: Array) -> None:
+        hidden = np.maximum(x[rows] @ weights[0] + biases[0], 0)
+        scores = hidden @ weights[1] + biases[1]
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        errors = (shares / shares.sum(axis=1, keepdims=True) - y[rows]) / np.float32(len(rows))
+        back = (errors @ weights[1].T) * (hidden > 0)
+        for layer, (inputs, slope) in enumerate([(x[rows], back), (hidden, errors)]):
+            weights[layer] -= np.float32(0.01) * (inputs.T @ slope)
+            biases[layer] -= np.float32(0.01) * slope.sum(axis=0)
+
+    def train() -> None:
+        for _ in range(work.epochs):
+            order = generator.permutation(len(x))
+            for begin in range(0, len(x), work.batch_size):
+                step(order[begin : begin + work.batch_size])
+
+    return train
+
+
+def floor(workload: str, file: str) -> Callable[[], object]:
+    """Only an MLP's matrix products, forward and backward, on operands that are in the cache."""
+    del file
+    _one_thread()
+    import tensorflow as tf
+
+    work, examples = WORKLOADS[workload], facts_of(WORKLOADS[workload].dataset).train_examples
+    widths = [784, *(layer["units"] for layer in work.layers if layer["type"] == "Dense")]
+    # Variables, because a product of constants would be taken once for all steps.
+    values = [tf.Variable(tf.random.normal([work.batch_size, width])) for width in widths]
+    weights = [tf.Variable(tf.random.normal(pair)) for pair in pairwise(widths)]
+
+    def products() -> Any:
+        for layer, weight in enumerate(weights):
+            yield tf.matmul(values[layer], weight)
+            yield tf.matmul(values[layer], values[layer + 1], transpose_a=True)
+            if layer > 0:
+                yield tf.matmul(values[layer + 1], weight, transpose_b=True)
+
+    @tf.function(autograph=False)
+    def multiply(steps: Any) -> Any:
+        def step(number: Any, kept: Any) -> tuple[Any, Any]:
+            return number + 1, kept + tf.add_n([product[0, 0] for product in products()])
+
+        return tf.while_loop(lambda number, _: number < steps, step, (0, 0.0))[1]
+
+    steps = tf.constant(work.epochs * -(-examples // work.batch_size))
+    multiply(tf.constant(1))
+    return lambda: multiply(steps).numpy()
+
+
+def _one_thread() -> None:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+WAYS: dict[str, Way] = {
+    "plateau": plateau,
+    "plateau, validation and signals": partial(plateau, validation="test", signals="on"),
+    "model.fit": partial(fit, whole_epochs=False),
+    "model.fit, steps_per_execution": partial(fit, whole_epochs=True),
+    "NumPy by hand": by_hand,
+    "matrix products alone": floor,
+}

@@ -1,0 +1,96 @@
+"""Decoded datasets on a node's disk: written once, checked, mapped, and never too many."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contract.datasets import CATALOGUE, Dataset
+from contract.errors import DatasetUnavailable
+from tests import uploaded
+from worker.training.datasets import Arrays, load
+from worker.training.library import Library
+
+FACTS = uploaded.facts("classification")
+NO_FILES = Path("none")
+
+
+def named(number: int) -> Dataset:
+    return Dataset(name=f"ds_{number:026}")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    uploaded.write(tmp_path / "dataset.npz", "classification")
+    return tmp_path / "dataset.npz"
+
+
+def read(folder: Path, file: Path, number: int = 0) -> Arrays:
+    """With a library of its own, as another process has."""
+    return Library(folder).arrays(named(number), FACTS, NO_FILES, file)
+
+
+def assert_loaded(arrays: Arrays, file: Path) -> None:
+    expected = load(named(0), FACTS, NO_FILES, file)
+    for name, values in vars(expected).items():
+        assert np.array_equal(getattr(arrays, name), values)
+        assert getattr(arrays, name).dtype == values.dtype
+
+
+def test_arrays_are_mapped_from_one_file_for_all(tmp_path: Path, file: Path) -> None:
+    assert_loaded(read(tmp_path / "kept", file), file)
+    file.rename(tmp_path / "moved")
+    second = read(tmp_path / "kept", file)
+    assert isinstance(second.x_train, np.memmap)
+    assert_loaded(second, tmp_path / "moved")
+
+
+def test_what_one_process_writes_no_other_sees(tmp_path: Path, file: Path) -> None:
+    read(tmp_path / "kept", file).x_train[:] = 0
+    assert_loaded(read(tmp_path / "kept", file), file)
+
+
+@pytest.mark.parametrize("damage", [b"", b"no array at all"])
+def test_damaged_files_are_decoded_again(tmp_path: Path, file: Path, damage: bytes) -> None:
+    read(tmp_path / "kept", file)
+    (tmp_path / "kept" / named(0).name / "y_test.npy").write_bytes(damage)
+    assert_loaded(read(tmp_path / "kept", file), file)
+
+
+def test_a_flipped_bit_is_found(tmp_path: Path, file: Path) -> None:
+    read(tmp_path / "kept", file)
+    kept = tmp_path / "kept" / named(0).name / "x_train.npy"
+    content = bytearray(kept.read_bytes())
+    content[-1] ^= 1
+    kept.write_bytes(content)
+    file.unlink()
+    with pytest.raises(DatasetUnavailable):
+        read(tmp_path / "kept", file)
+
+
+def test_what_was_opened_longest_ago_goes_and_stays_readable(tmp_path: Path, file: Path) -> None:
+    (unfinished := tmp_path / "kept" / ".unfinished" / "part").mkdir(parents=True)
+    (unfinished / "x_train.npy").write_bytes(bytes(5_000))
+    library = Library(tmp_path / "kept", limit_bytes=9_000)  # one takes 5,700
+    first = library.arrays(named(0), FACTS, NO_FILES, file)
+    library.arrays(named(1), FACTS, NO_FILES, file)
+    assert [kept.name for kept in (tmp_path / "kept").iterdir()] == [named(1).name]
+    assert_loaded(first, file)
+
+
+def test_a_process_keeps_the_last_ones(tmp_path: Path, file: Path) -> None:
+    library = Library(tmp_path / "kept")
+    first = library.arrays(named(0), FACTS, NO_FILES, file)
+    assert library.arrays(named(0), FACTS, NO_FILES, file) is first
+    for number in range(1, 5):
+        library.arrays(named(number), FACTS, NO_FILES, file)
+    assert library.arrays(named(0), FACTS, NO_FILES, file) is not first
+
+
+def test_cutting_and_scaling_take_the_same_arrays(tmp_path: Path) -> None:
+    library, facts = Library(tmp_path), CATALOGUE["moons"]
+    first = library.arrays(Dataset(name="moons", samples=40), facts, NO_FILES)
+    cut = Dataset(name="moons", samples=40, limit=10, scaling="standard")
+    assert library.arrays(cut, facts, NO_FILES) is first
+    other = Dataset(name="moons", samples=40, seed=1)
+    assert not np.array_equal(library.arrays(other, facts, NO_FILES).x_train, first.x_train)
