@@ -33,6 +33,16 @@ def target_scaling() -> Change:
     return Change("scale_targets", "standardising the targets", patch)
 
 
+def both(first: Change, second: Change) -> Change:
+    """Two changes at once; the indices of the second's patch must hold after the first."""
+    return Change(
+        f"{first.code}_{second.code}",
+        f"{first.title}, and {second.title}",
+        [*first.patch, *second.patch],
+        mask=first.mask or second.mask,
+    )
+
+
 def learning_rate(rate: float, code: str = "learning_rate") -> Change:
     """A constant rate, to two significant digits."""
     kept = float(f"{min(max(rate, _SMALLEST), _LARGEST):.2g}") if math.isfinite(rate) else 0.001

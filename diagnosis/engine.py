@@ -11,7 +11,7 @@ from diagnosis.words import lowered, number, percent
 # merely undertrained may still be on its way.
 _FAR, _ON_ITS_WAY = 0.75, 0.67
 # Where it gained more, but less than these, it has failed if a cause is as certain as this.
-_CERTAIN = ((0.85, 0.88), (0.92, 0.95))
+_CERTAIN = ((0.87, 0.88), (0.92, 0.95))
 # Standard deviations that it must lie behind the baseline.
 _CLEAR = 2.0
 # A cause that leaves no way to learn, unless the run was as good as the baselines after all.
@@ -88,6 +88,8 @@ def _expected(case: Case) -> str:
     if place.attainable == place.linear:
         level = f"R2 {number(place.linear)}" if case.regression else percent(place.linear)
         return f", where a linear model reaches {level}"
+    if case.regression:
+        return f", where a plain curved model reaches R2 {number(place.curved)}"
     return f", where the nearest example alone tells {percent(place.neighbours)}"
 
 

@@ -16,7 +16,7 @@ class DataSignals:
     """Of the training part as the model meets it: inputs and targets are scaled already.
 
     All but `class_counts` and `label_runs` are of a sample of at most 1,000 examples (and as many
-    of the test part), `neighbour_agreement` of half as many.
+    of the test part), `neighbour_agreement` and `curved_baseline` of half as many.
 
     `input_mean_square` is E[x^2] over all values, `column_spread` the largest standard deviation of
     a column over the median of those that are not 0. The `target_` numbers are of regression alone.
@@ -24,7 +24,8 @@ class DataSignals:
     `label_runs` is the share of examples, in the order in which the first epoch visits them, whose
     label is that of the one before. `neighbour_agreement` is the share of a sample whose nearest
     other example has the same label. `linear_baseline` is the test accuracy (R2 for regression) of
-    a ridge regression on standardised inputs, from a sample of the training part.
+    a ridge regression on standardised inputs, from a sample of the training part;
+    `curved_baseline` the test R2, for regression alone, of the same with a Gaussian kernel.
     `constant_columns` is the share of columns that never change; `test_shift` is the largest
     difference of a column's mean between test and training part, in standard deviations.
     """
@@ -43,6 +44,7 @@ class DataSignals:
     neighbour_agreement: Number
     linear_baseline: Number
     test_shift: Number
+    curved_baseline: Number = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How a run stands against what its task plainly allows: chance, a linear model, neighbours."""
+"""How a run stands against what its task plainly allows: chance, and plain baselines."""
 
 import math
 from dataclasses import dataclass
@@ -21,23 +21,30 @@ _SAMPLE = 1000
 class Standing:
     """Test accuracy, or R2: `value` of the run, `chance` of no learning, and two baselines.
 
-    `linear` is that of a linear model on standardised inputs, `neighbours` that of naming the
-    nearest example's class. `noise` is the standard deviation of an accuracy near `value`;
-    `tested` and `sampled` are the examples that the two baselines were measured on.
+    `linear` is that of a linear model on standardised inputs. The other is `neighbours`, that of
+    naming the nearest example's class, or for a regression `curved`, that of a kernel ridge
+    regression. `noise` is the standard deviation of an accuracy near `value`; `tested` and
+    `sampled` are the examples that `linear` and `neighbours` were measured on.
     """
 
     value: float | None
     chance: float | None
     linear: float | None
     neighbours: float | None
+    curved: float | None
     noise: float
     tested: int
     sampled: int
 
     @property
+    def bent(self) -> float | None:
+        """The baseline that is not linear."""
+        return self.curved if self.neighbours is None else self.neighbours
+
+    @property
     def attainable(self) -> float | None:
         """The better baseline, where it is clearly better than chance."""
-        known = [level for level in (self.linear, self.neighbours) if level is not None]
+        known = [level for level in (self.linear, self.bent) if level is not None]
         if not known or self.chance is None or max(known) - self.chance < self._least:
             return None
         return min(max(known), 1.0)
@@ -59,8 +66,10 @@ class Standing:
     @property
     def hopeless(self) -> bool:
         """Whether both baselines were within the noise of chance."""
-        if self.chance is None or self.linear is None or self.neighbours is None:
+        if self.chance is None or self.linear is None or self.bent is None:
             return False
+        if self.neighbours is None:
+            return max(self.linear, self.bent) <= _LUCK * self.noise
         test, train = _guesses(self.chance, self.tested), _guesses(self.chance, self.sampled)
         return self.linear <= self.chance + test and self.neighbours <= self.chance + train
 
@@ -80,6 +89,7 @@ def standing(summary: Summary, test_examples: int, data: DataSignals | None) -> 
         chance=chance,
         linear=linear,
         neighbours=None if regression else neighbours,
+        curved=finite(data.curved_baseline) if data is not None and regression else None,
         noise=_noise(summary.value, test_examples, regression),
         tested=test_examples,
         sampled=min(sum(data.class_counts), _SAMPLE) if data is not None else 0,

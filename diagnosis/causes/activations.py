@@ -7,12 +7,12 @@ from diagnosis.case import Case
 from diagnosis.network import Block
 from diagnosis.plan import Plan
 from diagnosis.report import Cause, Change, Finding
-from diagnosis.words import listed, percent
+from diagnosis.words import listed, number, percent
 
 CODE = "linear_model"
 
-# How far neighbours must beat a linear model in accuracy, and the share of that which a run that
-# is as good as linear may have. Where neighbours say nothing: how near in R2 it is to a poor one.
+# How far a curved baseline must beat a linear one in accuracy or R2, and the share of that which a
+# run that is as good as linear may have. Where there is none: how near in R2 it is to a poor one.
 _CURVED, _SHARE = 0.07, 0.5
 _POOR, _NEAR = 0.6, 0.1
 _UNSUITABLE = ("softmax", "exponential")
@@ -28,9 +28,13 @@ def cause(case: Case) -> Cause | None:
     return Cause(
         code=CODE,
         title="The model is linear, and the task is not",
-        score=0.93 if case.standing.neighbours is not None else 0.8,
+        score=0.93 if case.standing.bent is not None else 0.8,
         evidence=[*_evidence(case)],
-        numbers={"linear_baseline": linear, "neighbours": case.standing.neighbours},
+        numbers={
+            "linear_baseline": linear,
+            "neighbours": case.standing.neighbours,
+            "curved_baseline": case.standing.curved,
+        },
         repairs=[_curved(case)],
         rivals=[changes.epochs(4 * case.procedure.epochs)],
     )
@@ -76,16 +80,21 @@ def _as_good_as_linear(case: Case) -> bool:
     place = case.standing
     if place.value is None or place.linear is None:
         return False
-    if place.neighbours is None:
+    if place.bent is None:
         return case.regression and place.linear < _POOR and place.value < place.linear + _NEAR
-    bend = place.neighbours - place.linear
-    return bend > _CURVED and place.value - place.linear < _SHARE * bend
+    bend = place.bent - max(place.linear, place.chance or 0.0)
+    return bend > _CURVED and place.value < place.bent - _SHARE * bend
 
 
 def _evidence(case: Case) -> Iterator[str]:
     place = case.standing
-    if place.neighbours is None:
-        yield f"It is no better than a linear model, whose R2 is {place.linear:.3g}."
+    if place.bent is None:
+        yield f"It is no better than a linear model, whose R2 is {number(place.linear)}."
+    elif case.regression:
+        yield (
+            f"A linear model reaches R2 {number(place.linear)}, a plain curved one "
+            f"{number(place.curved)}."
+        )
     else:
         yield (
             f"A linear model reaches {percent(place.linear)}, naming the nearest example's class "

@@ -1,5 +1,6 @@
 """The data: labels that nothing explains, one that drowns the others, order, and a split apart."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 from diagnosis import changes
@@ -47,6 +48,7 @@ def cause(case: Case) -> Cause | None:
             "label_runs": data.label_runs,
             "neighbour_agreement": place.neighbours,
             "linear_baseline": place.linear,
+            "curved_baseline": place.curved,
             "test_shift": data.test_shift,
         },
         repairs=repairs,
@@ -95,15 +97,27 @@ def _unrelated(case: Case) -> Fault | None:
     few = case.train_examples < _FEWEST or max(_shares(case), default=0.0) > _DROWNED
     if not place.hopeless or few:
         return None
-    levels = f"{percent(place.linear)} and {percent(place.neighbours)}"
-    evidence = [
-        f"A linear model and the nearest example's class reach {levels}: no better than chance."
-    ]
+    evidence = [_no_better(case)]
     if (case.fits or 0.0) > 0.5:
-        evidence.append(
-            f"The model learned {percent(case.train_value)} of the training part by heart."
+        evidence.append(f"The model learned {_by_heart(case)} of the training part by heart.")
+    # With fewer examples than inputs, a relation that holds may be out of the baselines' sight.
+    score = 0.97 if case.train_examples >= math.prod(case.facts.get("shape") or ()) else 0.9
+    return score, "The labels have nothing to do with the inputs", evidence, []
+
+
+def _by_heart(case: Case) -> str:
+    return f"R2 {number(case.train_value)}" if case.regression else percent(case.train_value)
+
+
+def _no_better(case: Case) -> str:
+    place = case.standing
+    if case.regression:
+        return (
+            f"A linear model reaches R2 {number(place.linear)} and a plain curved one "
+            f"{number(place.curved)}: no better than always answering the mean."
         )
-    return 0.97, "The labels have nothing to do with the inputs", evidence, []
+    levels = f"{percent(place.linear)} and {percent(place.neighbours)}"
+    return f"A linear model and the nearest example's class reach {levels}: no better than chance."
 
 
 def _drowned(case: Case) -> Fault | None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from diagnosis import changes
 from diagnosis.case import Case
+from diagnosis.causes import scales
 from diagnosis.causes.misfits import misfits
 from diagnosis.plan import Plan
 from diagnosis.report import Cause, Change, Finding
@@ -30,7 +31,7 @@ def cause(case: Case) -> Cause | None:
         score=_SCORES[found[0].level],
         evidence=[misfit.detail for misfit in found],
         numbers={},
-        repairs=repairs(case),
+        repairs=_with_scaled_targets(case, repairs(case)),
         rivals=[changes.scaling("standard"), changes.learning_rate(case.procedure.rate / 10)],
     )
 
@@ -48,6 +49,13 @@ def repairs(plan: Plan) -> Sequence[Change]:
     patch = [*_head_patch(plan, units, activation), *_loss_patch(plan, loss)]
     done = listed([f"{units} output(s) with {activation}", loss])
     return [Change("head", done, patch)] if patch else []
+
+
+def _with_scaled_targets(case: Case, found: Sequence[Change]) -> Sequence[Change]:
+    """A head that can reach the targets is not yet there in time, where they are out of scale."""
+    if scales.odd_targets(case) is None:
+        return found
+    return [*found, *(changes.both(head, changes.target_scaling()) for head in found)]
 
 
 def _usual(plan: Plan) -> tuple[int, str, str]:

@@ -41,7 +41,7 @@ def cause(case: Case) -> Cause | None:
             "cosine": _cosine(case, alike),
             "saturated_at_start": case.probe.saturated(start),
         },
-        repairs=_repairs(alike or [block for block, _ in off], biased if held else []),
+        repairs=_repairs(alike or _fixed(case, off), biased if held else []),
         rivals=[changes.scaling("standard")],
     )
 
@@ -82,6 +82,12 @@ def _off(case: Case) -> list[tuple[Block, float]]:
         for block, gain in _gains(case)
         if not _adapted(block.initializer) and not _SMALL <= gain <= _LARGE
     ]
+
+
+def _fixed(case: Case, off: Sequence[tuple[Block, float]]) -> list[Block]:
+    """All blocks whose weights do not go by their size, where some are off: what one passes on
+    wrong, the next is given."""
+    return [block for block in case.network.blocks if off and not _adapted(block.initializer)]
 
 
 def _gains(case: Case) -> Iterator[tuple[Block, float]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from diagnosis import changes
 from diagnosis.case import Case
+from diagnosis.causes import scales
 from diagnosis.causes.dead import died
 from diagnosis.plan import Plan
 from diagnosis.probe import DEAD
@@ -15,8 +16,8 @@ CODE = "input_scale"
 
 # lr * lambda_max / 2 that decides, and how much less it must be where inputs are standardised.
 _DECISIVE, _FALL, _STABLE = 10.0, 10.0, 2.0
-# Root mean square of ordinary inputs; the spread is the largest column's over the median one's.
-LARGE, SMALL, UNEVEN = 5.0, 0.08, 10.0
+# The same where a run on scaled inputs is slow, and the rate that is not gone beyond then.
+_SLOW, _MOST_RATE = 0.1, 1.0
 # A documented range beyond this is no scale to train on.
 _RAW_PEAK = 20.0
 
@@ -36,7 +37,7 @@ def cause(case: Case) -> Cause | None:
             "scaled_sharpness": probe.scaled_sharpness,
             "input_rms": probe.input_rms,
             "input_peak": probe.input_peak,
-            "column_spread": _spread(case),
+            "column_spread": scales.spread(case),
             "dead": probe.dead(probe.end),
         },
         repairs=_repairs(case),
@@ -62,10 +63,10 @@ def _score(case: Case) -> float | None:
             return 0.92
         if sharp >= _DECISIVE:
             return 0.9
-    if _large(case) or _uneven(case):
+    if scales.large(case) or scales.uneven(case):
         return 0.9 if _loud(case) or not case.procedure.adaptive else 0.86
-    if _small(case):
-        return 0.92 if (case.probe.input_rms or 0.0) < SMALL / 4 else 0.87
+    if scales.small(case):
+        return 0.92 if (case.probe.input_rms or 0.0) < scales.SMALL / 4 else 0.87
     if case.signals.data is None and (case.raw_peak or 0.0) >= _RAW_PEAK:
         return 0.6 if case.procedure.adaptive else 0.8
     return None
@@ -77,7 +78,7 @@ def to_blame(case: Case, sharp: float) -> bool:
     Standardised rows tell, unless the model rescales what it is given.
     """
     if _rescaled(case):
-        return _large(case)
+        return scales.large(case)
     scaled = case.probe.scaled_sharpness
     return scaled is not None and scaled <= min(sharp / _FALL, _STABLE)
 
@@ -98,28 +99,10 @@ def _loud(case: Case) -> bool:
     return start is not None and usual is not None and not start.loss < 3 * usual
 
 
-def _large(case: Case) -> bool:
-    return (case.probe.input_rms or 0.0) > LARGE
-
-
-def _small(case: Case) -> bool:
-    rms = case.probe.input_rms
-    return rms is not None and rms < SMALL
-
-
-def _uneven(case: Case) -> bool:
-    return (_spread(case) or 0.0) > UNEVEN and case.scaling in ("none", "unit", "symmetric")
-
-
-def _spread(case: Case) -> float | None:
-    data = case.signals.data
-    return data.column_spread if data is not None and not case.network.normalizes_inputs else None
-
-
 def _title(case: Case) -> str:
-    if _small(case):
+    if scales.small(case):
         return "The inputs are too small for the learning rate"
-    if _uneven(case) and not _large(case):
+    if scales.uneven(case) and not scales.large(case):
         return "The inputs' columns have very different scales"
     return "The inputs are too large for the learning rate"
 
@@ -141,8 +124,9 @@ def _evidence(case: Case) -> Iterator[str]:
         yield f"The inputs' root mean square is {number(probe.input_rms)}, and about 1 is usual."
     elif case.raw_peak is not None:
         yield f"Inputs reach {number(case.raw_peak)}."
-    if _uneven(case):
-        yield f"The widest column varies {number(_spread(case))} times as much as the median one."
+    if scales.uneven(case):
+        spread = number(scales.spread(case))
+        yield f"The widest column varies {spread} times as much as the median one."
     if _loud(case) and probe.start is not None:
         yield (
             f"The untrained loss was {number(probe.start.loss)}; an even guess has "
@@ -161,15 +145,31 @@ def _scaling(plan: Plan) -> Change:
 def _repairs(case: Case) -> Sequence[Change]:
     data, found = case.signals.data, list[Change]()
     given = math.sqrt(max(data.input_mean_square, 0.0)) if data is not None else 0.0
-    if _rescaled(case) and SMALL <= given <= LARGE:
+    if _rescaled(case) and scales.SMALL <= given <= scales.LARGE:
         words = "without the Rescaling layer"
         found.append(changes.without(_rescaled(case), "no_rescaling", words))
     first = _scaling(case)
     found += (
         [first, changes.scaling("standard")] if first.code != "scale_inputs_standard" else [first]
     )
+    if scales.odd_targets(case) is not None:
+        found.append(changes.both(changes.scaling("standard"), changes.target_scaling()))
+    faster = _faster(case)
+    if faster is not None:
+        found.append(changes.both(changes.scaling("standard"), faster))
     rate = _stable_rate(case)
     return found if rate is None else [*found, changes.learning_rate(rate), changes.adam()]
+
+
+def _faster(case: Case) -> Change | None:
+    """The rate that suits scaled inputs, where squashing units would learn at a tenth of it.
+
+    Theirs is a flat loss surface once they are not saturated; others find their way.
+    """
+    scaled = case.probe.scaled_sharpness
+    if not case.squashed or not scaled or scaled >= _SLOW:
+        return None
+    return changes.learning_rate(min(case.procedure.rate / (2 * scaled), _MOST_RATE))
 
 
 def _stable_rate(case: Case) -> float | None:

@@ -109,10 +109,14 @@ def _evidence(case: Case) -> Iterator[str]:
 
 
 def _repairs(case: Case) -> Sequence[Change]:
+    """What the loss surface bears, or is usual, and a tenth of the present one, or of the first."""
     procedure, stable = case.procedure, case.probe.stable_rate
     usual = procedure.usual_rate * (1 - procedure.momentum)
-    if stable is not None:
-        found = [changes.learning_rate(min(stable, procedure.rate / 2))]
-    else:
-        found = [changes.learning_rate(min(usual, procedure.rate / 10))]
-    return [*found, changes.learning_rate(procedure.rate / 10, "learning_rate_tenth")]
+    tenth = procedure.rate / 10
+    first = changes.learning_rate(
+        min(usual, tenth) if stable is None else min(stable, procedure.rate / 2)
+    )
+    second = changes.learning_rate(tenth, "learning_rate_tenth")
+    if second.patch == first.patch:
+        second = changes.learning_rate(tenth / 10, "learning_rate_hundredth")
+    return [first, second]

@@ -20,6 +20,9 @@ RANGES = {
 }
 # A probability that a Clip behind the output must leave possible.
 _PROBABLE = (0.1, 0.9)
+# Losses that take the output's logarithm, and activations after which there is one.
+_LOGARITHMS = ("poisson", "mean_squared_logarithmic_error")
+_POSITIVE = ("sigmoid", "hard_sigmoid", "softmax", "relu", "relu6", "softplus", "exponential")
 _NOISY = ("Dropout", "GaussianNoise", "BatchNormalization", "LayerNormalization")
 
 Level = Literal["warning", "error"]
@@ -136,8 +139,15 @@ def _regression_loss(plan: Plan, low: float | None, high: float | None) -> Itera
     inside = low is not None and high is not None and low >= 0 and high <= 1
     if kind == "classes" or (kind == "binary" and not inside):
         yield Misfit("error", "loss", f"{loss} is for classes, and the targets are quantities.")
-    elif loss in ("poisson", "mean_squared_logarithmic_error") and low is not None and low < 0:
+    elif kind == "binary":
+        yield from _binary_output(plan, plan.network.output_activation)
+    elif loss in _LOGARITHMS and low is not None and low < 0:
         yield Misfit("error", "loss", f"{loss} takes no targets below 0, and there are some.")
+    elif loss in _LOGARITHMS and plan.network.output_activation not in _POSITIVE:
+        yield Misfit(
+            "error" if loss == "poisson" else "warning", "output", f"{loss} takes the logarithm of "
+            f"the output, and {plan.network.output_activation} may go below 0."
+        )  # fmt: skip
 
 
 def _regression_output(plan: Plan, low: float | None, high: float | None) -> Iterator[Misfit]:

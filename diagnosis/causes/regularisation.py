@@ -1,5 +1,6 @@
 """More regularisation than the task bears: dropout, noise, penalties, weight decay."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ TITLE = "The model is over-regularised"
 
 # Dropout that leaves too little, and dropout that may.
 _HEAVY, _HIGH = 0.8, 0.65
+# Dropout that counts, and what of a layer's units, or of the paths through all layers, is few.
+_SOME, _FEW_UNITS, _FEW_PATHS = 0.3, 4.0, 0.1
 # A penalty's factor beyond the usual 1e-4 to 1e-3.
 _PENALTY = 0.02
 # A penalty on absolute values pulls small weights as hard as large ones.
@@ -83,6 +86,29 @@ def _dropout(plan: Plan) -> Iterator[Excess]:
             )
 
 
+def _dropouts(plan: Plan) -> Iterator[Excess]:
+    """Ordinary dropout, of few units or in so many layers that hardly a path is left."""
+    rates = [(at, float(layer["rate"])) for at, layer in plan.network.of_type("Dropout")]
+    paths = math.prod(1 - rate for _, rate in rates)
+    for at, rate in rates:
+        if not _SOME <= rate < _HIGH:
+            continue
+        units = (1 - rate) * (_width_before(plan, at) or math.inf)
+        if units <= _FEW_UNITS:
+            detail = f"Dropout leaves {number(units)} of the units that layer {at} is given."
+        elif paths <= _FEW_PATHS:
+            detail = f"With layer {at}, dropout leaves {percent(paths)} of the paths to the output."
+        else:
+            continue
+        pointer = f"/model/layers/{at}/rate"
+        yield Excess(0.81, detail, pointer, [changes.put(pointer, 0.1)])
+
+
+def _width_before(plan: Plan, at: int) -> int | None:
+    """Of the last layer with a kernel before the one at `at`."""
+    return next((b.width for b in reversed(plan.network.blocks) if b.index < at), None)
+
+
 def _noise(plan: Plan) -> Iterator[Excess]:
     size = plan.probe.input_rms if isinstance(plan, Case) else None
     for at, layer in plan.network.of_type("GaussianNoise"):
@@ -123,7 +149,13 @@ def _decay(plan: Plan) -> Iterator[Excess]:
         yield Excess(0.92, evidence, pointer, [changes.put(pointer, 0.004)])
 
 
-_KINDS: Sequence[Callable[[Plan], Iterator[Excess]]] = (_dropout, _noise, _penalties, _decay)
+_KINDS: Sequence[Callable[[Plan], Iterator[Excess]]] = (
+    _dropout,
+    _dropouts,
+    _noise,
+    _penalties,
+    _decay,
+)
 
 
 def _worst_dropout(plan: Plan) -> float | None:

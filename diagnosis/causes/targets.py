@@ -2,24 +2,18 @@
 
 from diagnosis import changes
 from diagnosis.case import Case
-from diagnosis.report import Cause
+from diagnosis.causes import scales
+from diagnosis.report import Cause, Change
 from diagnosis.words import number
 
 CODE = "target_scale"
 
-# E[y^2] that is far from the 1 that an untrained model's output has.
-_LARGE, _SMALL = 25.0, 1e-3
-
 
 def cause(case: Case) -> Cause | None:
-    data = case.signals.data
-    square = data.target_mean_square if data is not None else None
-    scaled = case.spec["dataset"].get("target_scaling") == "standard"
-    if square is None or not case.regression or scaled:
+    square = scales.odd_targets(case)
+    if square is None:
         return None
-    if not (square >= _LARGE or square < _SMALL):
-        return None
-    large = square >= _LARGE
+    large = square > 1
     return Cause(
         code=CODE,
         title=f"The targets are too {'large' if large else 'small'} for the model to reach",
@@ -29,9 +23,16 @@ def cause(case: Case) -> Cause | None:
             *_harm(case),
         ],
         numbers={"target_mean_square": square, "jump": case.probe.jump},
-        repairs=[changes.target_scaling()],
+        repairs=_repairs(case),
         rivals=[changes.learning_rate(case.procedure.rate / 10)],
     )
+
+
+def _repairs(case: Case) -> list[Change]:
+    scaled = changes.target_scaling()
+    if not (scales.large(case) or scales.uneven(case)):
+        return [scaled]
+    return [scaled, changes.both(scaled, changes.scaling("standard"))]
 
 
 def _harm(case: Case) -> list[str]:

@@ -66,9 +66,9 @@ def _repairs(case: Case, first: Change, others: Sequence[Change]) -> Sequence[Ch
     more = longer(case)
     if first.code == more.code:
         return [first, *others]
-    both = Change(
-        f"{first.code}_{more.code}",
-        f"{first.title}, and {more.title}",
-        [*first.patch, *more.patch],
-    )
-    return [first, both, *(other for other in others if other.code != more.code), more]
+    return [
+        first,
+        changes.both(first, more),
+        *(other for other in others if other.code != more.code),
+        more,
+    ]

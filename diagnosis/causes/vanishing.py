@@ -10,20 +10,22 @@ from diagnosis.words import number
 
 CODE = "vanishing_gradients"
 
-# First over last kernel's gradient norm before any step.
-_VANISHED = 1e-3
+# First over last kernel's gradient norm before any step; what squashing layers make of it that let
+# a third through each, where ReLU and He's weights let all.
+_VANISHED, _FADED = 1e-3, 1e-2
 _SHALLOWEST, _DEEP = 3, 5
 
 
 def cause(case: Case) -> Cause | None:
     ratio, hidden = case.probe.gradient_ratio, case.network.hidden
     # A gradient of exactly 0 did not fade: dead units stopped it.
-    if len(hidden) < _SHALLOWEST or ratio is None or not 0 < ratio < _VANISHED:
+    limit = _FADED if len(case.squashed) >= _SHALLOWEST else _VANISHED
+    if len(hidden) < _SHALLOWEST or ratio is None or not 0 < ratio < limit:
         return None
     return Cause(
         code=CODE,
         title="The gradients vanish on their way through the layers",
-        score=0.955 if len(hidden) >= _DEEP else 0.91,
+        score=0.82 if ratio >= _VANISHED else 0.955 if len(hidden) >= _DEEP else 0.91,
         evidence=[
             f"The first layer's gradient was {number(ratio)} of that {len(hidden)} layers on."
         ],

@@ -25,7 +25,7 @@ def test_inputs() -> None:
     found = data_signals(prepared(x, [0, 1, 0, 1]), IRIS, np.array([0, 2, 1, 3]))
     assert found.input_mean_square == pytest.approx((2 + 100 + 25) / 3)
     assert (found.input_min, found.input_max) == (-10, 10)
-    assert found.column_spread == pytest.approx(10 / 5.5)
+    assert found.column_spread == pytest.approx(10)
     assert found.constant_columns == pytest.approx(1 / 3)
     assert found.class_counts == [2, 2, 0]
     assert found.label_runs == pytest.approx(2 / 3)
@@ -70,6 +70,20 @@ def test_regression_with_more_columns_than_rows() -> None:
     assert narrow.linear_baseline == pytest.approx(1, abs=0.001)
     assert narrow.neighbour_agreement is None
     assert data_signals(prepared(wide, y), facts, np.arange(300)).linear_baseline is not None
+
+
+def test_a_curve_that_no_line_follows_and_targets_that_nothing_explains() -> None:
+    generator = np.random.default_rng(0)
+    x, rows, facts = generator.normal(size=(800, 2)), np.arange(800), facts_of("diabetes")
+    bent, blind = x[:, 0] ** 2, generator.normal(size=800)
+    halves = [
+        data_signals(prepared(x[:600], y[:600], x[600:], y[600:]), facts, rows[:600])
+        for y in (bent, blind, np.stack([bent, bent], axis=1))
+    ]
+    linear, curved = zip(*((h.linear_baseline, h.curved_baseline) for h in halves), strict=True)
+    assert linear[0] < 0.1 < 0.9 < curved[0]
+    assert max(linear[1], curved[1]) < 0.1
+    assert curved[2] == pytest.approx(curved[0])
 
 
 def test_several_labels_at_once() -> None:

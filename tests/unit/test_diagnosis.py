@@ -28,7 +28,7 @@ from diagnosis.signals import (
     from_dict,
 )
 from tests.diagnosed import DATA as DIGITS
-from tests.diagnosed import HEALTHY, HIDDEN, START, case, spec
+from tests.diagnosed import HEALTHY, HIDDEN, START, case, full, spec
 from tests.strategies import experiments
 
 ANY = st.floats() | st.sampled_from([0.0, 1.0, -1.0, 1e308, -1e308, 5e-324, math.nan, math.inf])
@@ -293,6 +293,63 @@ class TestVerdict:
         found = diagnose(case(0.42, losses=(2.4, 1.0, 1.7, 1.6, 1.7, 1.6, 1.7)))
         assert (found.verdict, list(found.causes)) == ("unhealthy", [])
         assert found.headline.endswith("nothing that was measured says why.")
+
+
+def regression(r2: float, signals: Signals = HEALTHY, **training: Any) -> Case:
+    """A linear model on standardised quantities of ten columns, with this R2 on both parts."""
+    model = {"layers": [{"type": "Dense", "units": 8}, {"type": "Dense", "units": 1}]}
+    dataset = {"name": "diabetes", "scaling": "standard", "target_scaling": "standard"}
+    asked = spec(loss="mean_squared_error", **training) | {"dataset": dataset, "model": model}
+    return replace(
+        case(None, signals, experiment=full(asked)),
+        facts=asdict(CATALOGUE["diabetes"]),
+        metrics={"test_r2": r2, "train_r2": r2},
+        class_counts=(),
+    )
+
+
+def measured(linear: float, curved: float | None) -> Signals:
+    data = replace(
+        DIGITS, class_counts=[], neighbour_agreement=None, target_mean=0.0, target_mean_square=1.0
+    )
+    return replace(HEALTHY, data=replace(data, linear_baseline=linear, curved_baseline=curved))
+
+
+class TestRegression:
+    def test_that_is_as_good_as_linear_where_a_curve_does_better(self) -> None:
+        found = diagnose(regression(0.4, measured(0.4, 0.97)))
+        assert (found.verdict, found.causes[0].code) == ("unhealthy", "linear_model")
+        assert "where a plain curved model reaches R2 0.97" in found.headline
+
+    def test_that_is_as_good_as_both(self) -> None:
+        assert diagnose(regression(0.4, measured(0.4, 0.42))).verdict == "healthy"
+
+    def test_of_targets_that_nothing_explains(self) -> None:
+        found = diagnose(regression(-0.1, measured(0.02, -0.1)))
+        assert (found.verdict, found.causes[0].code) == ("unhealthy", "data")
+        assert found.causes[0].repairs == []
+
+    def test_with_targets_and_inputs_out_of_scale_is_offered_both(self) -> None:
+        signals = measured(0.9, 0.95)
+        assert signals.data is not None
+        data = replace(signals.data, target_mean_square=1e10, input_mean_square=1e6)
+        judged = regression(-5.0, replace(signals, data=data))
+        plain = {**judged.spec["dataset"], "scaling": "none", "target_scaling": "none"}
+        found = diagnose(replace(judged, spec={**judged.spec, "dataset": plain}))
+        scaled = next(c for c in found.causes if c.code == "target_scale").repairs[1].patch
+        assert {operation["path"] for operation in scaled} == {
+            "/dataset/target_scaling",
+            "/dataset/scaling",
+        }
+
+
+def test_no_cause_offers_a_repair_twice() -> None:
+    """A tenth of the rate may be what is usual: then the second is a hundredth."""
+    asked = spec(optimizer={"type": "Adam", "learning_rate": 1.0})
+    found = diagnose(case(0.1, HEALTHY, experiment=asked))
+    (high,) = [c for c in found.causes if c.code == "learning_rate_high"]
+    rates = [change.patch[0]["value"] for change in high.repairs]
+    assert rates == sorted(set(rates)) or rates == sorted(set(rates), reverse=True)
 
 
 def test_data_that_hold_no_numbers_are_the_first_cause() -> None:

@@ -122,6 +122,26 @@ def test_quantities_must_be_within_reach(
     assert (misfits(plan("diabetes", 1, activation, SQUARES), low, high) == []) is fits
 
 
+@pytest.mark.parametrize(
+    ("activation", "loss", "levels"),
+    [
+        ("exponential", "poisson", []),
+        ("softplus", "mean_squared_logarithmic_error", []),
+        ("linear", "poisson", ["error"]),
+        ("linear", "mean_squared_logarithmic_error", ["warning"]),
+        ("sigmoid", BINARY, []),
+        ("linear", BINARY_LOGITS, []),
+        ("linear", BINARY, ["error"]),
+    ],
+)
+def test_losses_of_quantities_that_want_a_logarithm(
+    activation: str, loss: Any, levels: list[str]
+) -> None:
+    wrong = plan("diabetes", 1, activation, loss)
+    assert [misfit.level for misfit in misfits(wrong, 0.0, 1.0)] == levels
+    mend(wrong)
+
+
 def test_standardised_targets_have_both_signs() -> None:
     wrong = plan("diabetes", 1, "relu", SQUARES, target_scaling="standard")
     assert [misfit.level for misfit in misfits(wrong)] == ["error"]
