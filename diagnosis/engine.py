@@ -48,14 +48,14 @@ def _verdict(case: Case, causes: Sequence[Cause]) -> Verdict:
         return "unhealthy"
     if share is None:
         return "undetermined" if place.hopeless or place.linear is None else "healthy"
-    return "unhealthy" if place.behind >= _CLEAR and _far(share, causes) else "healthy"
+    return "unhealthy" if place.behind >= _CLEAR and _far(case, share, causes) else "healthy"
 
 
-def _far(share: float, causes: Sequence[Cause]) -> bool:
+def _far(case: Case, share: float, causes: Sequence[Cause]) -> bool:
     """Whether a share of what a baseline gains is a failure, for all that speaks for one."""
     if not causes:
         return share < _FAR
-    if causes[0].code == undertrained.CODE:
+    if causes[0].code == undertrained.CODE and case.reason != "early_stopping":
         return share < _ON_ITS_WAY
     certain = any(share < limit and causes[0].score >= score for limit, score in _CERTAIN)
     return share < _FAR or certain

@@ -1,5 +1,6 @@
 """What holds a run's weights back."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,12 +9,12 @@ from diagnosis.case import Case
 from diagnosis.report import Change
 from diagnosis.words import number
 
-# Update-to-weight ratio of a step that moves nothing (1e-3 is usual).
-_SMALL_UPDATE = 1e-4
+# Update-to-weight ratio of a usual step, and of one that moves nothing.
+_USUAL_UPDATE, _SMALL_UPDATE = 1e-3, 1e-4
 # The share of the usual learning rate below which it is out of the ordinary.
 LOW = 0.2
-# lr * lambda_max / 2 below which the loss surface would bear far larger steps.
-_FLAT = 0.005
+# lr * lambda_max / 2 below which the loss surface would bear far larger steps, and larger ones.
+_FLAT, _FLATTISH = 0.005, 0.05
 # The share of the first rate that a schedule may leave at two thirds of a run.
 _DECAYED = 0.02
 # A clipping this far below the gradients sets the size of the steps.
@@ -34,15 +35,17 @@ class Brake:
 def _low_rate(case: Case) -> Brake | None:
     procedure, sharp = case.procedure, case.probe.sharpness
     still = case.falling or unmoved(case)
-    low = procedure.excess <= LOW or (sharp is not None and sharp < _FLAT)
+    flat = math.inf if sharp is None else sharp
+    score = 0.9 if procedure.excess <= LOW else 0.8 if flat < _FLAT else 0.65
+    low = procedure.excess <= LOW or flat < _FLATTISH
     if procedure.scheduled or not low or not (still or case.smooth):
         return None
-    flat = f", and {case.probe.measure} is {number(sharp)}" if sharp is not None else ""
+    surface = f", and {case.probe.measure} is {number(sharp)}" if sharp is not None else ""
     return Brake(
         "The learning rate is too low",
-        0.9 if procedure.excess <= LOW else 0.8,
+        score,
         f"A learning rate of {number(procedure.rate)} is {number(procedure.excess)} times what "
-        f"{procedure.name} is usually run with{flat}.",
+        f"{procedure.name} is usually run with{surface}.",
         changes.learning_rate(_better_rate(case), "higher_learning_rate"),
     )
 
@@ -53,6 +56,20 @@ def _better_rate(case: Case) -> float:
     usual = procedure.usual_rate * (1 - procedure.momentum)
     aim = min(stable / 2, 100 * usual) if stable is not None else usual
     return max(10 * procedure.rate, aim) if stable is None else max(2 * procedure.rate, aim)
+
+
+def _unmoved(case: Case) -> Brake | None:
+    """Steps that were next to nothing from the first to the last, whatever made them so."""
+    procedure, early = case.procedure, case.probe.early_updates
+    if early is None or not 0 < early < _SMALL_UPDATE or not unmoved(case) or procedure.scheduled:
+        return None
+    return Brake(
+        "The steps are too small to move the weights",
+        0.82,
+        f"No step that was watched changed a layer by more than {number(early)} of its size; "
+        f"{number(_USUAL_UPDATE)} is usual.",
+        changes.learning_rate(procedure.rate * _USUAL_UPDATE / early, "usual_steps"),
+    )
 
 
 def _decay(case: Case) -> Brake | None:
@@ -103,13 +120,15 @@ def _stopped(case: Case) -> Brake | None:
 
 
 def _few_steps(case: Case) -> Brake | None:
-    if not case.smooth or not (case.falling or case.epochs < 3 or case.steps < _FEW_STEPS / 10):
-        return None
     few = case.steps < _FEW_STEPS
+    going = case.falling or case.epochs < 3 or case.steps < _FEW_STEPS / 10
+    if not case.smooth or not (going or few):
+        return None
+    still = "The loss still fell when the run ended" if case.falling else "The run ended"
     return Brake(
         "The run is too short",
-        0.8 if few else 0.7,
-        f"The loss still fell when the run ended, after {case.steps:,} steps.",
+        (0.8 if few else 0.7) if going else 0.5,
+        f"{still}, after {case.steps:,} steps.",
         longer(case),
     )
 
@@ -119,6 +138,7 @@ BRAKES: Sequence[Callable[[Case], Brake | None]] = (
     _clipping,
     _stopped,
     _low_rate,
+    _unmoved,
     _few_steps,
 )
 

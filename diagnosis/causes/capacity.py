@@ -14,7 +14,7 @@ CODE = "too_small_model"
 
 # Units of a hidden layer that is a bottleneck for any task, and what widening makes of them.
 _STRANGLED, _NARROW, _USUAL = 2, 3, 32
-# Values that a pooling window makes one of.
+# Values that a pooling window makes one of, or that strides pass over for each that is taken.
 _POOLED = 36
 # A range that a hidden Clip leaves.
 _CLIPPED = 0.2
@@ -79,12 +79,22 @@ def _reached(case: Case) -> str:
 def _losses(plan: Plan) -> Iterator[tuple[str, str, Change]]:
     """Layers that throw away most of what they are given: pointer, evidence, repair."""
     for at, layer in plan.network.of_type("MaxPooling2D", "AveragePooling2D"):
-        size = _area(layer)
+        size = _area(layer, "pool_size")
         if size >= _POOLED:
             pointer = f"/model/layers/{at}/pool_size"
             patch = [changes.put(pointer, 2), changes.put(f"/model/layers/{at}/strides", None)]
             detail = f"The pooling of layer {at} makes one number of {size}."
             yield pointer, detail, Change("smaller_pooling", "pooling over 2x2", patch)
+    for at, layer in plan.network.of_type("Conv2D", "SeparableConv2D", "DepthwiseConv2D"):
+        size = _area(layer, "strides")
+        if size >= _POOLED:
+            pointer = f"/model/layers/{at}/strides"
+            detail = f"The strides of layer {at} take one place of {size}."
+            yield (
+                pointer,
+                detail,
+                Change("smaller_strides", "strides of 2", [changes.put(pointer, 2)]),
+            )
     for at, layer in plan.network.before:
         if layer.get("type") == "GlobalAveragePooling2D":
             pointer = f"/model/layers/{at}"
@@ -101,8 +111,8 @@ def _losses(plan: Plan) -> Iterator[tuple[str, str, Change]]:
         )
 
 
-def _area(layer: Mapping[str, Any]) -> int:
-    size = layer.get("pool_size", 2)
+def _area(layer: Mapping[str, Any], window: str) -> int:
+    size = layer[window]
     return int(size[0] * size[1]) if isinstance(size, list | tuple) else int(size) ** 2
 
 
