@@ -8,8 +8,8 @@ from diagnosis.report import Cause, Diagnosis, Verdict
 from diagnosis.words import lowered, number, percent
 
 # A run that gained less than this share of what a plain baseline gains has failed; one that is
-# merely undertrained may still be on its way.
-_FAR, _ON_ITS_WAY = 0.75, 0.67
+# merely too short may still be on its way, which what was stopped or held back for sure is not.
+_FAR, _ON_ITS_WAY, _BRAKED = 0.75, 0.67, 0.88
 # Where it gained more, but less than these, it has failed if a cause is as certain as this.
 _CERTAIN = ((0.87, 0.88), (0.92, 0.95))
 # Standard deviations that it must lie behind the baseline.
@@ -48,14 +48,14 @@ def _verdict(case: Case, causes: Sequence[Cause]) -> Verdict:
         return "unhealthy"
     if share is None:
         return "undetermined" if place.hopeless or place.linear is None else "healthy"
-    return "unhealthy" if place.behind >= _CLEAR and _far(case, share, causes) else "healthy"
+    return "unhealthy" if place.behind >= _CLEAR and _far(share, causes) else "healthy"
 
 
-def _far(case: Case, share: float, causes: Sequence[Cause]) -> bool:
+def _far(share: float, causes: Sequence[Cause]) -> bool:
     """Whether a share of what a baseline gains is a failure, for all that speaks for one."""
     if not causes:
         return share < _FAR
-    if causes[0].code == undertrained.CODE and case.reason != "early_stopping":
+    if causes[0].code == undertrained.CODE and causes[0].score < _BRAKED:
         return share < _ON_ITS_WAY
     certain = any(share < limit and causes[0].score >= score for limit, score in _CERTAIN)
     return share < _FAR or certain

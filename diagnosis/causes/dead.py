@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from diagnosis import changes
 from diagnosis.case import Case
+from diagnosis.causes import scales
 from diagnosis.network import Block
 from diagnosis.probe import DEAD
 from diagnosis.report import Cause, Change
@@ -18,14 +19,16 @@ def cause(case: Case) -> Cause | None:
     if dead is None or dead < DEAD or not case.rectified:
         return None
     onset = probe.onset(probe.dead, DEAD)
-    tame = onset == 0 or (sharp is not None and sharp < 1)
+    # Before any step, columns that drown all others decide for all rows alike.
+    given = onset == 0 and not (scales.large(case) or scales.uneven(case))
+    tame = given or (sharp is not None and sharp < 1 and onset != 0)
     evidence = [sentence(died(case) or f"{percent(dead)} of a layer's hidden units had died")]
     if sharp is not None and sharp < 1:
         evidence.append(f"The first steps were not too large: {probe.measure} was {number(sharp)}.")
     return Cause(
         code=CODE,
         title="The hidden units have died",
-        score=0.95 if onset == 0 else 0.88 if tame else 0.6,
+        score=0.95 if given else 0.88 if tame else 0.6,
         evidence=evidence,
         numbers={
             "dead": dead,
