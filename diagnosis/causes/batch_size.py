@@ -77,6 +77,7 @@ def _noise_to_blame(case: Case) -> bool:
 def _too_large(case: Case) -> Cause:
     size = case.procedure.batch_size
     share = min(1.0, size / case.planned_examples)
+    smaller, longer = _smaller(case), changes.epochs(8 * case.procedure.epochs)
     return Cause(
         code=CODE,
         title="The batches are so large that there are hardly any steps",
@@ -85,7 +86,7 @@ def _too_large(case: Case) -> Cause:
             f"A batch holds {percent(share)} of the training part; {case.steps:,} steps in all."
         ],
         numbers={"batch_size": float(size), "share": share, "steps": float(case.steps)},
-        repairs=[_smaller(case), changes.epochs(8 * case.procedure.epochs)],
+        repairs=[smaller, longer, changes.both(smaller, longer)],
         rivals=[changes.learning_rate(case.procedure.rate / 10)],
     )
 

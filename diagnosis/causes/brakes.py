@@ -120,7 +120,7 @@ def _stopped(case: Case) -> Brake | None:
 
 
 def _few_steps(case: Case) -> Brake | None:
-    few = case.steps < _FEW_STEPS
+    few = is_short(case)
     going = case.falling or case.epochs < 3 or case.steps < _FEW_STEPS / 10
     if not case.smooth or not (going or few):
         return None
@@ -146,6 +146,10 @@ BRAKES: Sequence[Callable[[Case], Brake | None]] = (
 def unmoved(case: Case) -> bool:
     updates = case.probe.updates
     return updates is not None and updates < _SMALL_UPDATE
+
+
+def is_short(case: Case) -> bool:
+    return case.steps < _FEW_STEPS
 
 
 def unclipped(name: str) -> Change:

@@ -6,6 +6,7 @@ from typing import Any
 from diagnosis import changes
 from diagnosis.case import Case
 from diagnosis.causes import scales
+from diagnosis.causes.brakes import is_short, longer
 from diagnosis.causes.misfits import misfits
 from diagnosis.plan import Plan
 from diagnosis.report import Cause, Change, Finding
@@ -31,7 +32,7 @@ def cause(case: Case) -> Cause | None:
         score=_SCORES[found[0].level],
         evidence=[misfit.detail for misfit in found],
         numbers={},
-        repairs=_with_scaled_targets(case, repairs(case)),
+        repairs=_with_company(case, repairs(case)),
         rivals=[changes.scaling("standard"), changes.learning_rate(case.procedure.rate / 10)],
     )
 
@@ -51,11 +52,12 @@ def repairs(plan: Plan) -> Sequence[Change]:
     return [Change("head", done, patch)] if patch else []
 
 
-def _with_scaled_targets(case: Case, found: Sequence[Change]) -> Sequence[Change]:
-    """A head that can reach the targets is not yet there in time, where they are out of scale."""
-    if scales.odd_targets(case) is None:
-        return found
-    return [*found, *(changes.both(head, changes.target_scaling()) for head in found)]
+def _with_company(case: Case, found: Sequence[Change]) -> Sequence[Change]:
+    """The same alone, and with what else keeps a fitting head from getting there in time."""
+    company = [] if scales.odd_targets(case) is None else [changes.target_scaling()]
+    if is_short(case):
+        company.append(longer(case))
+    return [*found, *(changes.both(head, other) for head in found for other in company)]
 
 
 def _usual(plan: Plan) -> tuple[int, str, str]:

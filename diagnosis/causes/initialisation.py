@@ -6,6 +6,7 @@ from typing import Any
 
 from diagnosis import changes
 from diagnosis.case import Case
+from diagnosis.causes.brakes import is_short, longer
 from diagnosis.network import Block
 from diagnosis.plan import Plan
 from diagnosis.probe import SATURATED
@@ -41,7 +42,7 @@ def cause(case: Case) -> Cause | None:
             "cosine": _cosine(case, alike),
             "saturated_at_start": case.probe.saturated(start),
         },
-        repairs=_repairs(alike or _fixed(case, off), biased if held else []),
+        repairs=_with_time(case, _repairs(alike or _fixed(case, off), biased if held else [])),
         rivals=[changes.scaling("standard")],
     )
 
@@ -82,6 +83,11 @@ def _off(case: Case) -> list[tuple[Block, float]]:
         for block, gain in _gains(case)
         if not _adapted(block.initializer) and not _SMALL <= gain <= _LARGE
     ]
+
+
+def _with_time(case: Case, found: Sequence[Change]) -> Sequence[Change]:
+    """The same alone, and the first with more epochs where these are few steps."""
+    return [*found, changes.both(found[0], longer(case))] if is_short(case) else found
 
 
 def _fixed(case: Case, off: Sequence[tuple[Block, float]]) -> list[Block]:

@@ -148,26 +148,25 @@ def _repairs(case: Case) -> Sequence[Change]:
     if _rescaled(case) and scales.SMALL <= given <= scales.LARGE:
         words = "without the Rescaling layer"
         found.append(changes.without(_rescaled(case), "no_rescaling", words))
-    first = _scaling(case)
-    found += (
-        [first, changes.scaling("standard")] if first.code != "scale_inputs_standard" else [first]
-    )
+    first, standard = _scaling(case), changes.scaling("standard")
+    picture = first != standard
+    found += [first, standard] if picture else [first]
     if scales.odd_targets(case) is not None:
-        found.append(changes.both(changes.scaling("standard"), changes.target_scaling()))
-    faster = _faster(case)
+        found.append(changes.both(standard, changes.target_scaling()))
+    faster = _faster(case) if case.squashed or not picture else None
     if faster is not None:
-        found.append(changes.both(changes.scaling("standard"), faster))
+        found.append(changes.both(standard, faster))
     rate = _stable_rate(case)
     return found if rate is None else [*found, changes.learning_rate(rate), changes.adam()]
 
 
 def _faster(case: Case) -> Change | None:
-    """The rate that suits scaled inputs, where squashing units would learn at a tenth of it.
+    """The rate that suits scaled inputs, where the present one is less than a tenth of it.
 
-    Theirs is a flat loss surface once they are not saturated; others find their way.
+    It may have been lowered for the inputs' sake, or suit sigmoids that were saturated.
     """
     scaled = case.probe.scaled_sharpness
-    if not case.squashed or not scaled or scaled >= _SLOW:
+    if not scaled or scaled >= _SLOW:
         return None
     return changes.learning_rate(min(case.procedure.rate / (2 * scaled), _MOST_RATE))
 

@@ -11,7 +11,7 @@ from diagnosis.before import findings
 from diagnosis.case import Case
 from diagnosis.engine import diagnose
 from diagnosis.report import Cause
-from diagnosis.signals import Signals
+from diagnosis.signals import Curvature, Signals
 from tests.diagnosed import HEAD, HEALTHY, HIDDEN, START, case, full, spec
 
 Layers = Sequence[dict[str, Any]]
@@ -123,3 +123,39 @@ def test_a_run_that_was_stopped_is_not_on_its_way(reason: str, verdict: str) -> 
     asked = spec(early_stopping={"monitor": "val_loss", "patience": 0})
     judged = replace(case(0.71, losses=(2.4, 2.0, 1.6, 1.3), experiment=asked), reason=reason)
     assert diagnose(judged).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "repairs"),
+    [
+        ({"loss": "mean_squared_error"}, "head", ["head", "head_more_epochs"]),
+        (
+            {"batch_size": 1000, "optimizer": {"type": "SGD", "learning_rate": 0.1}},
+            "batch_size",
+            ["batch_size", "more_epochs", "batch_size_more_epochs"],
+        ),
+    ],
+)
+def test_what_was_slow_as_well_is_offered_more_epochs(
+    change: dict[str, Any], code: str, repairs: list[str]
+) -> None:
+    few = replace(HEALTHY, steps_per_epoch=2)
+    found = only(case(0.3, few, (2.3, 2.2, 2.1, 2.0), spec(**change)), code)
+    assert found is not None
+    assert [repair.code for repair in found.repairs] == repairs
+
+
+@pytest.mark.parametrize(("scaled_lambda", "offered"), [(0.5, True), (50.0, False)])
+def test_a_rate_that_was_lowered_for_raw_inputs_is_raised_with_scaled_ones(
+    scaled_lambda: float, offered: bool
+) -> None:
+    """lr * lambda / 2 is 0.0025 or 0.25 there, and the rate at most 1 / lambda or 1."""
+    data = replace(HEALTHY.data, input_mean_square=14000.0) if HEALTHY.data else None
+    steep = Curvature(lambda_max=5000.0, scaled_lambda_max=scaled_lambda, gradient_noise=None)
+    asked = modelled(FLATTEN, dense(20, "sigmoid"), dense(10, "softmax"))
+    asked = full({**asked, "dataset": {"name": "digits", "scaling": "none"}})
+    signals = replace(HEALTHY, data=data, curvature=steep)
+    found = only(case(0.2, signals, experiment=asked), "input_scale")
+    assert found is not None
+    faster = [r for r in found.repairs if r.code == "scale_inputs_standard_learning_rate"]
+    assert [r.patch[1]["value"] for r in faster] == [1.0] * offered
