@@ -182,7 +182,7 @@ def _stable_rate(case: Case) -> float | None:
         return case.probe.stable_rate
     if case.procedure.adaptive or not rms:
         return None
-    return case.procedure.rate / rms**2
+    return case.procedure.rate / rms / rms
 
 
 def _rivals(case: Case) -> Sequence[Change]:
