@@ -206,10 +206,11 @@ def site_on(url: str, broker: str, folder: Path, **environment: str) -> Iterator
     database.dispose()
 
 
-def trainer_pid(log: Path, job_id: str) -> int:
-    """The process that trained `job_id` last, by its worker's own word."""
-    found = re.findall(rf"{job_id}: attempt \d+, trainer (\d+)", log.read_text())
-    return int(found[-1])
+def trainer_pid(log: Path, job_id: str, attempt: int | None = None) -> int | None:
+    """The process that trained `job_id`, by its worker's own word: last, or in that attempt."""
+    which = r"\d+" if attempt is None else attempt
+    found = re.findall(rf"{job_id}: attempt {which}, trainer (\d+)", log.read_text())
+    return int(found[-1]) if found else None
 
 
 @dataclass
@@ -218,8 +219,10 @@ class RunningWorker:
     log: Path
 
     def trainer_pid(self, job_id: str) -> int:
-        """The process that trains `job_id`."""
-        return trainer_pid(self.log, job_id)
+        """The process that trains `job_id`, which has begun."""
+        pid = trainer_pid(self.log, job_id)
+        assert pid is not None
+        return pid
 
     def terminate(self) -> int:
         """SIGTERM, and the exit status."""

@@ -112,8 +112,13 @@ def named(database: Database, names: Iterable[str]) -> Counter[str]:
     return Counter({name: found[name] for name in names})
 
 
-def running(database: Database) -> Sequence[Job]:
-    """The jobs that train, the oldest first."""
+def unended(database: Database) -> Sequence[Job]:
+    """The jobs that wait or train, the oldest first."""
     with database.reading() as session:
-        wanted = select(Job).where(col(Job.status) == Status.RUNNING).order_by(col(Job.id))
+        wanted = select(Job).where(col(Job.status).not_in(TERMINAL)).order_by(col(Job.id))
         return session.exec(wanted).all()
+
+
+def running(database: Database) -> Sequence[Job]:
+    """Those of them that train."""
+    return [job for job in unended(database) if job.status == Status.RUNNING]

@@ -32,8 +32,9 @@ class Kept:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
-    def trainer_pid(self, job_id: str) -> int:
-        return trainer_pid(self.log, job_id)
+    def trainer_pid(self, job: Job) -> int | None:
+        """Of the job's present attempt; None until the worker tells of it."""
+        return trainer_pid(self.log, job.id, job.attempts)
 
 
 class Keeper:

@@ -1,11 +1,12 @@
 """Whom a fault hits: what trains at that moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from contract.status import Status
 from contract.tables import Job
 from tests import processes
-from tests.chaos.judge import running
+from tests.chaos.judge import unended
 from tests.chaos.keeper import Keeper, Kept
 from tests.chaos.schedule import Fault
 from tests.chaos.stage import Stage
@@ -28,22 +29,29 @@ def pick(
     most_crashes: int,
     otherwise: Callable[[], object] = lambda: None,
 ) -> Victim:
-    """None of whose jobs has crashed more often than that since its last epoch.
+    """While no job has crashed more often than that since its last epoch: the picked one may end
+    before it is hit, and then another takes its trainer, and the blow.
 
     `otherwise` is called as often as none is found.
     """
     found: list[Victim] = []
 
     def look() -> bool:
-        jobs = running(stage.site.database)
-        for job in jobs:
-            worker = keeper.holder(job)
-            held = [each for each in jobs if each.worker_id == job.worker_id]
-            if worker is not None and all(each.crashes <= most_crashes for each in held):
-                found.append(Victim(job, worker, held))
+        jobs = unended(stage.site.database)
+        if all(job.crashes <= most_crashes for job in jobs):
+            held = [job for job in jobs if job.status == Status.RUNNING]
+            found.extend(_victims(keeper, held))
         if not found:
             otherwise()
         return bool(found)
 
     processes.wait_for("a job that trains", look, stage.patience)
     return fault.of(found)
+
+
+def _victims(keeper: Keeper, jobs: Sequence[Job]) -> Iterator[Victim]:
+    for job in jobs:
+        worker = keeper.holder(job)
+        held = [each for each in jobs if each.worker_id == job.worker_id]
+        if worker is not None and all(worker.trainer_pid(each) for each in held):
+            yield Victim(job, worker, held)

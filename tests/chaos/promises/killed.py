@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 
 from tests.chaos.judge import Hit, damages, judge, recoveries, time_now
 from tests.chaos.keeper import Keeper
@@ -58,8 +59,8 @@ def _hit(stage: Stage, keeper: Keeper, load: Load, fault: Fault) -> Hit:
         if fault.kind == "worker":
             victim.worker.send(signal.SIGKILL)
             return Hit([job.id for job in victim.held], at)
-        try:
-            os.kill(victim.worker.trainer_pid(victim.job.id), signal.SIGKILL)
-        except (IndexError, ProcessLookupError):
-            continue  # claimed, but not yet begun; or ended a moment ago
-        return Hit([victim.job.id], at)
+        pid = victim.worker.trainer_pid(victim.job)
+        assert pid is not None
+        with suppress(ProcessLookupError):  # it ended a moment ago
+            os.kill(pid, signal.SIGKILL)
+            return Hit([victim.job.id], at)

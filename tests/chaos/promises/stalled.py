@@ -40,7 +40,7 @@ def run(stage: Stage, sleeps: int) -> Outcome:
 def _sleep(stage: Stage, keeper: Keeper, fault: Fault, outcome: Outcome) -> Hit:
     victim = pick(stage, keeper, fault, most_crashes=0)
     worker = victim.worker
-    trainers = [worker.trainer_pid(job.id) for job in victim.held]
+    trainers = [pid for job in victim.held if (pid := worker.trainer_pid(job))]
     attempts = {job.id: job.attempts for job in victim.held}
     with stage.site.at_rest():
         at = time_now(stage.site.database)
