@@ -21,21 +21,25 @@ def curvature(probe: Probe) -> Curvature:
     """Of the probe at the model's present weights."""
     x = probe.x.numpy()
     scaled = tf.constant(standard(x)(x))
+    raw, vector = largest_eigenvalue(probe, probe.x)
+    # The steepest direction is much the same for scaled inputs: a third of the products is saved.
+    start = vector if math.isfinite(raw) else None
     return Curvature(
-        lambda_max=largest_eigenvalue(probe, probe.x),
-        scaled_lambda_max=largest_eigenvalue(probe, scaled),
+        lambda_max=raw,
+        scaled_lambda_max=largest_eigenvalue(probe, scaled, start)[0],
         gradient_noise=gradient_noise(probe),
     )
 
 
-def largest_eigenvalue(probe: Probe, x: Any) -> float:
-    """The Hessian's eigenvalue of largest magnitude, with its sign, by power iteration.
+def largest_eigenvalue(
+    probe: Probe, x: Any, start: Sequence[Array] | None = None
+) -> tuple[float, Sequence[Array]]:
+    """The Hessian's eigenvalue of largest magnitude, with its sign, and its vector, of length 1.
 
-    The estimate is the Rayleigh quotient of the last vector: 0 where the loss does not bend, NaN
-    where a product is not finite.
+    By power iteration from `start`, or from a random vector. The estimate is the Rayleigh quotient
+    of the last vector: 0 where the loss does not bend, NaN where a product is not finite.
     """
-    generator = np.random.Generator(np.random.Philox(_SEED))
-    vector = _normalized([generator.standard_normal(w.shape, np.float32) for w in probe.weights])
+    vector = _random(probe) if start is None else start
     estimate = math.nan
     for _ in range(PRODUCTS):
         product = probe.hessian_product(x, vector)
@@ -44,7 +48,7 @@ def largest_eigenvalue(probe: Probe, x: Any) -> float:
         if settled or estimate == 0 or not math.isfinite(estimate):
             break
         vector = _normalized(product)
-    return estimate
+    return estimate, vector
 
 
 def gradient_noise(probe: Probe) -> float | None:
@@ -62,6 +66,11 @@ def gradient_noise(probe: Probe) -> float | None:
     gradient = (rows * whole - part * small) / (rows - part)
     noise = (small - whole) / (1 / part - 1 / rows)
     return math.inf if gradient <= 0 else noise / gradient
+
+
+def _random(probe: Probe) -> list[Array]:
+    generator = np.random.Generator(np.random.Philox(_SEED))
+    return _normalized([generator.standard_normal(w.shape, np.float32) for w in probe.weights])
 
 
 def _normalized(vector: Sequence[Array]) -> list[Array]:
