@@ -1,7 +1,8 @@
 """What a request to the API costs, beside MLflow's tracking server and a bare FastAPI app.
 
 `python -m benchmarks.api` starts each server ROUNDS times in turn, measures its start and the
-memory of all its processes, and lets CLIENTS clients create and read for SECONDS each. It prints
+memory of all its processes, and lets CLIENTS clients create and read for SECONDS each: a job that
+has ended, and one that waits behind all others, whose place is counted each time. It prints
 medians with their range, and ratios to MLflow's. MLflow lies in an environment of its own, which
 `make rivals` makes. Linux only.
 """
@@ -17,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -51,6 +53,7 @@ class Contender:
     read: Callable[[dict[str, Any]], str]
     created: int = 200
     processes: int = 1
+    cancel: Callable[[dict[str, Any]], str] | None = None
 
 
 def plateau(name: str, url: str, folder: Path, *, count: int = 1) -> Contender:
@@ -69,6 +72,7 @@ def plateau(name: str, url: str, folder: Path, *, count: int = 1) -> Contender:
         lambda job: str(job["urls"]["self"]),
         created=202,
         processes=count,
+        cancel=lambda job: str(job["urls"]["cancel"]),
     )
 
 
@@ -170,26 +174,28 @@ def measure(contender: Contender, found: Table) -> None:
         found["processes"].append(len(members))
         found["start, s"].append(seconds)
         found["memory, MB"].append(sum(map(megabytes, members)))
-        created = httpx.post(f"http://127.0.0.1:{ports[0]}{path}", json=body, timeout=30)
-        if created.status_code != contender.created:
-            raise SystemExit(f"{contender.name} answered a POST with {created.text}")
-        requests = {
-            "creates": (post(path, json.dumps(body).encode()), contender.created),
-            "reads": (get(contender.read(created.json())), 200),
-        }
-        if "etag" in (seen := _read(ports[0], contender.read(created.json()))):
-            tag = f"If-None-Match: {seen['etag']}"
-            requests["304s"] = (get(contender.read(created.json()), tag), 304)
-        for what, (request, status) in requests.items():
-            _load(found, what, ports, pids, request, status)
-
-
-def _read(port: int, path: str) -> httpx.Headers:
-    return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=30).headers
+        with httpx.Client(base_url=f"http://127.0.0.1:{ports[0]}", timeout=30) as client:
+            created = client.post(path, json=body)
+            if created.status_code != contender.created:
+                raise SystemExit(f"{contender.name} answered a POST with {created.text}")
+            load = partial(_load, found, ports, pids)
+            load("creates", post(path, json.dumps(body).encode()), contender.created)
+            url = contender.read(created.json())
+            if contender.cancel is not None:
+                load("reads in the queue", get(url))
+                client.post(contender.cancel(created.json())).raise_for_status()
+            load("reads", get(url))
+            if (tag := client.get(url).headers.get("etag")) is not None:
+                load("304s", get(url, f"If-None-Match: {tag}"), 304)
 
 
 def _load(
-    found: Table, what: str, ports: Sequence[int], pids: Sequence[int], request: bytes, status: int
+    found: Table,
+    ports: Sequence[int],
+    pids: Sequence[int],
+    what: str,
+    request: bytes,
+    status: int = 200,
 ) -> None:
     measured(ports, [request], SECONDS / 4, status)  # warms up
     members = [member for pid in pids for member in tree(pid)]
@@ -206,7 +212,7 @@ def report(results: Mapping[str, Table]) -> None:
         print(f"\n{name}")
         for what, values in table.items():
             spread = f"({min(values):,.2f} - {max(values):,.2f})"
-            line = f"  {what:16} {median(values):12,.2f}  {spread:24}"
+            line = f"  {what:26} {median(values):12,.2f}  {spread:24}"
             theirs = results[MLFLOW].get(what)
             print(line + (f" x {median(values) / median(theirs):.2f}" if theirs else ""))
 
