@@ -1,6 +1,7 @@
 """One engine per process, and the two kinds of transaction: `reading` and `writing`."""
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,13 +100,25 @@ def _sqlite(url: str) -> Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # BEGIN is ours, see below
-    for pragma in (
-        f"busy_timeout={BUSY_SECONDS * 1000}",
-        f"journal_mode={JOURNAL_MODE}",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-    ):
+    for pragma in (f"busy_timeout={BUSY_SECONDS * 1000}", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    _set_journal_mode(connection)
+
+
+def _set_journal_mode(connection: Any) -> None:
+    """SQLite waits for no lock here, whatever the busy_timeout: of several processes that open a
+    new file at once, all but one would fail."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute(f"PRAGMA journal_mode={JOURNAL_MODE}")
+        except DRIVER.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == DRIVER.SQLITE_BUSY  # or an extended code of it
+            if not busy or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

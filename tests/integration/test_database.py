@@ -288,3 +288,18 @@ def stored_and_read(database: Database, at: datetime) -> datetime:
         session.add(worker("one", at))
     with database.reading() as session:
         return session.get_one(Worker, "one").heartbeat_at
+
+
+def test_a_new_file_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    """Whoever is first changes its journal mode; the others wait."""
+    with ThreadPoolExecutor(8) as threads:
+        for number in range(40):
+            url = f"sqlite:///{tmp_path}/{number}.db"
+            databases = [Database(url) for _ in range(8)]
+            list(threads.map(_ask, databases))
+
+
+def _ask(database: Database) -> None:
+    with database.reading() as session:
+        assert session.scalar(text("SELECT 1")) == 1
+    database.dispose()
