@@ -17,7 +17,7 @@ from api.limits import Streams
 from api.metrics import Metrics
 from api.observed import Observed
 from api.openapi.document import FACTS, Described
-from api.polls import Bodies
+from api.polls import Answers
 from api.rate import Rate
 from api.routers import (
     catalogue,
@@ -99,7 +99,7 @@ def _open(app: FastAPI, settings: Settings) -> None:
     app.state.bell = Bell(settings)
     app.state.rate = Rate(settings.requests_per_second)
     app.state.streams = Streams(settings.max_streams)
-    app.state.bodies = Bodies()
+    app.state.answers = Answers()
     app.state.submissions = Submissions(app.state.database, settings)
 
 

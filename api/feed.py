@@ -1,5 +1,8 @@
 """News of jobs for all who wait for them: one poller per process asks the database for everybody.
 
+It looks again so soon that nobody notices, because it asks about the jobs only when something was
+committed since it asked last.
+
 A stream or a long poll keeps nothing but its own position, the seq of the last event it has seen.
 What a job's listeners share is bounded; one that is further behind reads the table's pages itself.
 """
@@ -12,13 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 
 from api import news
-from api.news import KEPT, News, Told
+from api.news import KEPT, Newest, News, Told
 from contract.database import Database
 from contract.status import TERMINAL
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.25
+# Between two looks, and at least so many times as long as the last one took: many commits and
+# many listeners must not leave the process without time for anything else.
+_PAUSE_SECONDS, _PAUSE_RATIO = 0.02, 4
+# For who is told of events that cannot be read.
+_AWAY_SECONDS = 0.25
 
 
 class Channel:
@@ -72,6 +79,8 @@ class Feed:
         # Of its own: while handlers keep all other threads busy, streams go on.
         self._thread = ThreadPoolExecutor(1, "feed")
         self._away = False
+        self._joined = False  # a listener, who may have missed what was told before
+        self._newest = Newest(database)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Feed"]:
@@ -103,6 +112,7 @@ class Feed:
         if channel.seq == 0 and read is not None:
             channel.take(read)
         channel.listeners += 1
+        self._joined = True
         self._listened.set()
         try:
             yield channel
@@ -134,7 +144,7 @@ class Feed:
                 while await self._beyond(channel, seq):
                     if found := channel.since(seq) or await self._page(job_id, seq):
                         return found
-                    await asyncio.sleep(POLL_SECONDS)
+                    await asyncio.sleep(_AWAY_SECONDS)
         return []
 
     async def _beyond(self, channel: Channel, seq: int) -> bool:
@@ -156,19 +166,23 @@ class Feed:
             return news.events(session, job_id, seq)
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             await self._listened.wait()
             known = {id_: c.seq for id_, c in self._channels.items() if not c.ended}
             if known:
+                began = loop.time()
                 await self._poll(known)
-                await asyncio.sleep(POLL_SECONDS)
+                took = loop.time() - began
+                await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSE_RATIO * took))
             else:
                 self._listened.clear()
 
     async def _poll(self, known: Mapping[str, int]) -> None:
         loop = asyncio.get_running_loop()
+        joined, self._joined = self._joined, False
         try:
-            found = await loop.run_in_executor(self._thread, self._ask, known)
+            found = await loop.run_in_executor(self._thread, self._newest.of, known, joined)
         except Exception as error:  # whatever it is, the streams must go on after it
             if not self._away:
                 log.error("Events cannot be read; who waits for them goes on waiting: %s", error)
@@ -177,9 +191,6 @@ class Feed:
         if self._away:
             log.info("Events can be read again.")
         self._away = False
-        for job_id in known.keys() & self._channels.keys():
-            self._channels[job_id].take(found.get(job_id))
-
-    def _ask(self, known: Mapping[str, int]) -> dict[str, News]:
-        with self._database.reading() as session:
-            return news.news(session, known)
+        if found is not None:
+            for job_id in known.keys() & self._channels.keys():
+                self._channels[job_id].take(found.get(job_id))

@@ -8,6 +8,7 @@ from fastapi.sse import format_sse_event
 from sqlmodel import Session, col, select
 
 from api import present, queries
+from contract.database import Database
 from contract.tables import Event, Job
 
 # Events of a job that its listeners share, and those of a page.
@@ -30,6 +31,26 @@ class News:
     seq: int
     status: str
     told: Sequence[Told] = ()
+
+
+class Newest:
+    """Asks for the news of jobs, but only when there may be some."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._state: str | None = None
+
+    def of(self, known: Mapping[str, int], anew: bool) -> dict[str, News] | None:
+        """`news`; None where nothing was committed since the last time, unless it must be `anew`,
+        because others are asked for than then."""
+        state = self._database.changes.state()  # before: what comes in between is not missed
+        if not anew and state is not None and state == self._state:
+            return None
+        self._state = None
+        with self._database.reading() as session:
+            found = news(session, known)
+        self._state = state
+        return found
 
 
 def news(session: Session, known: Mapping[str, int]) -> dict[str, News]:

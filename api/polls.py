@@ -1,9 +1,11 @@
 """GET of one job, which clients ask again and again: what it costs while nothing has changed.
 
-A client that names the tag it has (If-None-Match) costs one small SELECT, and three more while the
-job is in the queue, where its place depends on other jobs and on the workers.
+As long as nothing at all was committed, an earlier answer holds. When something was, a client that
+has the answer already (If-None-Match) costs one small SELECT, and three more while the job is in
+the queue, where its place depends on other jobs and on the workers.
 """
 
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,41 +30,62 @@ from contract.status import TERMINAL
 _FORM = sha256(repr(views.Job.model_json_schema()).encode()).hexdigest()
 # 5 MB at most.
 _KEPT, _KEPT_CHARACTERS = 500, 10_000
+# A worker may fall silent, of which nothing is committed.
+_HOLDS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a look found: `seq` is the job's last event; `body` is None for who has it already."""
+    """What a look found: `seq` is the job's last event, `body` the answer, `tag` its entity tag."""
 
     seq: int
     ended: bool
     tag: str
-    body: str | None
+    body: str
 
-    def response(self) -> Response:
+    def is_news(self, if_none_match: Sequence[str]) -> bool:
+        """Whether the client has reason not to wait."""
+        return self.ended or bool(if_none_match and not named(self.tag, if_none_match))
+
+    def response(self, if_none_match: Sequence[str]) -> Response:
+        """304 for who has it already."""
         headers = {"ETag": self.tag, "Cache-Control": "private, no-cache"}
-        if self.body is None:
+        if named(self.tag, if_none_match):
             return Response(status_code=304, headers=headers)
         return Response(self.body, headers=headers, media_type="application/json")
 
 
-class Bodies:
-    """The answers given last, by their tags: many clients poll the same job.
+# Whose, which job, and with which members.
+Question = tuple[str, str, frozenset[str]]
 
-    A tag is of all that its answer follows from, so what is kept here never becomes wrong, and
-    what is not asked for is pushed out by what is.
-    """
+
+@dataclass(frozen=True)
+class Answer:
+    """`seen` when the database was in `state`."""
+
+    seen: Seen
+    state: str | None
+    at: float
+
+    def holds(self, state: str | None) -> bool:
+        """Whether a look at the database in `state` would find the same."""
+        recent = time.monotonic() - self.at < _HOLDS_SECONDS
+        return recent and state is not None and state == self.state
+
+
+class Answers:
+    """What was answered last: what is not asked for any more is pushed out by what is."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._kept: OrderedDict[Question, Answer] = OrderedDict()
 
-    def take(self, tag: str) -> str | None:
-        return self._kept.pop(tag, None)
+    def take(self, question: Question) -> Answer | None:
+        return self._kept.pop(question, None)
 
-    def keep(self, tag: str, body: str) -> None:
+    def keep(self, question: Question, answer: Answer) -> None:
         """As the newest of all."""
-        if len(body) <= _KEPT_CHARACTERS:
-            self._kept[tag] = body
+        if len(answer.seen.body) <= _KEPT_CHARACTERS:
+            self._kept[question] = answer
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
@@ -73,36 +96,41 @@ class Poll:
 
     database: Database
     settings: Settings
-    bodies: Bodies
+    answers: Answers
     caller: Caller
     job_id: str
     wanted: frozenset[str]
-    if_none_match: Sequence[str]
 
     async def seen(self) -> Seen:
         """`look`, in a thread where it may have to wait. Raises NotFound."""
         return self.look() if self.database.reads_at_once else await run_in_threadpool(self.look)
 
     def look(self) -> Seen:
-        """In one state of the database: the tag belongs to the body. Raises NotFound."""
+        """The job as it is now. Raises NotFound."""
+        state = self.database.changes.state()  # before the look: what comes between is not missed
+        question = (self.caller.owner, self.job_id, self.wanted)
+        answer = self.answers.take(question)
+        if answer is None or not answer.holds(state):
+            seen = self._look(answer.seen if answer else None)
+            answer = Answer(seen, state, time.monotonic())
+        self.answers.keep(question, answer)
+        return answer.seen
+
+    def _look(self, last: Seen | None) -> Seen:
+        """In one state of the database: the tag belongs to the body."""
         with self.database.looking() as connection:
             row = own(partial(queries.job_state, connection), self.job_id, self.caller)
             queue = waiting(connection, [row], self.settings) if "queue" in self.wanted else {}
             tag = self._tag(row, queue.get(row.id))
-            known = named(tag, self.if_none_match)
-            body = None if known else self.bodies.take(tag) or self._body(connection, queue)
-        if body is not None:
-            self.bodies.keep(tag, body)
+            if last is not None and last.tag == tag:
+                return last
+            body = self._body(connection, queue)
         return Seen(row.events, row.status in TERMINAL, tag, body)
 
     def _body(self, connection: Connection, queue: Mapping[str, views.Queue]) -> str:
         row = queries.job(connection, self.job_id, self.wanted)
         view = present.with_queue(connection, [row], queue, self.wanted)[0]
         return view.model_dump_json(include=set(self.wanted))
-
-    def is_news(self, seen: Seen) -> bool:
-        """Whether the client has reason not to wait."""
-        return seen.ended or bool(self.if_none_match and seen.body)
 
     def _tag(self, row: JobRow, queue: views.Queue | None) -> str:
         """Of all that the answer follows from. Each change of the row is an event, but for the

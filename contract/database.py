@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
+from contract.changes import Changes
 from contract.sqlite import DRIVER, JOURNAL_MODE
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Database:
         self._writer = self.engine.execution_options(writes=True)
         # A file that nobody's commit locks is read faster than a thread is woken.
         self.reads_at_once = kind == "sqlite" and JOURNAL_MODE == "WAL"
+        self.changes = Changes(self.engine)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -63,6 +65,7 @@ class Database:
             yield session
 
     def dispose(self) -> None:
+        self.changes.close()
         self.engine.dispose()
 
 

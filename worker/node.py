@@ -1,8 +1,6 @@
 """A worker: its slots, the jobs that it holds, and the duties that keep them safe."""
 
 import logging
-import os
-import signal
 import threading
 import time
 from contextlib import suppress
@@ -10,7 +8,7 @@ from contextlib import suppress
 from celery import Celery
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from contract import doorbell, lifecycle, logs
+from contract import lifecycle, logs
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings, cores
@@ -18,11 +16,11 @@ from worker import gpus, pruner
 from worker.commit import AWAY, Lost
 from worker.periodic import Periodic
 from worker.process import TrainerDied, TrainerProcess, Unfit
-from worker.prover import prove
 from worker.registration import Registration
 from worker.run import Run
 from worker.searcher import Searcher
 from worker.slots import Slots
+from worker.sweeper import Sweeper
 
 log = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -33,7 +31,6 @@ class Node:
 
     def __init__(self, settings: Settings, app: Celery) -> None:
         self._settings = settings
-        self._app = app
         self._database = Database(settings.database_url)
         self._registration = Registration(self._database)
         self._store = ArtifactStore(settings.artifacts_url)
@@ -44,9 +41,8 @@ class Node:
         self._runs: dict[int, Run] = {}
         self._lock = threading.RLock()  # drain runs in a signal handler, maybe twice
         self._draining = False
-        self._unanswered_since: float | None = None
         self._unfit_seconds = 0.0
-        self._sweeper = Periodic("sweeper", settings.sweep_seconds, self._sweep)
+        self._sweeper = Sweeper(self._database, settings, app, self.slots)
         search = Searcher(self._database, settings, self._sweeper.wake).search
         self._searcher = Periodic("searcher", settings.search_seconds, search)
         self._duties = [
@@ -68,11 +64,11 @@ class Node:
 
     def sweep(self) -> None:
         """Begin to ring, now that there is a consumer to hear it."""
-        self._sweeper.start()
+        self._sweeper.start(self.queues)
 
     def train(self, job_id: str) -> None:
         """Answer the ring for `job_id`: train the job whose turn it is, if there is one."""
-        self._unanswered_since = None
+        self._sweeper.heard()
         name = job_id
         try:
             with self.slots.take() as trainer:
@@ -104,7 +100,8 @@ class Node:
 
     def close(self) -> None:
         """Give up the duties, the trainers and the worker's place in the table."""
-        for duty in (self._sweeper, *self._duties):
+        self._sweeper.stop()
+        for duty in self._duties:
             duty.stop()
         self.slots.close()
         with suppress(DBAPIError):
@@ -181,19 +178,3 @@ class Node:
         for run in runs:
             if run.held in cancelling or run.stop_asked_at is not None:
                 run.stop()
-
-    def _sweep(self) -> None:
-        """Let proofs go on, and ring again for queued jobs that an idle slot could take."""
-        prove(self._database, self._settings)
-        idle = 0 if self._draining else self.slots.idle
-        with self._database.reading() as session:
-            waiting = session.exec(lifecycle.queued_for(self.queues, idle)).all()
-        if not waiting:
-            self._unanswered_since = None
-            return
-        since = self._unanswered_since = self._unanswered_since or time.monotonic()
-        for job_id, device in waiting:
-            doorbell.ring(self._app, job_id, device)
-        if time.monotonic() - since > self._settings.idle_exit_seconds:
-            log.error("deaf to the broker while jobs wait: exiting, to be started again")
-            os.kill(os.getpid(), signal.SIGTERM)

@@ -39,8 +39,8 @@ class Slots:
 
     @property
     def idle(self) -> int:
-        """How many trainers wait for a job."""
-        return self._idle.qsize()
+        """How many trainers wait for a job; none once they are no more given out."""
+        return 0 if self._closing.is_set() else self._idle.qsize()
 
     @contextmanager
     def take(self) -> Iterator[TrainerProcess]:

@@ -126,13 +126,13 @@ async def get_job(
     """
     app = request.app.state
     members = selected(wanted.fields)
-    poll = Poll(app.database, app.settings, app.bodies, caller, job_id, members, if_none_match)
+    poll = Poll(app.database, app.settings, app.answers, caller, job_id, members)
     seen = await poll.seen()
-    if wanted.wait and not poll.is_news(seen):
+    if wanted.wait and not seen.is_news(if_none_match):
         with app.streams.one_more(caller):
             await while_connected(request, app.feed.changed(job_id, seen.seq, wanted.wait))
         seen = await poll.seen()
-    return seen.response()
+    return seen.response(if_none_match)
 
 
 router.add_api_route(

@@ -69,9 +69,9 @@ def _no_lease() -> None:
 
 @breaks("no sweeper")
 def _no_sweeper() -> None:
-    from worker.node import Node
+    from worker.sweeper import Sweeper
 
-    replace(Node, "_sweep", lambda _self: None)
+    replace(Sweeper, "_sweep", lambda _self: None)
 
 
 @breaks("plain writes")

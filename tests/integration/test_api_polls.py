@@ -1,8 +1,9 @@
 """GET of one job: tags that are never wrong, waits that end in time, and what each costs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from tests.integration.test_api_jobs import NOWHERE, add_worker
 from tests.keyring import bearer
 from tests.served import Api, looking_for, problem, serving, settings_for
 
-# A look every quarter of a second, and time for a busy machine.
+# The feed looks all the time; this is for a busy machine.
 SOON_SECONDS = 3.0
 
 
@@ -144,14 +145,43 @@ def test_jobs_and_selections_have_tags_of_their_own(api: Api) -> None:
     assert one.headers["etag"] == same.headers["etag"]
 
 
+@pytest.mark.parametrize("sent", [[], ["*"]])
+def test_a_poll_asks_nothing_while_nothing_was_committed(api: Api, sent: list[str]) -> None:
+    paths = [f"/v1/jobs/{id_}" for id_ in (jobs.submit(api.database), NOWHERE)]
+    for path in paths:
+        get(api, path)
+    with looking_for(api, "SELECT") as statements:
+        answers = [get(api, path, *sent) for path in paths]
+    assert [answer.status_code for answer in answers] == [304 if sent else 200, 404]
+    assert len(statements) == 1, "only what is not there was looked for"
+
+
 def test_a_poll_of_what_has_not_changed_is_one_small_statement(api: Api) -> None:
     path = f"/v1/jobs/{jobs.running(api.database).job_id}"
     tag = get(api, path).headers["etag"]
+    jobs.submit(api.database)
     with looking_for(api, "SELECT") as statements:
         assert get(api, path, tag).status_code == 304
     (statement,) = statements
     assert statement.partition("FROM")[0].count(",") < 8
     assert "spec" not in statement
+
+
+def test_a_worker_that_falls_silent_is_noticed_without_a_commit(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    with serving(settings_for(sqlite_url, tmp_path)) as api:
+        path = f"/v1/jobs/{jobs.submit(api.database)}?fields=queue"
+        almost = api.app.state.settings.lease_seconds - 2
+        add_worker(api, 1, "cpu", "any", silent=almost)
+        reasons = []
+
+        def silent() -> bool:
+            reasons.append(get(api, path).json()["queue"]["reason"])
+            return "no worker" in reasons[-1]
+
+        processes.wait_for("it to be missed", silent)
+        assert "no worker" not in reasons[0]
 
 
 class TestFields:
@@ -183,6 +213,10 @@ class TestFields:
         assert fault["detail"].endswith('received "progres": did you mean progress?')
 
 
+def reached(found: Sequence[Any], count: int) -> bool:
+    return len(found) >= count
+
+
 class TestWaiting:
     def test_it_ends_with_the_next_change_and_not_before(self, api: Api) -> None:
         held = jobs.running(api.database)
@@ -191,9 +225,10 @@ class TestWaiting:
         for epoch, sent in ((1, []), (2, ["*"])):
             with ThreadPoolExecutor(1) as threads:
                 waiting = begun(api, threads, path, *sent)
-                jobs.submit(api.database)  # another's change is none
                 with looking_for(api, "jobs.events, jobs.status") as looks:
-                    processes.wait_for("the poller to look again", lambda: len(looks) >= 2)
+                    for count in (1, 2):
+                        jobs.submit(api.database)  # another's change is none
+                        processes.wait_for("a look", partial(reached, looks, count))
                 assert not waiting.done()
                 assert jobs.record(api.database, held, epoch)
                 answer = waiting.result(SOON_SECONDS)
