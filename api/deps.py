@@ -48,7 +48,8 @@ async def _store(request: Request) -> ArtifactStore:
     return store
 
 
-async def _ring(request: Request, background: BackgroundTasks) -> Callable[[JobRow], None]:
+async def ring_of(request: Request, background: BackgroundTasks) -> Callable[[JobRow], None]:
+    """Rings for a job once the answer is sent."""
     bell: Bell = request.app.state.bell
     return lambda job: background.add_task(bell.ring, job.id, job.device)
 
@@ -62,8 +63,7 @@ AppSettings = Annotated[Settings, Depends(_settings)]
 AppDatabase = Annotated[Database, Depends(_database)]
 Store = Annotated[ArtifactStore, Depends(_store)]
 AppIntake = Annotated[Intake, Depends(_intake)]
-# Rings for a job once the answer is sent.
-Ring = Annotated[Callable[[JobRow], None], Depends(_ring)]
+Ring = Annotated[Callable[[JobRow], None], Depends(ring_of)]
 
 
 def own(find: Callable[[str], Found | None], job_id: str, caller: Caller) -> Found:

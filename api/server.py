@@ -42,6 +42,7 @@ def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nothing that is answered depends on where a client says it is
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Protocol, TypeVar
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import BackgroundTasks, Depends, Header, Request, Response
 from pydantic import Field, WithJsonSchema
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
 from api import datasets, present
-from api.callers import AppCaller, Caller
-from api.deps import Ring
+from api.callers import Caller, identify
+from api.deps import ring_of
 from api.findings import AcceptedJob, accepted
 from api.queries import JobRow
 from api.submissions import Asked, Submissions
@@ -186,9 +186,11 @@ def _digest(asked: Any) -> str:
 
 
 async def _submission(
-    request: Request, caller: AppCaller, ring: Ring, response: Response, key: IdempotencyKey = None
+    request: Request, response: Response, background: BackgroundTasks, key: IdempotencyKey = None
 ) -> Submission:
-    app = request.app.state
+    """Asks itself for what it needs: FastAPI takes as long for each dependency as for a job."""
+    app, caller = request.app.state, await identify(request)
+    ring = await ring_of(request, background)
     return Submission(caller, app.database, app.settings, app.submissions, ring, response, key)
 
 

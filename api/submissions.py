@@ -8,6 +8,7 @@ and is answered when that is committed.
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
@@ -20,7 +21,7 @@ from api import datasets, views
 from api.callers import Caller
 from api.limits import check_queue
 from api.queries import JobRow
-from api.waiting import waiting
+from api.waiting import entered
 from contract import clock, entry
 from contract.database import Database
 from contract.settings import Settings
@@ -29,9 +30,9 @@ from contract.tables import TABLES, Idempotency
 
 # Of one transaction: others who want to write wait for it.
 _AT_ONCE = 100
-# Where several came at once, more will: otherwise the first of them to come again would be
-# committed alone, and the others wait for it. As Postgres' commit_delay and commit_siblings.
-_GATHER_SECONDS = 0.002
+# Where several came at once, as many will again: otherwise the first of them would be committed
+# alone, and the others wait for it. As Postgres' commit_delay and commit_siblings.
+_GATHER_SECONDS = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +74,7 @@ class Submissions:
         self._waiting: list[_Place] = []
         self._writer: asyncio.Task[None] | None = None
         self._together = 0
+        self._gathered = asyncio.Event()
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
@@ -81,6 +83,8 @@ class Submissions:
         """None where another request with this key was quicker. Raises TooManyJobs, DatasetGone."""
         place = asyncio.get_running_loop().create_future()
         self._waiting.append((asked, place))
+        if len(self._waiting) >= self._together:
+            self._gathered.set()
         if self._writer is None:
             self._writer = asyncio.create_task(self._write())
         stored: Stored | None = await place
@@ -89,9 +93,11 @@ class Submissions:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            if self._together > 1:
-                await asyncio.sleep(_GATHER_SECONDS)
-            self._together = len(self._waiting)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_SECONDS):
+                    await self._gathered.wait()
+            self._gathered.clear()
+            self._together = min(len(self._waiting), _AT_ONCE)
             batch = sorted(self._waiting[:_AT_ONCE], key=lambda place: place[0].order)
             del self._waiting[:_AT_ONCE]
             asked = [each for each, _ in batch]
@@ -119,7 +125,7 @@ class Submissions:
             entry.store_rows(session, list(rows.values()))
             _remember(session, rows)
             jobs = {asked: SimpleNamespace(**row) for asked, row in rows.items()}
-            queue = waiting(session.connection(), jobs.values(), self._settings)
+            queue = entered(session.connection(), jobs.values(), self._settings)
         found = [jobs.get(asked) for asked in batch]
         return [None if job is None else Stored(job, queue.get(job.id)) for job in found]
 

@@ -1,5 +1,6 @@
 """Where a queued job stands, and what it waits for."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -29,10 +30,33 @@ def waiting(
     if not queued:
         return {}
     workers = crew.alive(connection, settings)
-    return {
-        id_: views.Queue(position=ahead + 1, reason=_reason(queued[id_], ahead, workers))
-        for id_, ahead in connection.execute(_AHEAD, {"ids": list(queued)})
-    }
+    ahead = _ahead_of(connection, queued)
+    return {id_: _place(queued[id_], ahead[id_], workers) for id_ in ahead}
+
+
+def entered(
+    connection: Connection, jobs: Iterable[queries.JobRow], settings: Settings
+) -> dict[str, views.Queue]:
+    """`waiting`, of jobs that this transaction has queued: no others came between them, so that
+    only before the first of each kind the queue has to be counted."""
+    kinds: dict[tuple[str, int], list[queries.JobRow]] = defaultdict(list)
+    for job in sorted(jobs, key=lambda job: job.id):
+        kinds[job.device, job.priority].append(job)
+    ahead = _ahead_of(connection, [alike[0].id for alike in kinds.values()])
+    workers = crew.alive(connection, settings)
+    places = {}
+    for (device, priority), alike in kinds.items():
+        rivals = [job.id for each in _RIVALS[device] for job in kinds.get((each, priority), ())]
+        first = alike[0].id
+        for job in alike:
+            between = sum(first <= rival < job.id for rival in rivals)
+            places[job.id] = _place(device, min(COUNTED, ahead[first] + between), workers)
+    return places
+
+
+def _ahead_of(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
+    rows = connection.execute(_AHEAD, {"ids": list(ids)})
+    return {row.id: row.ahead for row in rows}
 
 
 def _ahead() -> Select[Any]:
@@ -53,13 +77,18 @@ def _ahead() -> Select[Any]:
         for before in (rival.c.priority > job.c.priority, earlier)
     ]
     counted = union_all(*ranges).limit(COUNTED).subquery()
-    return select(job.c.id, select(func.count()).select_from(counted).scalar_subquery()).where(
+    ahead = select(func.count()).select_from(counted).scalar_subquery().label("ahead")
+    return select(job.c.id, ahead).where(
         job.c.id.in_(bindparam("ids", expanding=True)), job.c.status == Status.QUEUED
     )
 
 
 # Built once: to build it costs more than to run it.
 _AHEAD = _ahead()
+
+
+def _place(device: str, ahead: int, workers: Sequence[Row[Any]]) -> views.Queue:
+    return views.Queue(position=ahead + 1, reason=_reason(device, ahead, workers))
 
 
 def _reason(device: str, ahead: int, workers: Sequence[Row[Any]]) -> str:

@@ -10,6 +10,7 @@ from sqlmodel import select
 
 from api.callers import Caller
 from api.submissions import Asked, Stored, Submissions
+from api.waiting import waiting
 from contract.database import Database
 from contract.errors import TooManyJobs
 from contract.settings import Settings
@@ -92,3 +93,23 @@ def test_a_commit_that_fails_is_told_to_all(database: Database) -> None:
     found = outcomes(database, [asked(ME), asked(YOU)])
     assert [type(each) for each in found] == [OSError, OSError]
     assert stored(database) == set()
+
+
+def test_each_is_told_its_place(database: Database) -> None:
+    """The place that a look at the queue finds."""
+    kinds = [("cpu", 0), ("any", 0), ("cpu", 1), ("any", 0), ("cpu", 0), ("gpu", 0), ("cpu", 0)]
+    jobs.submit(database, device="any")
+    jobs.submit(database, device="cpu", priority=1)
+    found = outcomes(
+        database,
+        [
+            asked(Caller(str(number), ME.scopes), device=device, priority=priority)
+            for number, (device, priority) in enumerate(kinds)
+        ],
+    )
+    told = {each.job.id: each.queue for each in found if isinstance(each, Stored)}
+    assert len(told) == len(kinds)
+    with database.reading() as session:
+        all_jobs = session.exec(select(Job)).all()
+        places = waiting(session.connection(), all_jobs, SETTINGS)
+    assert told == {id_: places[id_] for id_ in told}
