@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from threading import Lock
 
 from fastapi import Response
 from sqlalchemy import Connection
@@ -78,16 +79,20 @@ class Answers:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Question, Answer] = OrderedDict()
+        self._lock = Lock()  # on Postgres polls come from several threads
 
-    def take(self, question: Question) -> Answer | None:
-        return self._kept.pop(question, None)
+    def last(self, question: Question) -> Answer | None:
+        return self._kept.get(question)
 
     def keep(self, question: Question, answer: Answer) -> None:
         """As the newest of all."""
-        if len(answer.seen.body) <= _KEPT_CHARACTERS:
+        if len(answer.seen.body) > _KEPT_CHARACTERS:
+            return
+        with self._lock:
             self._kept[question] = answer
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+            self._kept.move_to_end(question)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,7 @@ class Poll:
         """The job as it is now. Raises NotFound."""
         state = self.database.changes.state()  # before the look: what comes between is not missed
         question = (self.caller.owner, self.job_id, self.wanted)
-        answer = self.answers.take(question)
+        answer = self.answers.last(question)
         if answer is None or not answer.holds(state):
             seen = self._look(answer.seen if answer else None)
             answer = Answer(seen, state, time.monotonic())
