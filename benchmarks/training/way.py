@@ -1,6 +1,6 @@
 """`python -m benchmarks.training.way MODULE WAY WORKLOAD FILE`: train whenever a line comes.
 
-A process of its own for each way, on one thread; an answer is a line with the seconds that passed
+A process of its own for each way, on one thread of one core (Linux); an answer is a line with the seconds that passed
 and those that the processor was at work.
 """
 
@@ -25,6 +25,8 @@ Way = Callable[[str, str], Callable[[], object]]
 def main() -> None:
     module, way, workload, file = sys.argv[1:]
     os.environ.update(ONE_THREAD)
+    # JAX's scan takes a second core in spite of all that.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     prepare: Way = importlib.import_module(f"benchmarks.training.{module}").WAYS[way]
     train = prepare(workload, file)
     print("ready", flush=True)
