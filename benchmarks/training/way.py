@@ -1,7 +1,7 @@
 """`python -m benchmarks.training.way MODULE WAY WORKLOAD FILE`: train whenever a line comes.
 
-A process of its own for each way, on one thread of one core (Linux); an answer is a line with the seconds that passed
-and those that the processor was at work.
+A process of its own for each way, on one thread of one core (Linux); an answer is a line with the
+seconds that passed and those that the processor was at work.
 """
 
 import importlib
