@@ -21,11 +21,9 @@ from contract.status import TERMINAL
 
 log = logging.getLogger(__name__)
 
-# Between two looks, and at least so many times as long as the last one took: many commits and
-# many listeners must not leave the process without time for anything else.
-_PAUSE_SECONDS, _PAUSE_RATIO = 0.02, 4
-# For who is told of events that cannot be read.
-_AWAY_SECONDS = 0.25
+# Between two looks, and so many times as long as the last one took: many commits and many listeners
+# must not leave the process without time for anything else.
+_PAUSE_SECONDS, _PAUSE_RATIO, _LONGEST_PAUSE_SECONDS = 0.02, 4, 0.25
 
 
 class Channel:
@@ -144,7 +142,7 @@ class Feed:
                 while await self._beyond(channel, seq):
                     if found := channel.since(seq) or await self._page(job_id, seq):
                         return found
-                    await asyncio.sleep(_AWAY_SECONDS)
+                    await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
         return []
 
     async def _beyond(self, channel: Channel, seq: int) -> bool:
@@ -173,8 +171,8 @@ class Feed:
             if known:
                 began = loop.time()
                 await self._poll(known)
-                took = loop.time() - began
-                await asyncio.sleep(max(_PAUSE_SECONDS, _PAUSE_RATIO * took))
+                pause = max(_PAUSE_SECONDS, _PAUSE_RATIO * (loop.time() - began))
+                await asyncio.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
             else:
                 self._listened.clear()
 

@@ -1,12 +1,15 @@
 """Whether anything was committed since one last asked: a short question that saves longer ones."""
 
 import threading
+import time
 from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
+# To open a connection to a host that is away takes seconds, in which all others who ask wait.
+_AWAY_SECONDS = 1.0
 # SQLite counts the commits of other connections than the one that asks. Postgres tells which
 # transactions are seen: of those that write, each that ends changes it.
 _QUESTIONS = {
@@ -26,6 +29,7 @@ class Changes:
         self._question = _QUESTIONS[engine.dialect.name]
         self._connection: Any = None  # the driver's own
         self._opened = 0
+        self._away_until = 0.0
         self._lock = threading.Lock()
 
     def state(self) -> str | None:
@@ -34,6 +38,8 @@ class Changes:
         None where the database does not answer: ask it what you wanted to know, it will say why.
         """
         with self._lock:
+            if self._connection is None and time.monotonic() < self._away_until:
+                return None
             try:
                 return self._ask()
             except (DBAPIError, self._engine.dialect.loaded_dbapi.Error):
@@ -52,7 +58,11 @@ class Changes:
         return f"{self._opened}:{state}"
 
     def _open(self) -> Any:
-        pooled = self._engine.raw_connection()
+        try:
+            pooled = self._engine.raw_connection()
+        except Exception:
+            self._away_until = time.monotonic() + _AWAY_SECONDS
+            raise
         pooled.detach()
         connection = pooled.dbapi_connection
         assert connection is not None, "it was opened a moment ago"

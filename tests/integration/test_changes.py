@@ -1,9 +1,10 @@
 """Whether something was committed: never missed, by whatever process, and soon asked again."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from contract.changes import Changes
 from contract.database import Database
@@ -57,5 +58,10 @@ def test_a_connection_that_was_lost_is_opened_again(database: Database) -> None:
 
 
 def test_a_database_that_is_away_has_no_state() -> None:
+    """And whoever asks next does not wait for it too."""
     nowhere = Database("postgresql+psycopg://plateau@127.0.0.1:1/nowhere")
-    assert Changes(nowhere.engine).state() is None
+    attempts: list[Any] = []
+    event.listen(nowhere.engine, "do_connect", lambda *given: attempts.append(given))
+    changes = Changes(nowhere.engine)
+    assert [changes.state(), changes.state()] == [None, None]
+    assert len(attempts) == 1
