@@ -2,7 +2,7 @@
 
 `python -m benchmarks.api` starts each server ROUNDS times in turn, measures its start and the
 memory of all its processes, and lets CLIENTS clients create and read for SECONDS each: a job that
-has ended, and one that waits behind all others, whose place is counted each time. It prints
+has ended, and one that waits among all others, while nothing else is committed. It prints
 medians with their range, and ratios to MLflow's. MLflow lies in an environment of its own, which
 `make rivals` makes. Linux only.
 """
