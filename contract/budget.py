@@ -18,6 +18,7 @@ def check(experiment: Experiment, facts: Facts, settings: Settings) -> Cost:
     """
     _check_dataset(experiment, facts)
     _check_layers(experiment, settings)
+    _check_compilation(experiment)
     _check_length(experiment, facts, settings)
     expected = cost(experiment, facts)
     _check_parameters(experiment, expected, settings)
@@ -50,6 +51,16 @@ def _check_layers(experiment: Experiment, settings: Settings) -> None:
         raise SpecRefused(
             "/model/layers",
             f"a model may have {settings.max_layers:,} layers here; received {layers:,}",
+        )
+
+
+def _check_compilation(experiment: Experiment) -> None:
+    pooled = [at for at, la in enumerate(experiment.model.layers) if la.type == "MaxPooling2D"]
+    if pooled and experiment.training.jit_compile:
+        raise SpecRefused(
+            "/training/jit_compile",
+            f"XLA has no deterministic gradient of max pooling (layer {pooled[0]}), and a resumed "
+            f"run must be the same bit for bit: leave jit_compile out, or take AveragePooling2D",
         )
 
 

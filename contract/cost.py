@@ -9,7 +9,7 @@ from contract.rules import Shape
 from contract.shapes import LayerFacts, trace
 from contract.spec import Experiment
 
-_FLOAT_BYTES = 4
+_FLOAT_BYTES, _HALF_BYTES = 4, 2
 # Backward, each layer finds the gradient of its input and of its weights: two more products.
 _PASSES = 3
 
@@ -18,8 +18,10 @@ _PASSES = 3
 class Memory:
     """An estimate in bytes, beside the few hundred megabytes that TensorFlow itself takes.
 
-    weights: 4 bytes for each parameter, its gradient and each of the optimizer's slots;
-    activations: 4 bytes x 2 (value and gradient) x activations of an example x batch size;
+    weights: 4 bytes for each parameter, its gradient and each of the optimizer's slots, and 2 for
+    its rounded copy in mixed precision;
+    activations: 4 bytes (2 in mixed precision) x 2 (value and gradient) x activations of an
+    example x batch size;
     dataset: the inputs twice in their stored type, as read and as tensors, and 4 bytes for each
     label, times the model's outputs.
     """
@@ -88,9 +90,12 @@ def _memory(experiment: Experiment, facts: Facts, layers: list[LayerFacts]) -> M
     trainable = sum(layer.trainable_parameters for layer in layers)
     kept = sum(layer.activations for layer in layers)
     slots = _slots(experiment.training.optimizer)
+    mixed = experiment.model.dtype_policy != "float32"
     return Memory(
-        weights=_FLOAT_BYTES * (parameters + (1 + slots) * trainable),
-        activations=_FLOAT_BYTES * 2 * kept * largest_batch(experiment, facts),
+        weights=_FLOAT_BYTES * (parameters + (1 + slots) * trainable)
+        + mixed * _HALF_BYTES * parameters,
+        activations=(_HALF_BYTES if mixed else _FLOAT_BYTES)
+        * (2 * kept * largest_batch(experiment, facts)),
         dataset=_dataset_bytes(experiment.dataset, facts),
     )
 

@@ -18,12 +18,19 @@ Tag = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0
 Priority = Annotated[int, Field(strict=True, ge=-10, le=10)]
 Device = Literal["cpu", "gpu", "any"]
 Switch = Literal["on", "off"]
+DTypePolicy = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 class Model(Part):
-    """A `keras.Sequential`; the input shape is the dataset's."""
+    """A `keras.Sequential`; the input shape is the dataset's.
+
+    `dtype_policy` is that of all layers but the last, which computes in float32, as Keras advises;
+    weights are kept in float32. With `mixed_float16` the optimizer is wrapped in a
+    `keras.optimizers.LossScaleOptimizer`.
+    """
 
     layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=1000)]
+    dtype_policy: DTypePolicy = "float32"
 
 
 class Validation(Part):
@@ -48,7 +55,10 @@ class EarlyStopping(Part):
 
 
 class Training(Part):
-    """What `model.compile` and `model.fit` are told."""
+    """What `model.compile` and `model.fit` are told.
+
+    `jit_compile` has XLA compile the training loop.
+    """
 
     optimizer: Optimizer
     loss: Loss
@@ -59,6 +69,7 @@ class Training(Part):
     validation: Validation = Validation()
     early_stopping: EarlyStopping | None = None
     terminate_on_nan: Flag = True
+    jit_compile: Flag = False
 
 
 class Experiment(Part):

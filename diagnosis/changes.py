@@ -28,6 +28,12 @@ def scaling(kind: str) -> Change:
     return Change(f"scale_inputs_{kind}", words[kind], [put("/dataset/scaling", kind)])
 
 
+def dtype_policy(kind: str) -> Change:
+    return Change(
+        f"dtype_policy_{kind}", f"computing in {kind}", [put("/model/dtype_policy", kind)]
+    )
+
+
 def target_scaling() -> Change:
     patch = [put("/dataset/target_scaling", "standard")]
     return Change("scale_targets", "standardising the targets", patch)

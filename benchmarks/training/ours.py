@@ -32,6 +32,7 @@ def experiment_of(work: Workload, **more: Any) -> Experiment:
                 "batch_size": work.batch_size,
                 "epochs": work.epochs,
                 "validation": {"on": more.get("validation", "none")},
+                "jit_compile": more.get("jit_compile", False),
             },
             "signals": more.get("signals", "off"),
         }
@@ -158,6 +159,7 @@ def _one_thread() -> None:
 
 WAYS: dict[str, Way] = {
     "plateau": plateau,
+    "plateau, jit_compile": partial(plateau, jit_compile=True),
     "plateau, validation and signals": partial(plateau, validation="test", signals="on"),
     "model.fit": partial(fit, whole_epochs=False),
     "model.fit, steps_per_execution": partial(fit, whole_epochs=True),

@@ -36,6 +36,7 @@ EXPERIMENTS = {
     "noise": FOLLOWED["Adam, dropout, noise"],
     "schedule": FOLLOWED["CNN, batch normalization, schedule"],
     "regression": FOLLOWED["regression, standard"],
+    "float16, XLA": FOLLOWED["float16, XLA"],
 }
 Trace = tuple[list[dict[str, str]], list[tuple[Any, ...]], Finished]
 
@@ -131,6 +132,8 @@ def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
         lambda: spec([*FLAT, *SOFTMAX], optimizer={"type": "SGD", "momentum": 0.5}),
         lambda: spec([*FLAT, *SOFTMAX], dataset={"name": "digits", "limit": 150}),
         lambda: spec([*FLAT, *SOFTMAX], validation={"on": "none"}),
+        lambda: spec([*FLAT, *SOFTMAX], dtype_policy="mixed_bfloat16"),
+        lambda: spec([*FLAT, *SOFTMAX], jit_compile=True),
         lambda: spec([*FLAT, *SOFTMAX]).model_copy(update={"signals": "off"}),
     ],
 )

@@ -16,7 +16,7 @@ from contract.datasets import Facts, facts_of
 from contract.errors import CheckpointUnusable, RunFailed
 from contract.part import Part
 from contract.progress import FinishedEpoch, Signal
-from contract.spec import Experiment
+from contract.spec import DTypePolicy, Experiment
 from contract.targets import label_layout
 from worker.training import construct
 from worker.training.checkpoint import Checkpoint
@@ -40,7 +40,12 @@ L2 = {"type": "L2", "l2": 0.01}
 DIGITS = {"name": "digits", "scaling": "unit", "limit": 150}
 
 
-def spec(model: Layers, dataset: dict[str, Any] = DIGITS, **training: Any) -> Experiment:
+def spec(
+    layers: Layers,
+    dataset: dict[str, Any] = DIGITS,
+    dtype_policy: str = "float32",
+    **training: Any,
+) -> Experiment:
     settings = {
         "optimizer": {"type": "SGD", "learning_rate": 0.1},
         "loss": "categorical_crossentropy",
@@ -48,8 +53,9 @@ def spec(model: Layers, dataset: dict[str, Any] = DIGITS, **training: Any) -> Ex
         "seed": 7,
         **training,
     }
+    model = {"layers": layers, "dtype_policy": dtype_policy}
     return Experiment.model_validate(
-        {"name": "t", "dataset": dataset, "model": {"layers": model}, "training": settings}
+        {"name": "t", "dataset": dataset, "model": model, "training": settings}
     )
 
 
@@ -162,8 +168,11 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
     training = experiment.training
     keras.utils.set_random_seed(training.seed)
     model = construct.build(experiment.model, facts.shape)
+    optimizer = construct.construct(training.optimizer)
+    if experiment.model.dtype_policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(
-        construct.construct(training.optimizer),
+        optimizer,
         construct.construct_loss(training.loss),
         metrics=keras_metrics(experiment, facts),
     )
@@ -188,6 +197,14 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
     return history
 
 
+CNN: Layers = [
+    {"type": "Reshape", "target_shape": [28, 28, 1]},
+    {"type": "Conv2D", "filters": 4, "kernel_size": 3, "activation": "relu"},
+    {"type": "BatchNormalization"},
+    {"type": "MaxPooling2D"},
+    *FLAT,
+    *SOFTMAX,
+]
 COLUMN = [*DENSE, {"type": "Dense", "units": 1}]
 FOLLOWED = {
     "SGD in stored order, L2": spec(
@@ -210,14 +227,7 @@ FOLLOWED = {
         loss="sparse_categorical_crossentropy",
     ),
     "CNN, batch normalization, schedule": spec(
-        [
-            {"type": "Reshape", "target_shape": [28, 28, 1]},
-            {"type": "Conv2D", "filters": 4, "kernel_size": 3, "activation": "relu"},
-            {"type": "BatchNormalization"},
-            {"type": "MaxPooling2D"},
-            *FLAT,
-            *SOFTMAX,
-        ],
+        CNN,
         optimizer={
             "type": "SGD",
             "momentum": 0.9,
@@ -227,6 +237,14 @@ FOLLOWED = {
                 "decay_steps": 9,
             },
         },
+    ),
+    "CNN, bfloat16": spec(CNN, dtype_policy="mixed_bfloat16", optimizer={"type": "Adam"}),
+    "CNN, float16": spec(CNN, dtype_policy="mixed_float16", optimizer={"type": "Adam"}),
+    "CNN, XLA": spec([*CNN[:2], {"type": "AveragePooling2D"}, *CNN[4:]], jit_compile=True),
+    "float16, XLA": spec(
+        [*FLAT, *DENSE, {"type": "Dropout", "rate": 0.3}, *SOFTMAX],
+        dtype_policy="mixed_float16",
+        jit_compile=True,
     ),
     "regression, standard": spec(
         COLUMN,
@@ -253,6 +271,54 @@ def test_every_epoch_is_that_of_model_fit(name: str, tmp_path: Path) -> None:
     for row, told in zip(rows, expected, strict=True):
         ours = {metric: row.metrics[metric] for metric in told}
         assert ours == pytest.approx(told, rel=2e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_all_layers_but_the_last_compute_in_16_bits(policy: str) -> None:
+    """And are, layer by layer, what Keras makes of the same policy set globally."""
+    model = construct.build(spec(CNN, dtype_policy=policy).model, (28, 28))
+    keras.config.set_dtype_policy(policy)
+    try:
+        plain = [
+            type(layer).from_config({**layer.get_config(), "dtype": None}) for layer in model.layers
+        ]
+    finally:
+        keras.config.set_dtype_policy("float32")
+    policies = [layer.dtype_policy.name for layer in model.layers]
+    assert policies == [layer.dtype_policy.name for layer in plain[:-1]] + ["float32"]
+    assert {variable.dtype for variable in model.weights} == {"float32"}
+    assert model.layers[0].compute_dtype == policy.removeprefix("mixed_")
+
+
+def test_a_step_whose_gradients_float16_cannot_hold_changes_no_weight(tmp_path: Path) -> None:
+    """Not before the loss scale is small enough; in float32 the same run learns."""
+    huge = [*FLAT, {"type": "Rescaling", "scale": 1e6}, *DENSE, *SOFTMAX]
+    end, rows = finish(spec(huge, dtype_policy="mixed_float16"), tmp_path)
+    assert end.reason == "non_finite"
+    trained = keras.models.load_model(end.model)
+    keras.utils.set_random_seed(7)
+    drawn = construct.build(spec(huge).model, (28, 28))
+    assert all(map(np.array_equal, trained.get_weights(), drawn.get_weights()))
+    assert len(rows) == 1
+
+
+def test_small_gradients_are_scaled_into_what_float16_holds(tmp_path: Path) -> None:
+    """One step of Adam moves each weight that has a gradient, however small, by the rate."""
+    head = {"type": "Dense", "units": 10, "kernel_initializer": {"type": "Constant", "value": 1e-8}}
+    experiment = spec(
+        [*FLAT, {**DENSE[0], "activation": "tanh"}, head],
+        dtype_policy="mixed_float16",
+        optimizer={"type": "Adam", "learning_rate": 0.01, "epsilon": 1e-20},
+        loss="mse",
+        batch_size=150,
+        epochs=1,
+    )
+    end, _ = finish(experiment, tmp_path)
+    keras.utils.set_random_seed(7)
+    before = construct.build(experiment.model, (28, 28)).layers[1].kernel.numpy()
+    after = keras.models.load_model(end.model).layers[1].kernel.numpy()
+    # Half of the pixels are blank in all pictures.
+    assert (np.abs(after - before) > 0.009).mean() > 0.3
 
 
 @pytest.mark.parametrize("name", SPECS)
@@ -500,6 +566,38 @@ def test_every_loss_trains(loss: str, tmp_path: Path) -> None:
     assert np.isfinite(rows[0].metrics["loss"])
 
 
+EVERY_LAYER: Layers = [
+    CNN[0],
+    {"type": "Rescaling", "scale": 0.9},
+    {"type": "ZeroPadding2D"},
+    CNN[1],
+    {"type": "BatchNormalization"},
+    {"type": "DepthwiseConv2D", "kernel_size": 3},
+    {"type": "LayerNormalization"},
+    {"type": "AveragePooling2D"},
+    {"type": "SeparableConv2D", "filters": 4, "kernel_size": 3},
+    {"type": "Clip", "x_min": -1.0, "x_max": 1.0},
+    {"type": "Activation", "activation": "elu"},
+    {"type": "GaussianNoise", "stddev": 0.1},
+    {"type": "GlobalAveragePooling2D"},
+    {"type": "Dropout", "rate": 0.1},
+    *FLAT,
+    *DENSE,
+    *SOFTMAX,
+]
+
+
+@pytest.mark.parametrize("policy", get_args(DTypePolicy))
+def test_every_layer_trains_in_every_precision_compiled_or_not(policy: str, tmp_path: Path) -> None:
+    tried = {layer["type"] for layer in EVERY_LAYER} | {"MaxPooling2D"}
+    assert tried == {part.__name__ for part in parts(layers)}
+    plain, compiled = (
+        finish(spec(EVERY_LAYER, dtype_policy=policy, jit_compile=jit), tmp_path)[1][-1]
+        for jit in (False, True)
+    )
+    assert plain.metrics["loss"] == pytest.approx(compiled.metrics["loss"], rel=0.02)
+
+
 # Mishaps.
 
 
@@ -515,6 +613,13 @@ def test_more_memory_than_there_is(tmp_path: Path) -> None:
     with pytest.raises(RunFailed) as failure:
         run(spec(vast), tmp_path, Recorder())
     assert failure.value.code == "out_of_memory"
+
+
+def test_what_xla_does_not_compile(tmp_path: Path) -> None:
+    """The API refuses it; what else XLA may not know on some device is told in the same way."""
+    with pytest.raises(RunFailed, match="deterministic") as failure:
+        run(spec(CNN, jit_compile=True), tmp_path, Recorder())
+    assert failure.value.code == "not_implemented"
 
 
 def damage_nothing(path: Path) -> None:

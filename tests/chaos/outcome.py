@@ -9,7 +9,10 @@ from tests.chaos.judge import Findings
 
 @dataclass
 class Outcome:
-    """Counts of one run; `slowest` is the longest recovery in seconds, None where there is none."""
+    """Counts of one run; `slowest` is the longest recovery in seconds, None where there is none.
+
+    `measured` is what else there is to tell, in words.
+    """
 
     faults: int
     lost: int = 0
@@ -18,6 +21,7 @@ class Outcome:
     slowest: float | None = None
     wrong: list[str] = field(default_factory=list)
     skipped: str | None = None
+    measured: str = ""
 
     @property
     def holds(self) -> bool:
@@ -53,6 +57,7 @@ def table(outcomes: Iterable[tuple[str, Outcome]]) -> str:
     ]
     for name, o in outcomes:
         slowest = "" if o.slowest is None else f"{o.slowest:.1f}"
-        cells = [name, f"{o.faults:,}", o.lost, o.duplicated, o.recovered, slowest, o.word]
+        words = ": ".join(filter(None, [o.word, o.measured]))
+        cells = [name, f"{o.faults:,}", o.lost, o.duplicated, o.recovered, slowest, words]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from contract.settings import Settings
 from contract.spec import Experiment
 
 FLATTEN: dict[str, Any] = {"type": "Flatten"}
+IMAGE: dict[str, Any] = {"type": "Reshape", "target_shape": [28, 28, 1]}
 REGRESSION = {"name": "diabetes"}
 VECTORS, LABELLED, PAIRS = (f"ds_{number:026}" for number in range(3))
 # Eight numbers an example: three classes, five labels, two targets.
@@ -100,6 +101,18 @@ def test_an_optimizer_keeps_its_slots(optimizer: dict[str, Any], copies: int) ->
     assert cost(mlp(10, optimizer=optimizer), facts).memory.weights == 4 * copies * 7850
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_halves_activations_and_adds_a_copy_of_the_weights(policy: str) -> None:
+    whole = mlp(100, 10)
+    mixed = whole.model_copy(
+        update={"model": whole.model.model_copy(update={"dtype_policy": policy})}
+    )
+    memory = accepted(mixed).memory
+    assert memory.weights == (4 * 2 + 2) * 79_510
+    assert memory.activations == 2 * 2 * 110 * 100
+    assert memory.dataset == accepted(whole).memory.dataset
+
+
 def test_a_batch_larger_than_the_training_part_is_one_batch() -> None:
     found = accepted(mlp(10, batch_size=10**12))
     assert found.steps_per_epoch == 1
@@ -145,7 +158,7 @@ def test_a_limit_is_at_most() -> None:
         (
             experiment(
                 [
-                    {"type": "Reshape", "target_shape": [28, 28, 1]},
+                    IMAGE,
                     {"type": "Conv2D", "filters": 64, "kernel_size": 3},
                     FLATTEN,
                     dense(10),
@@ -223,6 +236,11 @@ def test_the_budget_itself_is_within_the_budget(limits: dict[str, int]) -> None:
             experiment([{"type": "Conv2D", "filters": 1, "kernel_size": 2}]),
             "/model/layers/0",
             "Reshape",
+        ),
+        (
+            experiment([IMAGE, {"type": "MaxPooling2D"}, FLATTEN, dense(10)], jit_compile=True),
+            "/training/jit_compile",
+            "max pooling (layer 1)",
         ),
         (
             mlp(10, validation={"on": "split", "fraction": 0.9999}),
@@ -308,7 +326,7 @@ def test_early_stopping_monitors_what_is_measured(
 def test_a_hundred_layers_are_checked_in_a_moment() -> None:
     convolution = {"type": "Conv2D", "filters": 8, "kernel_size": 3, "padding": "same"}
     layers: list[dict[str, Any]] = [
-        {"type": "Reshape", "target_shape": [28, 28, 1]},
+        IMAGE,
         *[convolution] * 97,
         FLATTEN,
         dense(10),

@@ -1,5 +1,6 @@
 """What decides for a cause, and what it does not decide for."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -159,3 +160,28 @@ def test_a_rate_that_was_lowered_for_raw_inputs_is_raised_with_scaled_ones(
     assert found is not None
     faster = [r for r in found.repairs if r.code == "scale_inputs_standard_learning_rate"]
     assert [r.patch[1]["value"] for r in faster] == [1.0] * offered
+
+
+@pytest.mark.parametrize(
+    ("policy", "in_float32", "found"),
+    [
+        ("mixed_float16", 2.4, True),
+        ("mixed_float16", 1e6, False),
+        ("mixed_float16", math.nan, False),
+        ("float32", 2.4, False),
+    ],
+)
+def test_what_float16_cannot_hold(policy: str, in_float32: float, found: bool) -> None:
+    """The probe looks in float32: a run that diverges has no small loss there either."""
+    asked = spec()
+    asked["model"]["dtype_policy"] = policy
+    moments = [START, replace(START, step=15, epoch=1, at_epoch_end=True, loss=in_float32)]
+    judged = case(None, replace(HEALTHY, moments=moments), [math.nan], asked)
+    cause = only(judged, "float16_overflow")
+    assert (cause is not None) is found
+    if cause is not None:
+        assert diagnose(judged).causes[0].code == cause.code
+        assert [change.patch[0]["value"] for change in cause.repairs] == [
+            "float32",
+            "mixed_bfloat16",
+        ]

@@ -100,7 +100,8 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
         validation = on_device(data.validation)
     batch_size = min(training.batch_size, len(train))
     loss = construct_loss(training.loss)
-    passes = Passes(model, optimizer, loss, tally, data.inputs, batch_size)
+    jit = training.jit_compile
+    passes = Passes(model, optimizer, loss, tally, data.inputs, batch_size, jit)
     passes.trace(train)
     probe = probe_of(experiment, facts, data, layout, model, optimizer, loss)
     threshold = threshold_of(training.loss) if facts.classes is not None else None
@@ -120,6 +121,8 @@ def _drawn(experiment: Experiment, facts: Facts) -> tuple[Any, Any]:
     random.seed(experiment.training.seed)
     model = build(experiment.model, facts.shape)
     optimizer = construct(experiment.training.optimizer)
+    if experiment.model.dtype_policy == "mixed_float16":  # as `model.compile` does
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
     return model, optimizer
 

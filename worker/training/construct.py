@@ -69,8 +69,8 @@ LOSSES: dict[str, Callable[[], Any]] = {
 }
 
 
-def construct(part: Part) -> Any:
-    """The Keras object of the same name and arguments.
+def construct(part: Part, **more: Any) -> Any:
+    """The Keras object of the same name and arguments, and of the arguments `more`.
 
     Arguments are made in the order of their fields, which is the order in which Keras draws
     seeds: after `set_random_seed` the initial weights are those of a script that says the same.
@@ -80,7 +80,7 @@ def construct(part: Part) -> Any:
         for name, value in part
         if name != "type"
     }
-    return CONSTRUCTORS[type(part)](**arguments)
+    return CONSTRUCTORS[type(part)](**arguments, **more)
 
 
 def construct_loss(loss: Loss) -> Any:
@@ -90,6 +90,7 @@ def construct_loss(loss: Loss) -> Any:
 
 def build(model: Model, input_shape: tuple[int, ...]) -> Any:
     """A `keras.Sequential` with its weights, for inputs of `input_shape` (no batch axis)."""
-    return keras.Sequential(
-        [keras.Input(input_shape), *(construct(layer) for layer in model.layers)]
-    )
+    *inner, last = model.layers
+    layers = [construct(layer, dtype=model.dtype_policy) for layer in inner]
+    # Of a softmax in 16 bits the logarithm is too coarse to learn from.
+    return keras.Sequential([keras.Input(input_shape), *layers, construct(last, dtype="float32")])

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from worker.training.preparation import Affine
+from worker.training.steps import Losses, Steps
 from worker.training.tally import Tally
 
 CHUNK_SECONDS = 1.0
@@ -21,7 +22,6 @@ CHUNK_SECONDS = 1.0
 EVALUATION_BATCH, EVALUATION_BYTES = 500, 2**26
 # TensorFlow aborts the process over a tensor that does not begin at such an address.
 ALIGNMENT = 64
-Losses = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,14 @@ class Passes:
     """
 
     def __init__(
-        self, model: Any, optimizer: Any, loss: Any, tally: Tally, inputs: Affine, batch_size: int
+        self,
+        model: Any,
+        optimizer: Any,
+        loss: Any,
+        tally: Tally,
+        inputs: Affine,
+        batch_size: int,
+        jit_compile: bool,
     ) -> None:
         self._model = model
         self._optimizer = optimizer
@@ -67,6 +74,7 @@ class Passes:
         self._tally = tally
         self._inputs = inputs
         self._batch_size = batch_size
+        self._steps = Steps(self._train_step, batch_size, jit_compile)
         largest = max(4 * math.prod(layer.output.shape[1:]) for layer in model.layers)
         self._evaluation_batch: int = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // largest))
         self.totals = tf.Variable(tf.zeros(tally.width, tf.float64), trainable=False)
@@ -74,22 +82,18 @@ class Passes:
         self.confusion = tf.Variable(tf.zeros(tally.confusion_shape, tf.float64), trainable=False)
 
     def trace(self, examples: Examples) -> None:
-        """Build and optimize both graphs, for examples of this kind and any number."""
+        """Build and optimize the graphs: to train on `examples`, and to evaluate any number."""
+        self._steps.trace(examples.x, examples.y)
         x, y = (tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in (examples.x, examples.y))
-        order, step = tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.int32)
-        graph = tf.function(self._train_steps, autograph=False)
-        self._train = graph.get_concrete_function(x, y, order, step, step)
+        step = tf.TensorSpec([], tf.int32)
         graph = tf.function(self._evaluation_steps, autograph=False)
         self._evaluate = graph.get_concrete_function(x, y, step, step)
         # TensorFlow optimizes a graph when it is first called; no step is taken.
-        self.train(examples, order_of(len(examples), 0, 0, shuffle=False), 0, 0)
         self.evaluate(examples, 0, 0)
 
     def train(self, examples: Examples, order: Any, first: int, last: int) -> Losses:
         """Train steps first..last-1 of the epoch that takes its examples in `order`."""
-        ends = tf.constant(first), tf.constant(last)
-        losses: Losses = self._train(examples.x, examples.y, order, *ends).numpy()
-        return losses
+        return self._steps(examples.x, examples.y, order, first, last)
 
     def evaluate(self, examples: Examples, first: int, last: int) -> None:
         """Add evaluation steps first..last-1 to `evaluated` and `confusion`."""
@@ -115,22 +119,13 @@ class Passes:
         self.evaluated.assign(tf.zeros_like(self.evaluated))
         self.confusion.assign(tf.zeros_like(self.confusion))
 
-    def _train_steps(self, x: Any, y: Any, order: Any, first: Any, last: Any) -> Any:
-        def step(number: Any, losses: Any) -> tuple[Any, Any]:
-            begin = number * self._batch_size
-            rows = order[begin : begin + self._batch_size]
-            loss = self._train_step(tf.gather(x, rows), tf.gather(y, rows))
-            return number + 1, losses.write(number - first, loss)
-
-        losses = tf.TensorArray(tf.float32, last - first, element_shape=())
-        return tf.while_loop(lambda number, _: number < last, step, (first, losses))[1].stack()
-
     def _train_step(self, x: Any, labels: Any) -> Any:
         weights = self._model.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self._model(self._scaled(x), training=True)
             loss = self._total_loss(labels, outputs)
-        self._optimizer.apply(tape.gradient(loss, weights), weights)
+            scaled = self._optimizer.scale_loss(loss)
+        self._optimizer.apply(tape.gradient(scaled, weights), weights)
         self.totals.assign_add(self._tally.of_batch(loss, labels, outputs))
         return loss
 

@@ -40,11 +40,11 @@ def train(
     is never trained again; epochs shorter than `checkpoint_seconds` share a checkpoint and a
     report. All files are written into the folder `scratch`, which must exist. What earlier runs
     left in `programs` changes how long this one takes, and nothing else. Global seeds are set.
-    Raises RunFailed for what a user can act on: no dataset, no GPU, not enough memory; and
-    CheckpointUnusable.
+    Raises RunFailed for what a user can act on: no dataset, no GPU, not enough memory, nothing that
+    XLA compiles; and CheckpointUnusable.
     """
     device = place(experiment.device)
-    with _memory_explained(), tf.device(device):
+    with _explained(), tf.device(device):
         began = time.perf_counter()
         kept = programs.take(experiment)
         data = kept.data if kept else programs.prepared(experiment, facts, data_dir, upload)
@@ -109,9 +109,15 @@ def _saved(model: keras.Model, scratch: Path) -> Path:
 
 
 @contextmanager
-def _memory_explained() -> Iterator[None]:
+def _explained() -> Iterator[None]:
     try:
         yield
+    except tf.errors.UnimplementedError as error:
+        raise RunFailed(
+            "not_implemented",
+            f"TensorFlow has no way to compute this here: {str(error).partition(chr(10))[0]}",
+            "leave training.jit_compile out, or train on another device",
+        ) from error
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         detail = str(error).partition("\n")[0] or "it cannot be allocated"
         raise RunFailed(

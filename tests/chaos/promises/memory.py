@@ -25,7 +25,9 @@ def run(stage: Stage, count: int) -> Outcome:
                 job_ids += _batch(stage, url)
             sizes.append([_megabytes(each) for each in (api, worker)])
     outcome.found(judge(stage.site, dict.fromkeys(job_ids, Expected())))
-    for name, before, after in zip(("API", "worker"), *sizes, strict=True):
+    grown = list(zip(("API", "worker"), *sizes, strict=True))
+    outcome.measured = ", ".join(f"{name} {a:.1f} to {b:.1f} MB" for name, a, b in grown)
+    for name, before, after in grown:
         if after > MOST_GROWTH * before:
             outcome.wrong.append(f"the {name} grew from {before:.1f} to {after:.1f} MB")
     return outcome

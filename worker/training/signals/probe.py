@@ -36,9 +36,10 @@ class Probe:
     """A batch that the model is looked at with: `x` is scaled, `y` laid out as the loss takes it.
 
     Dropout and noise are off. Batch normalization takes the statistics of the probe itself, as it
-    does in training: its moving averages mean little before many steps. Nothing of the model
-    changes, and no seed is consumed. `has_curvature` is false where the loss cannot be derived
-    twice.
+    does in training: its moving averages mean little before many steps. All is computed in
+    float32, where training may not be: no loss scale keeps small gradients here. Nothing of the
+    model changes, and no seed is consumed. `has_curvature` is false where the loss cannot be
+    derived twice.
     """
 
     def __init__(
@@ -133,13 +134,15 @@ class Probe:
         with keras.StatelessScope():  # keeps moving averages from being assigned
             for number, layer in enumerate(self._model.layers):
                 training = isinstance(layer, keras.layers.BatchNormalization)
+                policy, layer.dtype_policy = layer.dtype_policy, "float32"
                 if not hasattr(layer, "activation"):
                     x = layer(x, training=training)
-                    continue
-                activation, layer.activation = layer.activation, keras.activations.linear
-                seen[number] = layer(x, training=training)
-                layer.activation = activation
-                x = activation(seen[number])
+                else:
+                    activation, layer.activation = layer.activation, keras.activations.linear
+                    seen[number] = layer(x, training=training)
+                    layer.activation = activation
+                    x = activation(seen[number])
+                layer.dtype_policy = policy
         return x, seen
 
 
