@@ -44,10 +44,10 @@ class Standing:
     @property
     def attainable(self) -> float | None:
         """The better baseline, where it is clearly better than chance."""
-        known = [level for level in (self.linear, self.bent) if level is not None]
+        known = [min(level, 1.0) for level in (self.linear, self.bent) if level is not None]
         if not known or self.chance is None or max(known) - self.chance < self._least:
             return None
-        return min(max(known), 1.0)
+        return max(known)
 
     @property
     def share(self) -> float | None:
