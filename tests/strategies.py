@@ -4,7 +4,7 @@ Sizes are kept low so that Keras builds what is drawn in milliseconds.
 """
 
 from math import prod
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ from contract.layers import Layer
 from contract.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop
 from contract.rules import Shape
 from contract.shapes import trace
-from contract.spec import Experiment, Model, Training, Validation
+from contract.spec import DTypePolicy, Experiment, Model, Training, Validation
 
 ACTIVATIONS = st.sampled_from(["linear", "relu", "sigmoid", "softmax", "tanh", "leaky_relu"])
 PADDINGS = st.sampled_from(["valid", "same"])
@@ -233,6 +233,7 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
     )
     head = layers.Dense(units=classes, activation="linear" if classes == 1 else "softmax")
     stack = draw(stacks(facts.shape, largest=4))
+    compiled = not any(layer.type == "MaxPooling2D" for layer in stack) and draw(st.booleans())
     return Experiment(
         name=draw(st.text("abc -_é", min_size=1, max_size=20)),
         tags=tuple(draw(st.lists(st.sampled_from(["a", "b/c", "d:1"]), max_size=2))),
@@ -241,7 +242,10 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
             scaling=draw(st.sampled_from(["none", "unit", "symmetric", "standard"])),
             limit=draw(st.sampled_from([None, 40, 100])),
         ),
-        model=Model(layers=(*stack, layers.Flatten(), head)),
+        model=Model(
+            layers=(*stack, layers.Flatten(), head),
+            dtype_policy=draw(st.sampled_from(get_args(DTypePolicy))),
+        ),
         training=Training(
             optimizer=draw(OPTIMIZERS),
             loss=draw(st.sampled_from(losses)),
@@ -250,6 +254,7 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
             seed=draw(st.integers(0, 2**31 - 1)),
             shuffle=draw(st.booleans()),
             validation=draw(VALIDATIONS),
+            jit_compile=compiled,
         ),
         device=draw(st.sampled_from(["cpu", "gpu", "any"])),
     )
