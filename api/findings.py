@@ -1,17 +1,29 @@
 """What an experiment shows to be wrong before it is trained."""
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.main import IncEx
 
 from api import views
 from contract.datasets import Facts, facts_of
 from contract.spec import Experiment
-from diagnosis import before, report
+from diagnosis import before
 
 log = logging.getLogger(__name__)
+
+# What people post next is mostly what they posted last, with another seed.
+_KEPT = 32
+_NOT_LOOKED_AT: dict[str, IncEx | bool] = {
+    "name": True,
+    "tags": True,
+    "priority": True,
+    "training": {"seed": True},
+}
 
 
 class Repair(BaseModel):
@@ -48,14 +60,20 @@ def accepted(
 ) -> AcceptedJob:
     """`view` as the one that posted it is told of it."""
     found = findings(experiment, facts_of(experiment.dataset.name, upload))
-    told = [Finding.model_validate(finding) for finding in found]
-    return AcceptedJob.model_construct(**dict(view), findings=told)
+    return AcceptedJob.model_construct(**dict(view), findings=list(found))
 
 
-def findings(experiment: Experiment, facts: Facts) -> Sequence[report.Finding]:
+def findings(experiment: Experiment, facts: Facts) -> Sequence[Finding]:
     """None where they cannot be worked out: that is our fault, and blocks no job."""
     try:
-        return before.findings(experiment.model_dump(mode="json"), vars(facts))
+        return _findings(experiment.model_dump_json(exclude=_NOT_LOOKED_AT), facts)
     except Exception:
         log.exception("no findings for an experiment on %s", experiment.dataset.name)
         return ()
+
+
+@lru_cache(_KEPT)
+def _findings(spec: str, facts: Facts) -> Sequence[Finding]:
+    """Of an experiment as JSON, with all its defaults."""
+    found = before.findings(json.loads(spec), vars(facts))
+    return [Finding.model_validate(finding) for finding in found]

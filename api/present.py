@@ -16,6 +16,7 @@ from contract.status import HELD, TERMINAL, Status
 from contract.tables import Dataset, Event, Job
 
 _AS_STORED = (views.Job.model_fields.keys() & Job.model_fields.keys()) - {"spec"}
+_RELATED = views.JobUrls.model_fields.keys() - {"self"}
 
 
 def url(job_id: str, *rest: str) -> str:
@@ -102,8 +103,7 @@ def _transitions(row: JobRow, history: Sequence[Any]) -> list[views.Transition]:
 
 
 def _urls(job_id: str) -> dict[str, str]:
-    names = set(views.JobUrls.model_fields) - {"self"}
-    return {"self": url(job_id)} | {name: url(job_id, name) for name in names}
+    return {"self": url(job_id)} | {name: url(job_id, name) for name in _RELATED}
 
 
 def _progress(row: JobRow) -> views.Progress:
