@@ -4,7 +4,7 @@
 with 15,000 epochs and one of 1,000,000 with 15,000,000, serves each with an API process, and asks
 for the same pages of both in turn. It prints medians and spreads, and the ratio of the large to
 the small. `--jobs` makes the large one smaller. The rows are those of jobs that ran: made by SQL,
-from one job that went through the service's own functions.
+from one job that went through the service's own functions. Of each thousand jobs 32 are a sweep's.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from statistics import median, quantiles
@@ -21,10 +22,12 @@ from typing import Any
 
 from benchmarks.streams import running_api
 from contract.database import Database
+from contract.plan import Objective, Plan
 from contract.sqlite import DRIVER
-from contract.tables import TABLES
+from contract.sweep import Sweep, SweepStatus
+from contract.tables import LOCAL, TABLES
 from migrations.upgrade import upgrade
-from tests import jobs, services
+from tests import jobs, services, sweeps
 
 SMALL, LARGE = 1_000, 1_000_000
 EPOCHS = 15
@@ -54,8 +57,12 @@ PAGES = {
     "events": "/v1/jobs/{middle}/events",
     "curves": "/v1/jobs/{middle}/curves",
     "results": "/v1/jobs/{middle}/results",
+    "sweeps": "/v1/sweeps",
+    "a sweep's table": "/v1/sweeps/{sweep}",
     "/metrics": "/metrics",
 }
+# A sweep in each thousand jobs: cells, and runs of each.
+_PER_SWEEP, CELLS, SEEDS = 1_000, 16, 2
 
 
 @dataclass(frozen=True)
@@ -76,13 +83,16 @@ class Site:
         return (time.perf_counter() - began) * 1000
 
 
-def fill(url: str, file: Path, number: int) -> list[str]:
-    """Make `number` jobs; returns the ids of the one in the middle and of the last."""
+def fill(url: str, file: Path, number: int) -> dict[str, str]:
+    """Make `number` jobs; the ids of the one in the `middle`, of the `last` and of a `sweep`."""
     database = Database(url)
-    held = jobs.running(database)
+    # A run of a sweep names its seed.
+    training = jobs.experiment().training.model_dump(mode="json")
+    held = jobs.running(database, training=training)
     jobs.record(database, held, *range(1, EPOCHS + 1))
     with database.writing() as session:
         jobs.succeed(session, held)
+        session.add(_sweep(held.job_id))
     database.dispose()
     connection = DRIVER.connect(file, isolation_level=None)
     # Nobody misses what a power cut takes: without a journal it is written once.
@@ -90,7 +100,31 @@ def fill(url: str, file: Path, number: int) -> list[str]:
         connection.execute(f"PRAGMA {pragma}")
     _copy(connection, held.job_id, number)
     connection.close()
-    return [f"job_{held.job_id[4:16]}{each:014d}" for each in (number // 2, number)]
+    made = held.job_id[4:16]
+    return {
+        "middle": f"job_{made}{number // 2:014d}",
+        "last": f"job_{made}{number:014d}",
+        "sweep": f"sweep_{made}{number // 2 // _PER_SWEEP:014d}",
+    }
+
+
+def _sweep(job_id: str) -> Sweep:
+    """The one that all are copies of; its id is that of the copy that no job belongs to."""
+    rates = [n / 100 for n in range(1, CELLS + 1)]
+    plan = Plan(
+        axes={sweeps.RATE: rates}, seeds=SEEDS, objective=Objective(metric="val_loss", goal=None)
+    )
+    return Sweep(
+        id=f"sweep_{job_id[4:16]}{'Z' * 14}",
+        owner=LOCAL,
+        name="rates",
+        status=SweepStatus.DONE,
+        base=sweeps.body()["base"],
+        uploads={},
+        plan=plan.model_dump(mode="json"),
+        cells=[[rate] for rate in rates],
+        created_at=datetime.now(UTC),
+    )
 
 
 def _copy(connection: Any, job_id: str, number: int) -> None:
@@ -99,8 +133,16 @@ def _copy(connection: Any, job_id: str, number: int) -> None:
     connection.execute("CREATE TEMP TABLE n (n INTEGER PRIMARY KEY)")
     connection.execute("BEGIN")
     connection.executemany("INSERT INTO n VALUES (?)", ((each,) for each in range(1, number + 1)))
-    own = {"jobs": _jobs(new, number), **{part: {"job_id": new} for part in _PARTS}}
+    own = {"jobs": _jobs(job_id, new, number), **{part: {"job_id": new} for part in _PARTS}}
     own["results"]["artifacts"] = "'{}'"
+    connection.execute(
+        "INSERT INTO sweeps SELECT "
+        + ", ".join(
+            _sweep_id(job_id, f"n.n / {_PER_SWEEP}") if name == "id" else f"t.{name}"
+            for name in (column.name for column in TABLES["sweeps"].columns)
+        )
+        + f" FROM n CROSS JOIN sweeps t WHERE n.n % {_PER_SWEEP} = 1"
+    )
     for table, differing in own.items():
         names = [column.name for column in TABLES[table].columns]
         values = ", ".join(differing.get(name, f"t.{name}") for name in names)
@@ -120,9 +162,16 @@ def _copy(connection: Any, job_id: str, number: int) -> None:
 _PARTS = ("events", "epochs", "results", "signals")
 
 
-def _jobs(new: str, number: int) -> dict[str, str]:
+def _sweep_id(job_id: str, number: str) -> str:
+    """As SQL, of the sweep with this number."""
+    return f"'sweep_{job_id[4:16]}' || printf('%014d', {number})"
+
+
+def _jobs(job_id: str, new: str, number: int) -> dict[str, str]:
     """The columns in which the copies differ, as SQL of their number n."""
     hundredth = "n.n % 100"
+    run = f"(n.n - 1) % {_PER_SWEEP}"
+    swept = f"CASE WHEN {run} < {CELLS * SEEDS} THEN"
     return {
         "id": new,
         "status": f"CASE WHEN n.n > {number - QUEUED} THEN 'queued' "
@@ -130,6 +179,8 @@ def _jobs(new: str, number: int) -> dict[str, str]:
         f"WHEN {hundredth} < {_FAILED + _CANCELLED} THEN 'cancelled' ELSE t.status END",
         "verdict": f"CASE WHEN {hundredth} < 10 THEN 'unhealthy' ELSE 'healthy' END",
         "dataset": f"CASE WHEN {hundredth} < 50 THEN 'mnist' ELSE t.dataset END",
+        "sweep_id": f"{swept} {_sweep_id(job_id, f'n.n / {_PER_SWEEP}')} END",
+        "cell": f"{swept} {run} / {SEEDS} END",
     }
 
 
@@ -139,11 +190,11 @@ def site(folder: Path, number: int) -> Iterator[Site]:
     url = f"sqlite:///{file}"
     upgrade(url)
     began = time.perf_counter()
-    middle, last = fill(url, file, number)
+    made = fill(url, file, number)
     print(f"{number:,} jobs made in {time.perf_counter() - began:.0f} s", flush=True)
     port = services.free_port()
     with running_api(folder / str(number), url, port):
-        paths = {name: path.format(middle=middle, last=last) for name, path in PAGES.items()}
+        paths = {name: path.format_map(made) for name, path in PAGES.items()}
         yield Site(HTTPConnection("127.0.0.1", port), paths)
 
 
