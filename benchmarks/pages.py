@@ -4,7 +4,7 @@
 with 15,000 epochs and one of 1,000,000 with 15,000,000, serves each with an API process, and asks
 for the same pages of both in turn. It prints medians and spreads, and the ratio of the large to
 the small. `--jobs` makes the large one smaller. The rows are those of jobs that ran: made by SQL,
-from one job that went through the service's own functions. Of each thousand jobs 32 are a sweep's.
+from one job that went through the service's own functions. Of each fifty jobs 32 are a sweep's.
 """
 
 import argparse
@@ -61,8 +61,8 @@ PAGES = {
     "a sweep's table": "/v1/sweeps/{sweep}",
     "/metrics": "/metrics",
 }
-# A sweep in each thousand jobs: cells, and runs of each.
-_PER_SWEEP, CELLS, SEEDS = 1_000, 16, 2
+# A sweep in each fifty jobs, so that a page of them is full: cells, and runs of each.
+_PER_SWEEP, CELLS, SEEDS = 50, 16, 2
 
 
 @dataclass(frozen=True)
