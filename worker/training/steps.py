@@ -31,16 +31,14 @@ class Steps:
         parts: list[tuple[int | None, int, int]] = [(None, 0, full + (rest > 0))]
         if self._jit_compile:
             parts = [(self._batch_size, 0, full), (rest, full, full + (rest > 0))]
-        order, step = tf.TensorSpec(x.shape[:1], tf.int64), tf.TensorSpec([], tf.int32)
-        x_like, y_like = tf.TensorSpec(x.shape, x.dtype), tf.TensorSpec(y.shape, y.dtype)
+        nothing = x, y, tf.range(x.shape[0], dtype=tf.int64), tf.constant(0), tf.constant(0)
         self._parts = []
         for size, begin, end in parts:
             if begin < end:
                 loop = partial(self._loop, size, begin, end)
-                graph = tf.function(loop, autograph=False, jit_compile=self._jit_compile or None)
-                traced = graph.get_concrete_function(x_like, y_like, order, step, step)
-                # TensorFlow optimizes a graph when it is first called.
-                traced(x, y, tf.range(x.shape[0], dtype=tf.int64), tf.constant(0), tf.constant(0))
+                graph = tf.function(loop, autograph=False, jit_compile=self._jit_compile)
+                traced = graph.get_concrete_function(*nothing)
+                traced(*nothing)  # TensorFlow optimizes a graph when it is first called
                 self._parts.append((traced, begin, end))
 
     def __call__(self, x: Any, y: Any, order: Any, first: int, last: int) -> Losses:
