@@ -40,7 +40,14 @@ def test_nothing_is_made_by_reading_settings(var_dir: Path) -> None:
 def test_redis_is_swept_for_less_often() -> None:
     settings = Settings(broker_url="redis://host/0")
     assert not settings.embedded_broker
-    assert settings.sweep_seconds == 30
+    assert settings.sweep_seconds == 5
+
+
+@pytest.mark.parametrize("broker", ["memory://", "redis://host/0"])
+def test_a_silent_workers_jobs_are_rung_for_within_a_minute(broker: str) -> None:
+    """Its lease, the look of a reaper that has no slot itself, and the sweep of one that has."""
+    settings = Settings(broker_url=broker)
+    assert settings.lease_seconds + settings.reap_seconds + settings.sweep_seconds < 60
 
 
 def test_what_is_set_is_kept(tmp_path: Path) -> None:
