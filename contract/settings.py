@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         0,
         ge=0,
-        description="how often queued jobs are rung for again; 0 is 0.2 with memory://, else 5",
+        description="how often queued jobs are rung for again; 0 is 0.2 with memory://, else 2",
     )
     cancel_poll_seconds: float = Field(
         0.5, gt=0, description="how often a worker looks for cancelled jobs"
@@ -157,7 +157,7 @@ class Settings(BaseSettings):
             "data_dir": data_dir.resolve(),
             "artifacts_url": self.artifacts_url or str(var_dir / "artifacts"),
             "database_url": self.database_url or f"sqlite:///{var_dir / 'plateau.sqlite3'}",
-            "sweep_seconds": self.sweep_seconds or (0.2 if self.embedded_broker else 5.0),
+            "sweep_seconds": self.sweep_seconds or (0.2 if self.embedded_broker else 2.0),
         }
         for name, value in fill.items():
             object.__setattr__(self, name, value)
