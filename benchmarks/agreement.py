@@ -16,6 +16,7 @@ from statistics import mean
 from typing import Any
 
 from contract.datasets import facts_of
+from contract.optimizers import Optimizer
 from contract.progress import FinishedEpoch, Signal
 from contract.settings import Settings, cores
 from contract.spec import Experiment
@@ -98,6 +99,15 @@ class Silent:
     def epochs(self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path) -> None:
         del rows, signals
         checkpoint.unlink()
+
+
+def plain_optimizer(optimizer: Optimizer) -> Any:
+    """Keras' own, where a job's may update the weights in another way."""
+    import keras
+
+    from worker.training.construct import construct
+
+    return getattr(keras.optimizers, optimizer.type).from_config(construct(optimizer).get_config())
 
 
 def plain_models() -> dict[str, Callable[[], Any]]:

@@ -113,7 +113,8 @@ def _slots(optimizer: Optimizer) -> int:
         case SGD():
             return int(optimizer.momentum > 0)
         case RMSprop():
-            return 1 + (optimizer.momentum > 0) + optimizer.centered
+            # One for the last change, also without momentum, unless Keras does the update.
+            return 1 + (optimizer.momentum > 0 or not optimizer.centered) + optimizer.centered
         case Adam() | AdamW():
             return 2 + optimizer.amsgrad
         case Nadam():

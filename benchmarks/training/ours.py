@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.agreement import Silent
+from benchmarks.agreement import Silent, plain_optimizer
 from benchmarks.training.way import Way
 from benchmarks.training.workloads import WORKLOADS, Workload
 from contract.datasets import facts_of
@@ -55,7 +55,6 @@ def plateau(workload: str, file: str, **more: Any) -> Callable[[], object]:
     scratch = Path(tempfile.mkdtemp(dir=Path(file).parent))
 
     def train() -> None:
-        assembly.begin_again(experiment, facts)
         watch = assembly.watch(experiment, facts)
         loop = Loop(experiment.training, assembly, watch, Silent(), scratch, 1)
         loop.start(None)
@@ -69,7 +68,7 @@ def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]
     _one_thread()
     import keras
 
-    from worker.training.construct import build, construct
+    from worker.training.construct import build
 
     work = WORKLOADS[workload]
     experiment = experiment_of(work)
@@ -79,7 +78,7 @@ def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]
     steps = -(-len(x) // work.batch_size)
     model = build(experiment.model, (28, 28))
     model.compile(
-        construct(experiment.training.optimizer),
+        plain_optimizer(experiment.training.optimizer),
         "categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=steps if whole_epochs else 1,

@@ -89,6 +89,14 @@ def test_a_kept_program_leaves_no_trace(name: str, fresh: dict[str, Trace], tmp_
     assert programs.take(experiment) is kept
 
 
+def test_a_run_that_diverged_leaves_none_either(fresh: dict[str, Trace], tmp_path: Path) -> None:
+    programs, experiment = Programs(NO_FILES), EXPERIMENTS["regression"]
+    optimizer = experiment.training.optimizer.model_copy(update={"learning_rate": 1e38})
+    diverged = trace(changed(experiment, optimizer=optimizer), tmp_path, programs)[2]
+    assert diverged.reason == "non_finite"
+    assert trace(experiment, tmp_path, programs) == fresh["regression"]
+
+
 def test_a_stopped_run_goes_on_with_a_kept_program(fresh: dict[str, Trace], tmp_path: Path) -> None:
     programs, hooks = Programs(NO_FILES), Recorder(stop_at=9)
     stopped = run(RESUMED, tmp_path, hooks, programs=programs)

@@ -12,6 +12,7 @@ from contract import initializers, layers, losses, optimizers
 from contract.losses import Loss
 from contract.part import Part
 from contract.spec import Model
+from worker.training import optimizers as fused
 from worker.training.clip import Clip
 
 CONSTRUCTORS: dict[type[Part], Callable[..., Any]] = {
@@ -41,10 +42,10 @@ CONSTRUCTORS: dict[type[Part], Callable[..., Any]] = {
     initializers.L2: keras.regularizers.L2,
     initializers.L1L2: keras.regularizers.L1L2,
     optimizers.Adagrad: keras.optimizers.Adagrad,
-    optimizers.Adam: keras.optimizers.Adam,
-    optimizers.AdamW: keras.optimizers.AdamW,
+    optimizers.Adam: fused.Adam,
+    optimizers.AdamW: fused.Adam,
     optimizers.Nadam: keras.optimizers.Nadam,
-    optimizers.RMSprop: keras.optimizers.RMSprop,
+    optimizers.RMSprop: fused.RMSprop,
     optimizers.SGD: keras.optimizers.SGD,
     optimizers.CosineDecay: keras.optimizers.schedules.CosineDecay,
     optimizers.ExponentialDecay: keras.optimizers.schedules.ExponentialDecay,
