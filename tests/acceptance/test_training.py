@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score
 
-from benchmarks.agreement import SPECS, compare, experiment, plain_models
+from benchmarks.agreement import SPECS, compare, experiment, plain_models, plain_optimizer
 from contract import initializers, layers, losses, optimizers
 from contract.datasets import Facts, facts_of
 from contract.errors import CheckpointUnusable, RunFailed
@@ -21,7 +21,7 @@ from contract.targets import label_layout
 from worker.training import construct
 from worker.training.checkpoint import Checkpoint
 from worker.training.datasets import Arrays, load
-from worker.training.epoch import order_of
+from worker.training.orders import order_of
 from worker.training.preparation import Prepared, lay_out, prepare
 from worker.training.programs import Programs
 from worker.training.report import Finished, Stopped
@@ -168,7 +168,7 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
     training = experiment.training
     keras.utils.set_random_seed(training.seed)
     model = construct.build(experiment.model, facts.shape)
-    optimizer = construct.construct(training.optimizer)
+    optimizer = plain_optimizer(training.optimizer)
     if experiment.model.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(
@@ -341,7 +341,7 @@ def test_early_stopping_is_that_of_keras(tmp_path: Path) -> None:
     data = prepared(experiment)
     keras.utils.set_random_seed(7)
     model = construct.build(experiment.model, (28, 28))
-    model.compile(construct.construct(experiment.training.optimizer), "categorical_crossentropy")
+    model.compile(plain_optimizer(experiment.training.optimizer), "categorical_crossentropy")
     x, y = data.inputs(data.train.x), lay_out(data.train.y, "one_hot", 10)
     tested = data.inputs(data.test.x), lay_out(data.test.y, "one_hot", 10)
     callback = keras.callbacks.EarlyStopping(**stopping, restore_best_weights=True)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from contract.datasets import Facts
-from contract.spec import Experiment
+from contract.spec import Experiment, Training
 from contract.targets import Layout, label_layout
 from diagnosis.signals import DataSignals
 from worker.training.construct import build, construct, construct_loss
@@ -66,6 +66,13 @@ class Assembly:
         first = partial(initial, experiment, facts, self.data, self.judged, self.probe)
         steps = self.passes.train_steps(self.train)
         return Watch(self.lens, first, steps, experiment.training.epochs)
+
+    def learning_rate(self, training: Training) -> float:
+        """Of the next step; shown as the float32 that it is, 0.01, not 0.009999999776482582."""
+        rate = training.optimizer.learning_rate
+        if not isinstance(rate, float):  # to read a variable costs a small epoch 5 %
+            rate = keras.ops.convert_to_numpy(self.optimizer.learning_rate)
+        return float(str(np.float32(rate)))
 
     @property
     def bytes(self) -> int:

@@ -78,9 +78,13 @@ class Checkpoint:
 
 def assign(variables: list[Any], arrays: Arrays, what: str) -> None:
     """Give each variable its array. Raises CheckpointUnusable where the variables are others."""
-    expected = [tuple(variable.shape) for variable in variables]
-    found = [array.shape for array in arrays]
-    if expected != found:
-        raise CheckpointUnusable(f"has {what} of shapes {found}, expected {expected}")
+    require([tuple(variable.shape) for variable in variables], arrays, what)
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
+
+
+def require(shapes: list[tuple[int, ...]], arrays: Arrays, what: str) -> None:
+    """Raises CheckpointUnusable where the arrays have other shapes."""
+    found = [array.shape for array in arrays]
+    if shapes != found:
+        raise CheckpointUnusable(f"has {what} of shapes {found}, expected {shapes}")

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from worker.training.preparation import Affine
 from worker.training.steps import Losses, Steps
-from worker.training.tally import Tally
+from worker.training.tally import Tally, Totals
 
 CHUNK_SECONDS = 1.0
 # From 100 to 1,000 examples evaluate equally fast; no layer's output takes more than the bytes.
@@ -54,8 +54,8 @@ class Passes:
     """The graphs of one model: training steps and evaluation steps.
 
     `totals` are the sums (see Tally) of the training epoch under way, `evaluated` and `confusion`
-    those of the evaluation under way. All live in variables, so where one graph call ends and the
-    next begins changes no bit.
+    those of the evaluation under way. Each graph call takes them and gives them back, so where one
+    ends and the next begins changes no bit.
     """
 
     def __init__(
@@ -74,31 +74,34 @@ class Passes:
         self._tally = tally
         self._inputs = inputs
         self._batch_size = batch_size
-        self._steps = Steps(self._train_step, batch_size, jit_compile)
+        self._steps = Steps(self._train_step, tally.width, batch_size, jit_compile)
         largest = max(4 * math.prod(layer.output.shape[1:]) for layer in model.layers)
         self._evaluation_batch: int = max(1, min(EVALUATION_BATCH, EVALUATION_BYTES // largest))
-        self.totals = tf.Variable(tf.zeros(tally.width, tf.float64), trainable=False)
-        self.evaluated = tf.Variable(tf.zeros(tally.width, tf.float64), trainable=False)
-        self.confusion = tf.Variable(tf.zeros(tally.confusion_shape, tf.float64), trainable=False)
+        self._no_sums = tf.zeros(tally.width, tf.float64)
+        self._no_confusion = tf.zeros(tally.confusion_shape, tf.float64)
+        self.totals = self.evaluated = self._no_sums
+        self.confusion = self._no_confusion
 
     def trace(self, examples: Examples) -> None:
         """Build and optimize the graphs: to train on `examples`, and to evaluate any number."""
         self._steps.trace(examples.x, examples.y)
         x, y = (tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in (examples.x, examples.y))
-        step = tf.TensorSpec([], tf.int32)
+        step, sums = tf.TensorSpec([], tf.int32), (self._no_sums, self._no_confusion)
         graph = tf.function(self._evaluation_steps, autograph=False)
-        self._evaluate = graph.get_concrete_function(x, y, step, step)
+        self._evaluate = graph.get_concrete_function(x, y, step, step, *sums)
         # TensorFlow optimizes a graph when it is first called; no step is taken.
         self.evaluate(examples, 0, 0)
 
-    def train(self, examples: Examples, order: Any, first: int, last: int) -> Losses:
-        """Train steps first..last-1 of the epoch that takes its examples in `order`."""
-        return self._steps(examples.x, examples.y, order, first, last)
+    def train(self, order: Any, first: int, last: int) -> Losses:
+        """Train steps first..last-1 of the epoch that takes the examples in `order`."""
+        losses, self.totals = self._steps(order, first, last, self.totals)
+        return losses
 
     def evaluate(self, examples: Examples, first: int, last: int) -> None:
         """Add evaluation steps first..last-1 to `evaluated` and `confusion`."""
-        self._evaluate(examples.x, examples.y, tf.constant(first), tf.constant(last))
-        self.evaluated.numpy()
+        steps, sums = (tf.constant(first), tf.constant(last)), (self.evaluated, self.confusion)
+        self.evaluated, self.confusion = self._evaluate(examples.x, examples.y, *steps, *sums)
+        self.evaluated.numpy()  # waits for it
 
     def train_steps(self, examples: Examples) -> int:
         """Steps of an epoch; the last batch may be smaller, as in Keras."""
@@ -112,37 +115,39 @@ class Passes:
         counts: list[list[int]] = self.confusion.numpy().astype(int).tolist()
         return counts or None
 
-    def begin_epoch(self) -> None:
-        self.totals.assign(tf.zeros_like(self.totals))
+    def begin_epoch(self, totals: Totals | None = None) -> None:
+        """From its start, or from the `totals` that it stood at."""
+        self.totals = self._no_sums if totals is None else tf.constant(totals)
 
     def begin_evaluation(self) -> None:
-        self.evaluated.assign(tf.zeros_like(self.evaluated))
-        self.confusion.assign(tf.zeros_like(self.confusion))
+        self.evaluated, self.confusion = self._no_sums, self._no_confusion
 
-    def _train_step(self, x: Any, labels: Any) -> Any:
+    def _train_step(self, x: Any, labels: Any) -> tuple[Any, Any]:
         weights = self._model.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self._model(self._scaled(x), training=True)
             loss = self._total_loss(labels, outputs)
             scaled = self._optimizer.scale_loss(loss)
         self._optimizer.apply(tape.gradient(scaled, weights), weights)
-        self.totals.assign_add(self._tally.of_batch(loss, labels, outputs))
-        return loss
+        return loss, self._tally.of_batch(loss, labels, outputs)
 
-    def _evaluation_steps(self, x: Any, y: Any, first: Any, last: Any) -> None:
-        def step(number: Any) -> tuple[Any]:
+    def _evaluation_steps(
+        self, x: Any, y: Any, first: Any, last: Any, evaluated: Any, confusion: Any
+    ) -> tuple[Any, Any]:
+        def step(number: Any, evaluated: Any, confusion: Any) -> tuple[Any, Any, Any]:
             begin = number * self._evaluation_batch
             end = begin + self._evaluation_batch
-            self._evaluation_step(x[begin:end], y[begin:end])
-            return (number + 1,)
+            sums, counts = self._evaluation_step(x[begin:end], y[begin:end])
+            return number + 1, evaluated + sums, confusion + counts
 
-        tf.while_loop(lambda number: number < last, step, (first,))
+        start = first, evaluated, confusion
+        _, *sums = tf.while_loop(lambda number, *_: number < last, step, start)
+        return tuple(sums)
 
-    def _evaluation_step(self, x: Any, labels: Any) -> None:
+    def _evaluation_step(self, x: Any, labels: Any) -> tuple[Any, Any]:
         outputs = self._model(self._scaled(x), training=False)
         loss = self._total_loss(labels, outputs)
-        self.evaluated.assign_add(self._tally.of_batch(loss, labels, outputs))
-        self.confusion.assign_add(self._tally.confusion(labels, outputs))
+        return self._tally.of_batch(loss, labels, outputs), self._tally.confusion(labels, outputs)
 
     def _scaled(self, x: Any) -> Any:
         # Pictures stay uint8 in memory: a quarter of the traffic, for a cast in the cache.
@@ -173,11 +178,3 @@ class Pace:
                 # A first call holds one-off costs, so growth goes by tens.
                 self._steps = max(1, min(10 * self._steps, int(count * CHUNK_SECONDS / seconds)))
             first += count
-
-
-def order_of(examples: int, seed: int, epoch: int, shuffle: bool) -> Any:
-    """The order of `epoch` (from 1): from the seed alone, so a resumed run repeats it."""
-    if not shuffle:
-        return tf.range(examples, dtype=tf.int64)
-    generator = np.random.Generator(np.random.Philox(key=[seed, epoch]))
-    return tf.constant(generator.permutation(examples), tf.int64)

@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from contract.progress import FinishedEpoch
 from contract.spec import Training
 from worker.training.assembly import Assembly
-from worker.training.checkpoint import Checkpoint, Position, assign
+from worker.training.checkpoint import Checkpoint, Position, assign, require
 from worker.training.early_stopping import Patience
-from worker.training.epoch import Examples, Pace, order_of
+from worker.training.epoch import Examples, Pace
+from worker.training.orders import Orders
 from worker.training.report import Hooks, Reason, Stopped
 from worker.training.signals.watch import Watch
 
@@ -44,6 +43,7 @@ class Loop:
         self._scratch = scratch
         self._checkpoint_seconds = checkpoint_seconds
         self._patience = Patience(training.early_stopping) if training.early_stopping else None
+        self._orders = Orders(len(assembly.train), training)
         self._train_pace, self._evaluation_pace = Pace(), Pace()
         self._rows: list[FinishedEpoch] = []
         self._progressed_at = self._reported_at = time.monotonic()
@@ -60,10 +60,9 @@ class Loop:
 
     def train_epoch(self) -> None:
         """Train what is left of the epoch under way."""
-        position, training, passes = self.position, self._training, self._assembly.passes
-        examples = self._assembly.train
+        position, passes, examples = self.position, self._assembly.passes, self._assembly.train
         watch, epoch = self._watch, position.epoch
-        order = order_of(len(examples), training.seed, epoch + 1, training.shuffle)
+        order = self._orders[epoch + 1]
         if position.step == 0:
             passes.begin_epoch()
         steps, cuts = passes.train_steps(examples), watch.cuts(epoch)
@@ -71,7 +70,7 @@ class Loop:
             self._pause()
             with self._timed():
                 watch.before(epoch, first, last)
-                losses = passes.train(examples, order, first, last)
+                losses = passes.train(order, first, last)
                 watch.after(epoch, first, losses)
             position.step = last
 
@@ -96,12 +95,9 @@ class Loop:
         """Add the epoch's row, decide whether another follows, and report when it is time to."""
         position, assembly = self.position, self._assembly
         metrics = {**assembly.tally.summary(assembly.passes.totals.numpy()), **validation}
-        # Shown as the float32 that it is, 0.01, and not as its double, 0.009999999776482582.
-        learning_rate = float(str(np.float32(assembly.optimizer.learning_rate)))
         position.epoch += 1
-        self._rows.append(
-            FinishedEpoch(position.epoch, metrics, learning_rate, position.epoch_seconds)
-        )
+        rate = assembly.learning_rate(self._training)
+        self._rows.append(FinishedEpoch(position.epoch, metrics, rate, position.epoch_seconds))
         position.train_seconds += position.epoch_seconds
         position.step, position.epoch_seconds = 0, 0.0
         position.reason = self._reason_to_end(metrics)
@@ -139,7 +135,8 @@ class Loop:
             return
         assign(assembly.model.variables, checkpoint.model, "model")
         assign(assembly.optimizer.variables, checkpoint.optimizer, "optimizer")
-        assign([assembly.passes.totals], checkpoint.totals, "metrics")
+        require([(assembly.tally.width,)], checkpoint.totals, "metrics")
+        assembly.passes.begin_epoch(checkpoint.totals[0])
         self.position = checkpoint.position
         self._saved = replace(self.position)
         self._watch.unreported = checkpoint.signals

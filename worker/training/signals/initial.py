@@ -10,7 +10,7 @@ from contract.datasets import Facts
 from contract.spec import Experiment
 from contract.targets import Layout
 from diagnosis.signals import DataSignals
-from worker.training.epoch import order_of
+from worker.training.orders import order_of
 from worker.training.preparation import SELECTION_SEED, Prepared, lay_out
 from worker.training.signals.activations import stations
 from worker.training.signals.curvature import PRODUCTS, curvature

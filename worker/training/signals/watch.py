@@ -46,6 +46,8 @@ class Watch:
 
         Each moment's step is a call of its own, so that its change of the weights can be seen.
         """
+        if self._lens is None:
+            return []
         powers = [2**n for n in range(self._steps.bit_length())] if epoch == 0 else []
         moments = {step for step in (*powers, self._steps) if self._is_moment(epoch, step)}
         return sorted(moments | {step - 1 for step in moments})
