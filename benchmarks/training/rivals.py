@@ -74,7 +74,7 @@ def jax_scan(workload: str, file: str) -> Callable[[], object]:
     work, (x, y) = WORKLOADS[workload], map(jnp.asarray, _data(file))
     weights = _jax_weights(work.layers)
     slots = [jnp.zeros((2, *weight.shape)) for weight in weights]
-    steps = len(x) // work.batch_size  # a scan's batches are of one size
+    full, rest = divmod(len(x), work.batch_size)
     generator = np.random.default_rng(0)
 
     def loss(weights: Parameters, rows: Any, key: Any) -> Any:
@@ -91,15 +91,18 @@ def jax_scan(workload: str, file: str) -> Callable[[], object]:
         return ([new for new, _ in moved], [slot for _, slot in moved], number + 1), None
 
     @jax.jit
-    def epoch(carry: Any, order: Any, keys: Any) -> Any:
-        return jax.lax.scan(step, carry, (order, keys))[0]
+    def epoch(carry: Any, order: Any, key: Any) -> Any:
+        keys = jax.random.split(key, full + 1)
+        batches = order[: len(x) - rest].reshape(full, -1)
+        carry = jax.lax.scan(step, carry, (batches, keys[:full]))[0]
+        # A scan's batches are of one size.
+        return step(carry, (order[len(x) - rest :], keys[full]))[0] if rest else carry
 
     def train(epochs: int = work.epochs) -> None:
         carry = (weights, slots, jnp.ones(()))
         for number in range(epochs):
-            order = generator.permutation(len(x))[: steps * work.batch_size]
-            keys = jax.random.split(jax.random.key(number), steps)
-            carry = epoch(carry, jnp.asarray(order.reshape(steps, -1)), keys)
+            order = jnp.asarray(generator.permutation(len(x)))
+            carry = epoch(carry, order, jax.random.key(number))
         jax.block_until_ready(carry)
 
     train(1)
