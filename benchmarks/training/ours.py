@@ -54,12 +54,14 @@ def plateau(workload: str, file: str, **more: Any) -> Callable[[], object]:
     assembly = assemble(experiment, facts, data)
     scratch = Path(tempfile.mkdtemp(dir=Path(file).parent))
 
-    def train() -> None:
+    def train(epochs: int = work.epochs) -> None:
+        training = experiment.training.model_copy(update={"epochs": epochs})
         watch = assembly.watch(experiment, facts)
-        loop = Loop(experiment.training, assembly, watch, Silent(), scratch, 1)
+        loop = Loop(training, assembly, watch, Silent(), scratch, 1)
         loop.start(None)
         loop.train()
 
+    train(epochs=1)
     return train
 
 
