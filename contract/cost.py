@@ -113,7 +113,7 @@ def _slots(optimizer: Optimizer) -> int:
         case SGD():
             return int(optimizer.momentum > 0)
         case RMSprop():
-            # One for the last change, also without momentum, unless Keras does the update.
+            # Not centered, it keeps the last change without momentum, too: its kernel wants it.
             return 1 + (optimizer.momentum > 0 or not optimizer.centered) + optimizer.centered
         case Adam() | AdamW():
             return 2 + optimizer.amsgrad

@@ -16,13 +16,22 @@ from worker.training.construct import construct
 
 SHAPES = [(40, 30), (30,)]
 STEPS = 12
+DECAY = {"type": "CosineDecay", "initial_learning_rate": 0.01, "decay_steps": 9}
 KERNELS: list[dict[str, Any]] = [
     {"type": "Adam"},
     {"type": "Adam", "beta_1": 0.0, "beta_2": 0.9, "epsilon": 0.1, "clipnorm": 0.5},
+    {"type": "Adam", "beta_1": 0.0, "beta_2": 0.0},
+    {"type": "Adam", "beta_1": 0.999},
+    {"type": "Adam", "beta_1": 0.9999},
+    {"type": "Adam", "beta_2": 0.9999},
     {"type": "Adam", "amsgrad": True},
     {"type": "AdamW", "weight_decay": 0.1},
+    {"type": "AdamW", "learning_rate": DECAY, "global_clipnorm": 0.5},
     {"type": "RMSprop"},
     {"type": "RMSprop", "rho": 0.5, "epsilon": 0.01, "clipvalue": 0.1},
+    {"type": "RMSprop", "rho": 0.0, "learning_rate": DECAY},
+    {"type": "RMSprop", "rho": 0.999},
+    {"type": "RMSprop", "rho": 0.9999},
     {"type": "RMSprop", "momentum": 0.9},
     {"type": "RMSprop", "momentum": 0.9, "centered": True},
     {"type": "RMSprop", "centered": True},
@@ -56,7 +65,7 @@ def test_a_kernel_updates_as_keras_does(optimizer: dict[str, Any]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(OPTIMIZERS)
-def test_and_with_whatever_arguments(optimizer: Optimizer) -> None:
+def test_so_does_each_that_is_drawn(optimizer: Optimizer) -> None:
     ours, theirs = construct(optimizer), plain_optimizer(optimizer)
     for updated, expected in zip(trained(ours), trained(theirs), strict=True):
         np.testing.assert_allclose(updated, expected, rtol=1e-3, atol=1e-4)

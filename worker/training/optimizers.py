@@ -2,7 +2,7 @@
 
 Keras writes an update as up to a dozen operations, each of which goes through all weights. A kernel
 differs from it by rounding alone, and saves Adam a tenth of a step, RMSprop a twentieth, SGD
-nothing. What a kernel does not offer is left to Keras.
+nothing. What a kernel does not offer, or computes less well than Keras, is left to Keras.
 """
 
 from typing import Any
@@ -10,12 +10,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+# The kernels take 1 - beta in float32, of which above this less than five digits are left.
+GREATEST_BETA = 0.999
+# RMSprop's adds (gradient^2 - mean) * (1 - rho) to the mean: with less than this a mean that falls
+# by orders of magnitude is lost in what is left of the old one.
+LEAST_RHO = 0.5
+
 
 class Adam(keras.optimizers.Adam):
     """With `weight_decay` it is AdamW, as in Keras."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if self.amsgrad:
+        if self.amsgrad or max(self.beta_1, self.beta_2) > GREATEST_BETA:
             super().update_step(gradient, variable, learning_rate)
             return
         step = tf.cast(self.iterations + 1, tf.float32)
@@ -45,7 +51,7 @@ class RMSprop(keras.optimizers.RMSprop):
             self._changes = self.add_optimizer_variables(variables, "change")
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        if self.centered:
+        if self.centered or not LEAST_RHO <= self.rho <= GREATEST_BETA:
             super().update_step(gradient, variable, learning_rate)
             return
         index = self._get_variable_index(variable)
