@@ -6,19 +6,21 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from api import problems
+from api import outages, problems
 from api.bell import Bell
 from api.body import BodyLimit
 from api.callers import authenticated, keys_needed
+from api.drawn import Drawn
 from api.feed import Feed
 from api.headers import SecurityHeaders
 from api.intake import Intake
+from api.keyring import Keyring
 from api.limits import Streams
 from api.metrics import Metrics
 from api.observed import Observed
 from api.openapi.document import FACTS, Described
 from api.polls import Answers
-from api.rate import Rate
+from api.readiness import Readiness
 from api.routers import (
     catalogue,
     compare,
@@ -34,6 +36,7 @@ from api.routers import (
     sweeps,
 )
 from api.submissions import Submissions
+from api.threads import InTime, Threads
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.settings import Settings
@@ -65,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
             with intake.running() as app.state.intake:
                 yield
         app.state.submissions.close()
+        app.state.readiness.close()
         app.state.bell.close()
         app.state.database.dispose()
 
@@ -78,10 +82,12 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
     )
     app.state.metrics = Metrics()
+    app.add_middleware(InTime)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Observed, metrics=app.state.metrics)
     app.add_middleware(SecurityHeaders)
     problems.install(app)
+    outages.install(app)
     app.state.routes = []
     for module in (*_GUARDED, *_PUBLIC):
         known = [Depends(authenticated)] if module in _GUARDED else []
@@ -97,9 +103,12 @@ def _open(app: FastAPI, settings: Settings) -> None:
     app.state.database = Database(settings.database_url)
     app.state.store = ArtifactStore(settings.artifacts_url)
     app.state.bell = Bell(settings)
-    app.state.rate = Rate(settings.requests_per_second)
+    app.state.readiness = Readiness(app.state.database, app.state.bell.app)
+    app.state.threads = Threads()
+    app.state.keyring = Keyring(app.state.database, app.state.threads, settings.requests_per_second)
     app.state.streams = Streams(settings.max_streams)
     app.state.answers = Answers()
+    app.state.drawn = Drawn()
     app.state.submissions = Submissions(app.state.database, settings)
 
 

@@ -12,14 +12,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
-from starlette.concurrency import run_in_threadpool
 
-from api import tokens
 from api.tokens import SCOPES, Scope
-from contract.database import Database
 from contract.errors import Forbidden, Unauthorized
 from contract.settings import Settings
-from contract.tables import LOCAL, ApiKey
+from contract.tables import LOCAL
 
 _READS = ("GET", "HEAD")
 _CALLER = "plateau.caller"
@@ -104,8 +101,7 @@ async def _identified(request: Request) -> Caller:
     if not state.keys_needed:
         return ANYONE
     token = _token(request.headers.getlist("authorization"))
-    key = await run_in_threadpool(_key, state.database, token)
-    state.rate.take(key.id)
+    key = await state.keyring.key(token, request.client.host if request.client else "")
     caller = Caller(key.owner, _implied(key.scopes), key.id)
     caller.check("read" if request.method in _READS else "submit")
     return caller
@@ -119,11 +115,6 @@ def _token(sent: Sequence[str]) -> str:
     if len(sent) > 1 or scheme.lower() != "bearer":
         raise Unauthorized(f"One bearer token was expected: {_HOW}.", "invalid_token")
     return token.strip()
-
-
-def _key(database: Database, token: str) -> ApiKey:
-    with database.reading() as session:
-        return tokens.find(session, token)
 
 
 def _implied(scopes: Iterable[str]) -> frozenset[Scope]:

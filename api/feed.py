@@ -9,13 +9,17 @@ What a job's listeners share is bounded; one that is further behind reads the ta
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 
+from starlette.concurrency import run_in_threadpool
+
 from api import news
 from api.news import KEPT, Newest, News, Told
+from contract import deadline
 from contract.database import Database
 from contract.status import TERMINAL
 
@@ -154,13 +158,14 @@ class Feed:
     async def _page(self, job_id: str, seq: int) -> Sequence[Told]:
         """From the table, for a listener that is behind; nothing while the database is away."""
         try:
-            return await asyncio.to_thread(self._read, job_id, seq)
+            return await run_in_threadpool(self._read, job_id, seq)
         except Exception as error:  # whatever it is, the poller meets it too and tells
             log.debug("The events of %s after %d: %s", job_id, seq, error)
             return []
 
     def _read(self, job_id: str, seq: int) -> Sequence[Told]:
-        with self._database.reading() as session:
+        # A stream goes on long after the deadline of its request.
+        with deadline.ending_at(math.inf), self._database.reading() as session:
             return news.events(session, job_id, seq)
 
     async def _run(self) -> None:

@@ -19,9 +19,9 @@ from api.datasets import discard
 from api.limits import check_storage
 from api.scratch import Scratch
 from api.uploads import Limits, Media, Wanted
-from contract import clock
+from contract import clock, deadline
 from contract.artifacts import ArtifactStore
-from contract.database import Database
+from contract.database import BUSY_SECONDS, Database
 from contract.errors import StorageFull, Unavailable
 from contract.settings import Settings
 from contract.tables import Dataset
@@ -117,6 +117,7 @@ class Intake:
         try:
             with _faults_of_the_store():
                 stored = self._store.put(key, found.file)
+            deadline.begin(BUSY_SECONDS)  # what was received and read is not to be lost now
             with self._database.writing() as session:
                 check_storage(session, sent.caller, self._settings, stored.bytes)
                 row = Dataset(

@@ -10,15 +10,15 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlmodel import Session
 
 from api import tokens
-from api.readiness import NotServing, schema_revision
 from api.tokens import SCOPES, Scope
 from contract import clock
 from contract.database import Database
 from contract.errors import NotFound
+from contract.revision import OtherSchema
 from contract.settings import read_settings
 from contract.tables import ApiKey
 
@@ -38,8 +38,13 @@ def main() -> None:
             said = wanted.run(session, wanted)
     except NotFound as fault:
         sys.exit(str(fault))
-    except (NotServing, SQLAlchemyError, OSError, ValueError) as fault:
-        sys.exit(f"{shown}: {fault} (PLATEAU_DATABASE_URL, PLATEAU_VAR_DIR)")
+    except (OtherSchema, SQLAlchemyError, OSError, ValueError) as fault:
+        told = (
+            f"the database does not answer: {fault.orig}"
+            if isinstance(fault, OperationalError)
+            else fault
+        )
+        sys.exit(f"{shown}: {told} (PLATEAU_DATABASE_URL, PLATEAU_VAR_DIR)")
     print(said)
 
 
@@ -47,7 +52,6 @@ def main() -> None:
 def _writing(url: str) -> Iterator[Session]:
     database = Database(url)
     try:
-        schema_revision(database.engine)
         with database.writing() as session:
             yield session
     finally:

@@ -79,7 +79,7 @@ class Answers:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Question, Answer] = OrderedDict()
-        self._lock = Lock()  # on Postgres polls come from several threads
+        self._lock = Lock()  # polls come from several threads
 
     def last(self, question: Question) -> Answer | None:
         return self._kept.get(question)
@@ -107,19 +107,27 @@ class Poll:
     wanted: frozenset[str]
 
     async def seen(self) -> Seen:
-        """`look`, in a thread where it may have to wait. Raises NotFound."""
-        return self.look() if self.database.reads_at_once else await run_in_threadpool(self.look)
+        """The last answer, as long as it holds, or `look`: in a thread, because it may have to
+        wait. Raises NotFound."""
+        answer = self.answers.last(self._question)
+        if answer is not None and answer.holds(self.database.changes.at_once()):
+            self.answers.keep(self._question, answer)
+            return answer.seen
+        return await run_in_threadpool(self.look)
 
     def look(self) -> Seen:
         """The job as it is now. Raises NotFound."""
         state = self.database.changes.state()  # before the look: what comes between is not missed
-        question = (self.caller.owner, self.job_id, self.wanted)
-        answer = self.answers.last(question)
+        answer = self.answers.last(self._question)
         if answer is None or not answer.holds(state):
             seen = self._look(answer.seen if answer else None)
             answer = Answer(seen, state, time.monotonic())
-        self.answers.keep(question, answer)
+        self.answers.keep(self._question, answer)
         return answer.seen
+
+    @property
+    def _question(self) -> Question:
+        return self.caller.owner, self.job_id, self.wanted
 
     def _look(self, last: Seen | None) -> Seen:
         """In one state of the database: the tag belongs to the body."""

@@ -4,7 +4,6 @@
 `title` and `detail`.
 """
 
-import logging
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
@@ -15,17 +14,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
 
 from api.faults import Fault, faults_in
-from contract.database import disk_full
-from contract.errors import PlateauError, SpecRefused, StorageFull, Unavailable
-
-log = logging.getLogger(__name__)
+from contract.errors import PlateauError, SpecRefused, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
 # What the framework raises, and what api.body raises in its name, which FastAPI lets through.
@@ -66,11 +60,9 @@ class Problem(BaseModel):
 
 def install(app: FastAPI) -> None:
     """Let `app` answer every error with a problem."""
-    app.add_exception_handler(PlateauError, _plateau_error)
+    app.add_exception_handler(PlateauError, plateau_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
-    app.add_exception_handler(OperationalError, _database_away)
-    app.add_exception_handler(PoolTimeout, _database_away)
 
 
 def _problem(request: Request, slug: str, title: str, status: int, detail: str) -> Problem:
@@ -109,7 +101,8 @@ def _slug(error: type[PlateauError]) -> str:
     return re.sub(r"(?<=.)(?=[A-Z])", "-", error.__name__).lower()
 
 
-def _plateau_error(request: Request, error: Exception) -> JSONResponse:
+def plateau_error(request: Request, error: Exception) -> JSONResponse:
+    """The problem that a PlateauError is."""
     assert isinstance(error, PlateauError)
     problem = _problem(request, _slug(type(error)), error.title, error.status, str(error))
     if isinstance(error, SpecRefused):
@@ -173,14 +166,6 @@ def _methods(request: Request) -> str:
 def _routes(scope: Scope) -> list[APIRoute]:
     routes: list[APIRoute] = scope["app"].state.routes
     return [route for route in routes if route.matches(scope)[0] is not Match.NONE]
-
-
-def _database_away(request: Request, error: Exception) -> JSONResponse:
-    log.error("%s %s: %s", request.method, request.scope["path"], error)
-    if disk_full(error):
-        return _plateau_error(request, StorageFull("the disk of the database has no room left"))
-    detail = "The database does not answer, or has no tables yet; /readyz says why. Try again."
-    return _problem(request, *_HTTP[503], 503, detail).response({"Retry-After": "5"})
 
 
 def unexpected(request: Request) -> JSONResponse:

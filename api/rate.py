@@ -1,4 +1,4 @@
-"""How fast a key may ask."""
+"""How fast someone may ask."""
 
 import math
 import time
@@ -14,11 +14,19 @@ class Rate:
     """A token bucket a key, of this process alone: several processes each allow as much.
 
     For the event loop's thread only. A bucket that was left alone until it must be full again is
-    forgotten, so no more are kept than there were keys in use within that time.
+    forgotten, so no more are kept than there were keys in use within that time. `limited` says in
+    a refusal who may ask how often.
     """
 
-    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        per_second: float,
+        clock: Callable[[], float] = time.monotonic,
+        limited: str = "a key may make {rate:g} requests a second, {burst:g} at once "
+        "(PLATEAU_REQUESTS_PER_SECOND), and this one has made them",
+    ) -> None:
         self.per_second = per_second
+        self._limited = limited
         self.capacity = max(1.0, per_second * _BURST_SECONDS)
         self._clock = clock
         # By key: what was in the bucket, and when that was. The one used last comes last.
@@ -44,8 +52,5 @@ class Rate:
 
     def _refuse(self, wait: float) -> None:
         seconds = math.ceil(wait)
-        raise TooManyRequests(
-            f"a key may make {self.per_second:g} requests a second, {self.capacity:g} at once "
-            f"(PLATEAU_REQUESTS_PER_SECOND), and this one has made them: ask again in {seconds} s",
-            seconds,
-        )
+        limited = self._limited.format(rate=self.per_second, burst=self.capacity)
+        raise TooManyRequests(f"{limited}: ask again in {seconds} s", seconds)

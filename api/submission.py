@@ -22,6 +22,7 @@ from api.deps import ring_of
 from api.findings import AcceptedJob, accepted
 from api.queries import JobRow
 from api.submissions import Asked, Submissions
+from contract import deadline
 from contract.database import Database
 from contract.datasets import CATALOGUE
 from contract.errors import IdempotencyKeyReused
@@ -99,7 +100,8 @@ class Submission:
         Raises TooManyJobs, DatasetGone.
         """
         digest = _digest(asked) if self.key else ""
-        new = Asked(self.caller, experiment, upload, retry_of, self.key, digest)
+        until = deadline.until()
+        new = Asked(self.caller, experiment, upload, retry_of, self.key, digest, until)
         try:
             stored = await self.submissions.store(new)
         except IntegrityError:

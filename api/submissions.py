@@ -6,6 +6,8 @@ and is answered when that is committed.
 """
 
 import asyncio
+import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,6 +17,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import insert
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
 from api import datasets, views
@@ -22,7 +26,7 @@ from api.callers import Caller
 from api.limits import check_queue
 from api.queries import JobRow
 from api.waiting import entered
-from contract import clock, entry
+from contract import clock, deadline, entry
 from contract.database import Database
 from contract.settings import Settings
 from contract.spec import Experiment
@@ -33,11 +37,16 @@ _AT_ONCE = 100
 # Where several came at once, as many will again: otherwise the first of them would be committed
 # alone, and the others wait for it. As Postgres' commit_delay and commit_siblings.
 _GATHER_SECONDS = 0.005
+# Databases keep time by the millisecond, and may give up one too early.
+_SLACK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A job to be stored for `caller`; `request` is the digest of what came with the `key`."""
+    """A job to be stored for `caller`; `request` is the digest of what came with the `key`.
+
+    `until` is the deadline of its request, by `time.monotonic`.
+    """
 
     caller: Caller
     experiment: Experiment
@@ -45,6 +54,7 @@ class Asked:
     retry_of: str | None
     key: str | None
     request: str
+    until: float = math.inf
 
     @property
     def order(self) -> tuple[str, str]:
@@ -107,13 +117,27 @@ class Submissions:
         self._writer = None
 
     def _outcomes(self, batch: Sequence[Asked]) -> Sequence[Outcome]:
-        """Of a batch that fails each is tried alone: the others are not to blame."""
+        """Of a batch that fails each is tried alone: the others are not to blame.
+
+        Where others write until the first deadline, those that have time left are tried again.
+        """
         try:
-            return self._stored(batch)
+            with deadline.ending_at(min(asked.until for asked in batch)):
+                return self._stored(batch)
+        except (OperationalError, PoolTimeout) as error:
+            return self._with_time_left(batch, error)
         except Exception as error:
             if len(batch) == 1:
                 return [error]
             return [outcome for asked in batch for outcome in self._outcomes([asked])]
+
+    def _with_time_left(self, batch: Sequence[Asked], error: Exception) -> Sequence[Outcome]:
+        at = time.monotonic() + _SLACK_SECONDS
+        others = [asked for asked in batch if asked.until > at]
+        if not others or len(others) == len(batch):  # the second: it was no lock that it failed by
+            return [error] * len(batch)
+        found = dict(zip(others, self._outcomes(others), strict=True))
+        return [found.get(asked, error) for asked in batch]
 
     def _stored(self, batch: Sequence[Asked]) -> Sequence[Stored | None]:
         with self._database.writing() as session:

@@ -52,12 +52,18 @@ def create(
     return key, token
 
 
-def find(session: Session, token: str) -> ApiKey:
-    """The key that `token` stands for. Raises Unauthorized when there is none, or it has ended."""
+def check_form(token: str) -> str:
+    """The id of the key that `token` would be of. Raises Unauthorized for what is no token."""
     form = _TOKEN.fullmatch(token)
     if form is None:
         raise Unauthorized(f"This is no token of a key: {_NEW}.", "invalid_token")
-    row = session.exec(select(ApiKey, now()).where(ApiKey.id == f"key_{form[1]}")).first()
+    return f"key_{form[1]}"
+
+
+def find(session: Session, token: str) -> ApiKey:
+    """The key that `token` stands for. Raises Unauthorized when there is none, or it has ended."""
+    key_id = check_form(token)
+    row = session.exec(select(ApiKey, now()).where(ApiKey.id == key_id)).first()
     if row is None or not hmac.compare_digest(row[0].sha256, _hash(token)):
         raise Unauthorized(_UNKNOWN, "invalid_token")
     match state(*row):

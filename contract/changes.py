@@ -27,10 +27,22 @@ class Changes:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._question = _QUESTIONS[engine.dialect.name]
+        self._local = engine.dialect.name == "sqlite"
         self._connection: Any = None  # the driver's own
         self._opened = 0
         self._away_until = 0.0
         self._lock = threading.Lock()
+
+    def at_once(self) -> str | None:
+        """`state`, where it can be had without any wait: of an open SQLite. Else None."""
+        if not self._local or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return None if self._connection is None else self._ask()
+        except self._engine.dialect.loaded_dbapi.Error:
+            return None
+        finally:
+            self._lock.release()
 
     def state(self) -> str | None:
         """Equal to an earlier answer only if nothing was committed in between.
@@ -67,6 +79,8 @@ class Changes:
         connection = pooled.dbapi_connection
         assert connection is not None, "it was opened a moment ago"
         self._engine.dialect.set_isolation_level(connection, "AUTOCOMMIT")
+        if self._local:
+            connection.execute("PRAGMA busy_timeout=0")  # a file that is busy does not answer
         self._opened += 1
         return connection
 

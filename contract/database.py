@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,20 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
+from contract import deadline, revision
 from contract.changes import Changes
 from contract.sqlite import DRIVER, JOURNAL_MODE
+from contract.turns import WritersTurns
 
 log = logging.getLogger(__name__)
 
+# The longest wait for others who write, where no deadline comes before.
 BUSY_SECONDS = 10
+# More than there are threads that ask at once (`api.threads`): who only reads never waits for a
+# connection. Those beyond the first are closed after use.
+_POOL = {"pool_size": 10, "max_overflow": 30, "pool_timeout": BUSY_SECONDS}
+# How long what was found of the schema holds.
+_SCHEMA_SECONDS = 1.0
 _POSTGRES_DISK_FULL = "53100"
 
 
@@ -27,6 +35,13 @@ def disk_full(error: Exception) -> bool:
         getattr(cause, "sqlite_errorcode", None) == DRIVER.SQLITE_FULL
         or getattr(cause, "sqlstate", None) == _POSTGRES_DISK_FULL
     )
+
+
+def damaged(error: Exception) -> bool:
+    """Whether a statement failed because the file of a SQLite database is not what it was."""
+    cause = error.orig if isinstance(error, DBAPIError) else None
+    code = getattr(cause, "sqlite_errorcode", 0) & 0xFF  # an extended code names its kind there
+    return code in (DRIVER.SQLITE_CORRUPT, DRIVER.SQLITE_NOTADB)
 
 
 class Database:
@@ -42,8 +57,10 @@ class Database:
         self.engine = _OPEN[kind](url)
         self._reader = self.engine.execution_options(**_READER[kind])
         self._writer = self.engine.execution_options(writes=True)
-        # A file that nobody's commit locks is read faster than a thread is woken.
-        self.reads_at_once = kind == "sqlite" and JOURNAL_MODE == "WAL"
+        self._turns = WritersTurns(BUSY_SECONDS) if kind == "sqlite" else None
+        self._schema_holds_until = 0.0
+        # What was met of a file that is damaged: it stays so for as long as it is open.
+        self.damage: str | None = None
         self.changes = Changes(self.engine)
 
     @contextmanager
@@ -60,9 +77,24 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Session]:
-        """A session that commits at the end, or rolls back when an exception passes through."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        """A session that commits at the end, or rolls back when an exception passes through.
+
+        Raises OtherSchema, and OperationalError where others write until the deadline.
+        """
+        self.check_schema()
+        with (
+            self._turns.mine() if self._turns else nullcontext(),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
+
+    def check_schema(self) -> None:
+        """Someone may upgrade the database while older processes still run. Raises OtherSchema."""
+        if time.monotonic() >= self._schema_holds_until:
+            with self.looking() as connection:
+                revision.check(connection)
+            self._schema_holds_until = time.monotonic() + _SCHEMA_SECONDS
 
     def dispose(self) -> None:
         self.changes.close()
@@ -82,7 +114,16 @@ def _postgres(url: str) -> Engine:
         "keepalives_count": 2,
         "tcp_user_timeout": 15_000,
     }
-    return create_engine(url, pool_pre_ping=True, connect_args=connect_args)
+    engine = create_engine(url, pool_pre_ping=True, connect_args=connect_args, **_POOL)
+    event.listen(engine, "begin", _begin_postgres)
+    return engine
+
+
+def _begin_postgres(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    if writes and (seconds := deadline.left(BUSY_SECONDS)) < BUSY_SECONDS:
+        # 0 would be no limit at all.
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, round(seconds * 1000))}")
 
 
 def _sqlite(url: str) -> Engine:
@@ -95,7 +136,7 @@ def _sqlite(url: str) -> Engine:
             DRIVER.sqlite_version,
             JOURNAL_MODE,
         )
-    engine = create_engine(url, module=DRIVER, connect_args={"timeout": BUSY_SECONDS})
+    engine = create_engine(url, module=DRIVER, connect_args={"timeout": BUSY_SECONDS}, **_POOL)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
@@ -127,7 +168,16 @@ def _set_journal_mode(connection: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     # A deferred transaction that turns writer fails at once, in spite of busy_timeout.
     writes = connection.get_execution_options().get("writes", False)
+    _set_busy_timeout(connection, deadline.left(BUSY_SECONDS))
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _set_busy_timeout(connection: Connection, seconds: float) -> None:
+    """Where it is another than the connection's last one."""
+    milliseconds = round(seconds * 1000)
+    if connection.info.get("busy_timeout", BUSY_SECONDS * 1000) != milliseconds:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds}")
+        connection.info["busy_timeout"] = milliseconds
 
 
 _OPEN = {"sqlite": _sqlite, "postgresql": _postgres}

@@ -6,25 +6,32 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlmodel import Session, col, select
 
 from contract import lifecycle
 from contract.database import Database
 from contract.lifecycle import Checkpoint, Claim, FinishedEpoch
 from contract.progress import Signal
+from contract.revision import REVISION
 from contract.spec import Experiment
 from contract.status import EDGES, HELD, TERMINAL, Status
 from contract.tables import LOCAL, Base, EpochRow, Event, Job, Result
 from diagnosis.report import Diagnosis
+from migrations.upgrade import FOLDER
 
 EPOCHS = 5
 
 
 @contextmanager
 def empty_database(url: str) -> Iterator[Database]:
-    """A database with the tables and nothing in them."""
+    """A database with the tables and nothing in them, at the revision of this code."""
     database = Database(url)
-    Base.metadata.create_all(database.engine)
+    with database.engine.begin() as connection:
+        Base.metadata.create_all(connection)
+        context = MigrationContext.configure(connection)
+        context.stamp(ScriptDirectory(str(FOLDER)), REVISION)
     yield database
     database.dispose()
 

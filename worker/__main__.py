@@ -9,7 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from contract import logs
 from contract.doorbell import TASK, celery_app, queue_name
+from contract.revision import OtherSchema
 from contract.settings import read_settings, warn_of_unknown_settings
+from worker.commit import told
 from worker.node import Node
 from worker.process import TrainerDied
 
@@ -45,8 +47,8 @@ def main() -> int:
     except TrainerDied as death:
         logging.critical("%s", death)
         return 1
-    except DBAPIError as error:
-        logging.critical("the database is not ready (`python -m migrations`?): %s", error.orig)
+    except (DBAPIError, OtherSchema) as error:
+        logging.critical("the database is not ready: %s", told(error))
         return 1
     finally:
         node.close()

@@ -5,20 +5,27 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy.exc import InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
 from sqlmodel import Session
 
 from contract.database import Database
+from contract.revision import OtherSchema
 
 log = logging.getLogger(__name__)
 
-# The second where Postgres gave up on a transaction that we had frozen over.
-AWAY = (OperationalError, InternalError)
+# The second where Postgres gave up on a transaction that we had frozen over; the third while
+# someone upgrades the database, and this version must write nothing more.
+AWAY = (OperationalError, InternalError, OtherSchema)
 _PAUSE_SECONDS = 1.0
 
 
 class Lost(Exception):
     """The job is someone else's now, or we can no longer show that it is ours."""
+
+
+def told(error: Exception) -> str:
+    """Of `AWAY`, without the statement that met it."""
+    return str(error.orig if isinstance(error, DBAPIError) else error)
 
 
 def commit(
@@ -40,7 +47,7 @@ def commit(
                 if change(session):
                     return
         except AWAY as error:
-            log.warning("%s: the database is away, will try again: %s", name, error.orig)
+            log.warning("%s: the database is away, will try again: %s", name, told(error))
             gone.wait(_PAUSE_SECONDS)
             continue
         break

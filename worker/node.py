@@ -11,9 +11,10 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from contract import lifecycle, logs
 from contract.artifacts import ArtifactStore
 from contract.database import Database
+from contract.revision import OtherSchema
 from contract.settings import Settings, cores
 from worker import gpus, pruner
-from worker.commit import AWAY, Lost
+from worker.commit import AWAY, Lost, told
 from worker.periodic import Periodic
 from worker.process import TrainerDied, TrainerProcess, Unfit
 from worker.registration import Registration
@@ -104,7 +105,7 @@ class Node:
         for duty in self._duties:
             duty.stop()
         self.slots.close()
-        with suppress(DBAPIError):
+        with suppress(DBAPIError, OtherSchema):
             self._registration.close()
         self._database.dispose()
 
@@ -117,7 +118,7 @@ class Node:
                     session, worker_id=me, devices=self.queues, lease_seconds=lease
                 )
         except AWAY as error:
-            log.warning("no job claimed, the sweeper will ring again: %s", error.orig)
+            log.warning("no job claimed, the sweeper will ring again: %s", told(error))
             return None
         if job is None:
             return None
@@ -152,7 +153,7 @@ class Node:
         for run in self._held():
             try:
                 run.renew()
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, OtherSchema) as error:
                 log.warning("%s: lease not renewed: %s", run.held.job_id, error)
         self._registration.beat()
 

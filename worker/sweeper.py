@@ -11,6 +11,7 @@ from celery import Celery
 
 from contract import doorbell, lifecycle
 from contract.database import Database
+from contract.revision import OtherSchema
 from contract.settings import Settings
 from worker.periodic import Periodic
 from worker.prover import prove
@@ -33,6 +34,7 @@ class Sweeper:
         self._queues: tuple[str, ...] = ()
         self._unanswered_since: float | None = None
         self._state: str | None = None
+        self._stranger = False
         self._sweeps = Periodic("sweeper", settings.sweep_seconds, self._sweep)
         self._looks = Periodic("lookout", _LOOK_SECONDS, self._look)
 
@@ -60,7 +62,9 @@ class Sweeper:
             self._sweeps.wake()
 
     def _sweep(self) -> None:
-        """Let proofs go on, and ring."""
+        """Let proofs go on, and ring; neither in a database that is another version's."""
+        if not self._at_home():
+            return
         prove(self._database, self._settings)
         with self._database.reading() as session:
             waiting = session.exec(lifecycle.queued_for(self._queues, self._slots.idle)).all()
@@ -73,3 +77,14 @@ class Sweeper:
         if time.monotonic() - since > self._settings.idle_exit_seconds:
             log.error("deaf to the broker while jobs wait: exiting, to be started again")
             os.kill(os.getpid(), signal.SIGTERM)
+
+    def _at_home(self) -> bool:
+        try:
+            self._database.check_schema()
+        except OtherSchema as error:
+            if not self._stranger:
+                log.error("no job is taken: %s", error)
+            self._stranger = True
+            return False
+        self._stranger = False
+        return True

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from api import comparisons, datasets, diagnoses, limits
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, Ring, job_of
+from api.rendered import rendered
+from api.threads import in_threads
 from contract import clock, proving
 from contract.errors import Conflict, NothingToTry
 from contract.spec import Experiment
@@ -45,14 +47,16 @@ def _pair(
 Pair = Annotated[_Pair, Depends(_pair)]
 
 
-@router.get("", responses={404: {}})
-def get_comparison(pair: Pair, database: AppDatabase) -> diagnoses.Comparison:
+@router.get("", response_model=diagnoses.Comparison, responses={404: {}})
+@in_threads("working")
+def get_comparison(pair: Pair, database: AppDatabase) -> Response:
     """What differs in the specs, the curves and the results, and which difference explains it."""
     with database.reading() as session:
-        return comparisons.comparison(session, *pair)
+        return rendered(comparisons.comparison(session, *pair))
 
 
 @router.post("", status_code=202, responses={404: {}, 409: {}})
+@in_threads("working")
 def create_comparison(
     pair: Pair,
     caller: AppCaller,

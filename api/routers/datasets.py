@@ -11,6 +11,7 @@ from api.callers import AppCaller
 from api.deps import AppDatabase, AppIntake, AppSettings, Store
 from api.intake import Sent
 from api.openapi import answers
+from api.threads import in_threads
 from api.uploads import Media, Wanted
 from contract.datasets import CATALOGUE, TEST_SHARE, Task
 from contract.spec import Name
@@ -105,6 +106,7 @@ def get_dataset(
 
 
 @router.delete("/{dataset_id}", status_code=204, response_class=Response, responses={409: {}})
+@in_threads("writing")
 def delete_dataset(
     dataset_id: DatasetId, caller: AppCaller, database: AppDatabase, store: Store
 ) -> None:

@@ -10,6 +10,7 @@ from api import datasets, diagnoses, limits, present, proofs
 from api.body import JSONRoute
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, EndedJob, JobById, Ring
+from api.threads import in_threads
 from contract import clock, proving
 from contract.errors import Conflict, NothingToTry, SpecRefused
 from contract.part import Count
@@ -53,6 +54,7 @@ def get_repairs(job: JobById, database: AppDatabase) -> diagnoses.Proof:
 
 
 @router.post("/repairs", status_code=202, responses={409: {}, 422: {}})
+@in_threads("working")
 def create_repairs(
     job: JobById,
     caller: AppCaller,
@@ -87,6 +89,7 @@ def create_repairs(
 
 
 @router.post("/repairs/cancel", responses={409: {}})
+@in_threads("writing")
 def cancel_repairs(job: JobById, database: AppDatabase) -> diagnoses.Proof:
     """Start no further trials, and cancel those under way; 409 unless a proof is running."""
     with database.writing() as session:

@@ -17,7 +17,8 @@ from api.openapi import answers
 from api.polls import Poll
 from api.posted import Posted
 from api.submission import AppSubmission
-from contract import lifecycle
+from api.threads import REQUEST_SECONDS, in_threads
+from contract import deadline, lifecycle
 from contract.budget import check
 from contract.datasets import facts_of
 from contract.errors import Conflict
@@ -131,6 +132,7 @@ async def get_job(
     if wanted.wait and not seen.is_news(if_none_match):
         with app.streams.one_more(caller):
             await while_connected(request, app.feed.changed(job_id, seen.seq, wanted.wait))
+        deadline.begin(REQUEST_SECONDS)  # so long it waited because it was asked to
         seen = await poll.seen()
     return seen.response(if_none_match)
 
@@ -145,6 +147,7 @@ router.add_api_route(
 
 
 @router.post("/{job_id}/cancel", responses={409: {}})
+@in_threads("writing")
 def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> views.Job:
     """End a queued job at once, a running one at its next step boundary (`cancelling` till then).
 

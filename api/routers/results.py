@@ -8,13 +8,16 @@ from functools import partial
 from itertools import chain
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from api import outcomes, pictures, queries, views
 from api.deps import AppDatabase, EndedJob, JobById, Store
+from api.drawn import Drawn
 from api.openapi import answers
+from api.rendered import rendered
 from api.thinning import thinned
+from api.threads import in_threads, run_in
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.datasets import facts_of
@@ -34,32 +37,35 @@ _FILE: answers.Answers = {
 }
 
 
-def _columns(job: JobById, database: AppDatabase) -> dict[str, list[views.Number]]:
-    with database.reading() as session:
-        return outcomes.curves(queries.epochs(session, job.id))
-
-
 # More than a screen has columns of pixels, for each of ten metrics.
 _POINTS = 10_000
 Points = Annotated[
     int, Query(ge=100, le=100_000, description="of a curve at most; see what is kept of more")
 ]
-Columns = Annotated[dict[str, list[views.Number]], Depends(_columns)]
 
 
-@router.get("/results", responses={409: {}})
-def get_results(job: EndedJob, database: AppDatabase) -> views.Results:
+async def _drawn(request: Request) -> Drawn:
+    drawn: Drawn = request.app.state.drawn
+    return drawn
+
+
+AppDrawn = Annotated[Drawn, Depends(_drawn)]
+
+
+@router.get("/results", response_model=views.Results, responses={409: {}})
+@in_threads("working")
+def get_results(job: EndedJob, database: AppDatabase) -> Response:
     """The whole outcome in one object; 409 with Retry-After until the job has ended."""
     with database.reading() as session:
         result = session.get(Result, job.id)
         losses = first_losses(session, job.id)
-        return outcomes.results(job, result, queries.epochs(session, job.id), losses)
+        epochs = queries.epochs(session, job.id)
+    return rendered(outcomes.results(job, result, epochs, losses))
 
 
-@router.get("/curves")
-def get_curves(
-    job: JobById, columns: Columns, database: AppDatabase, points: Points = _POINTS
-) -> views.Curves:
+@router.get("/curves", response_model=views.Curves)
+@in_threads("working")
+def get_curves(job: JobById, database: AppDatabase, points: Points = _POINTS) -> Response:
     """The epochs so far, and the first steps.
 
     Of more epochs than `points` those are left out that a picture would not show: the first and
@@ -71,10 +77,10 @@ def get_curves(
     shown = {
         "job": job.id,
         "status": job.status,
-        "curves": thinned(columns, points),
+        "curves": thinned(_columns(job, database), points),
         "first_losses": losses,
     }
-    return views.Curves.model_validate(shown)
+    return rendered(views.Curves.model_validate(shown))
 
 
 @router.get(
@@ -82,8 +88,10 @@ def get_curves(
     response_class=Response,
     responses=answers.file("text/csv", "A line an epoch, under a header."),
 )
-def get_curves_csv(columns: Columns) -> Response:
+@in_threads("working")
+def get_curves_csv(job: JobById, database: AppDatabase) -> Response:
     """The epochs so far, a line each under a header."""
+    columns = _columns(job, database)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
@@ -94,17 +102,17 @@ def get_curves_csv(columns: Columns) -> Response:
 @router.get(
     "/curves.png", response_class=Response, responses=answers.file("image/png", "A picture.")
 )
-def get_curves_png(job: JobById, columns: Columns) -> Response:
+async def get_curves_png(job: JobById, database: AppDatabase, drawn: AppDrawn) -> Response:
     """The epochs so far as a picture: loss, and accuracy (R2 for regression)."""
-    return Response(_draw(job, columns, "png"), media_type="image/png")
+    return Response(await _picture(job, database, drawn, "png"), media_type="image/png")
 
 
 @router.get(
     "/curves.svg", response_class=Response, responses=answers.file("image/svg+xml", "A picture.")
 )
-def get_curves_svg(job: JobById, columns: Columns) -> Response:
+async def get_curves_svg(job: JobById, database: AppDatabase, drawn: AppDrawn) -> Response:
     """The same picture as SVG."""
-    return Response(_draw(job, columns, "svg"), media_type="image/svg+xml")
+    return Response(await _picture(job, database, drawn, "svg"), media_type="image/svg+xml")
 
 
 @router.get("/model", response_class=Response, responses=_FILE)
@@ -141,11 +149,24 @@ def _artifact(
     return StreamingResponse(blocks, headers=headers, media_type="application/octet-stream")
 
 
-def _draw(job: Job, columns: pictures.Columns, format_: pictures.Format) -> bytes:
+def _columns(job: Job, database: Database) -> dict[str, list[views.Number]]:
+    with database.reading() as session:
+        return outcomes.curves(queries.epochs(session, job.id))
+
+
+async def _picture(job: Job, database: Database, drawn: Drawn, format_: pictures.Format) -> bytes:
+    """At once if it was drawn before."""
+    draw = partial(_draw, job, database, format_)
+    if (kept := drawn.picture(job, format_)) is not None:
+        return kept
+    return await run_in("drawing", partial(drawn.drawn, job, format_, draw))
+
+
+def _draw(job: Job, database: Database, format_: pictures.Format) -> bytes:
     # Of labels that most examples lack, a blind guess says less than always saying no.
     classes = facts_of(job.dataset, job.upload).classes
     chance = None if classes is None else chance_level(classes)
-    run = pictures.Run(job.name, thinned(columns, _POINTS), chance)
+    run = pictures.Run(job.name, thinned(_columns(job, database), _POINTS), chance)
     return pictures.draw([run], format_, title=f"{job.name} ({job.status})")
 
 

@@ -14,6 +14,7 @@ from api.new_sweep import NewSweep, Reader
 from api.openapi import answers
 from api.routers.jobs import POLLED, DryRun, IfNoneMatch
 from api.submission import AppSubmission
+from api.threads import in_threads
 from contract import sweeping
 from contract.errors import Conflict
 from contract.sweep import Sweep
@@ -31,6 +32,7 @@ _DRY_RUN: answers.Answers = {
     response_model=sweep_views.SweepTable,
     responses=answers.queued("The sweep, whose jobs wait.") | _DRY_RUN | {409: {}},
 )
+@in_threads("working")
 def create_sweep(
     new: Annotated[NewSweep, Body()],
     caller: AppCaller,
@@ -67,6 +69,7 @@ def list_sweeps(
 
 
 @router.get("/{sweep_id}", response_model=sweep_views.SweepTable, responses=POLLED)
+@in_threads("working")
 def get_sweep(sweep: SweepById, database: AppDatabase, if_none_match: IfNoneMatch = ()) -> Response:
     """A sweep as it is now: how its jobs stand, and a row for each combination of values.
 
@@ -83,6 +86,7 @@ def get_sweep(sweep: SweepById, database: AppDatabase, if_none_match: IfNoneMatc
 
 
 @router.post("/{sweep_id}/cancel", responses={409: {}})
+@in_threads("writing")
 def cancel_sweep(sweep: SweepById, database: AppDatabase) -> sweep_views.SweepTable:
     """Cancel its jobs that have not ended, and begin no others; 409 once the sweep has ended."""
     with database.writing() as session:
