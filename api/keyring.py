@@ -20,7 +20,7 @@ from contract.errors import Unauthorized
 from contract.tables import ApiKey
 
 # Tokens that nobody knows, from one address, in the long run; twice as many at once.
-_STRANGERS_PER_SECOND = 50
+STRANGERS_PER_SECOND = 50
 _STRANGERS = (
     "an address may try {rate:g} keys a second that were not seen before, {burst:g} at once, and "
     "this one has tried them"
@@ -38,7 +38,7 @@ class Keyring:
         self._database = database
         self._threads = threads
         self._rate = Rate(per_second)
-        self._strangers = Rate(_STRANGERS_PER_SECOND, limited=_STRANGERS)
+        self._strangers = Rate(STRANGERS_PER_SECOND, limited=_STRANGERS)
         # The id of the key behind a token's hash; the one used last comes last.
         self._known: OrderedDict[bytes, str] = OrderedDict()
 

@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import known_caller
 from contract import deadline
+from contract.database import BUSY_SECONDS
 from contract.errors import Unavailable
 from contract.tables import LOCAL
 
@@ -39,9 +40,6 @@ _AT_ONCE: dict[Kind, int] = {"writing": 8, "working": 2, "drawing": 1, "lookup":
 _READS_AT_ONCE = 16
 # Of one owner and kind; beyond that even the last would not be answered in time.
 _WAITING = 100
-# A request is answered, or refused, within so many seconds; what it waits for by its own wish, and
-# the time that its body takes, come on top.
-REQUEST_SECONDS = 10.0
 
 
 class Turns:
@@ -75,7 +73,7 @@ class Turns:
         turn = anyio.Event()
         line.append(turn)
         try:
-            with anyio.fail_after(deadline.left(REQUEST_SECONDS)):
+            with anyio.fail_after(deadline.left(BUSY_SECONDS)):
                 await turn.wait()
         except BaseException as error:
             if turn.is_set():  # it came at the very moment
@@ -126,8 +124,9 @@ class InTime:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            deadline.begin(REQUEST_SECONDS)
-            _request.set((scope["app"].state.threads, scope))
+            state = scope["app"].state
+            deadline.begin(state.settings.request_seconds)
+            _request.set((state.threads, scope))
         await self.app(scope, receive, send)
 
 

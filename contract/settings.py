@@ -107,6 +107,12 @@ class Settings(BaseSettings):
     max_streams: int = Field(
         100, ge=1, description="per owner of keys: open event streams and waits"
     )
+    request_seconds: float = Field(
+        10,
+        gt=0,
+        description="how long a request may wait for others (a lock, a thread) until it is "
+        "refused; what it waits for by its own wish, and the time that its body takes, come on top",
+    )
     requests_per_second: float = Field(
         50, gt=0, description="per key: requests in the long run, twice as many at once"
     )

@@ -17,7 +17,7 @@ from api.openapi import answers
 from api.polls import Poll
 from api.posted import Posted
 from api.submission import AppSubmission
-from api.threads import REQUEST_SECONDS, in_threads
+from api.threads import in_threads
 from contract import deadline, lifecycle
 from contract.budget import check
 from contract.datasets import facts_of
@@ -132,7 +132,7 @@ async def get_job(
     if wanted.wait and not seen.is_news(if_none_match):
         with app.streams.one_more(caller):
             await while_connected(request, app.feed.changed(job_id, seen.seq, wanted.wait))
-        deadline.begin(REQUEST_SECONDS)  # so long it waited because it was asked to
+        deadline.begin(app.settings.request_seconds)  # so long it waited because it was asked to
         seen = await poll.seen()
     return seen.response(if_none_match)
 

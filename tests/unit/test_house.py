@@ -115,8 +115,10 @@ def test_a_lock_names_no_address(requirements: str) -> None:
 
 @pytest.mark.parametrize("package", PRODUCT)
 def test_modules_stay_small(package: str) -> None:
+    """A subject is cut where it ends; what is this large holds several."""
     lengths = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in modules(package)}
-    assert {path: lines for path, lines in lengths.items() if lines > 200} == {}
+    assert {path: lines for path, lines in lengths.items() if lines > 500} == {}
+    assert median(lengths.values()) < 150
 
 
 def test_functions_stay_small() -> None:
