@@ -1,6 +1,5 @@
 """What the runs of sweeps have reached, each question in one statement over a sweep's own jobs."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +13,6 @@ from contract.plan import Objective
 from contract.status import Status
 from contract.tables import EpochRow, Job
 
-# Jobs a statement: SQLite before 3.32 takes 999 parameters.
-_AT_ONCE = 500
 _STORED = ("cell", "status", "verdict", "epoch", "epochs", "train_seconds")
 
 
@@ -66,20 +63,4 @@ def counts(session: Session, sweep_ids: Sequence[str]) -> Mapping[str, Counts]:
         found[sweep_id].jobs[status] = jobs
         found[sweep_id].epochs += epochs
         found[sweep_id].seconds += seconds
-    return found
-
-
-def curves(
-    session: Session, job_ids: Sequence[str], metric: str
-) -> Mapping[str, Mapping[int, float]]:
-    """What each recorded epoch of the jobs reached."""
-    value = type_coerce(col(EpochRow.metrics), JSON)[metric]
-    found: dict[str, dict[int, float]] = defaultdict(dict)
-    for start in range(0, len(job_ids), _AT_ONCE):
-        wanted = col(EpochRow.job_id).in_(job_ids[start : start + _AT_ONCE])
-        rows: Any = session.execute(
-            select(col(EpochRow.job_id), col(EpochRow.epoch), value).where(wanted)
-        )
-        for job_id, epoch, reached in rows:
-            found[job_id][epoch] = float(reached)
     return found

@@ -11,6 +11,7 @@ from sqlmodel import Session
 from contract import reached, sweeping
 from contract.axes import Cell, drawn, key, placed
 from contract.budget import check
+from contract.cells import Run
 from contract.database import Database
 from contract.datasets import facts_of
 from contract.errors import SpecRefused
@@ -19,6 +20,7 @@ from contract.planning import check_objective
 from contract.settings import Settings
 from contract.spec import Experiment
 from contract.sweep import Sweep, SweepStatus
+from worker.curves import Curves
 from worker.study import Search
 from worker.trials import Known, Trial, trials_of
 
@@ -54,12 +56,14 @@ class Searcher:
         self._settings = settings
         self._added = added
         self._seen: dict[str, tuple[int, int]] = {}
+        self._curves: dict[str, Curves] = {}
 
     def search(self) -> None:
         """Take the next step of each sweep that has one."""
         with self._database.reading() as session:
             found = {id_: (round_, events) for id_, round_, events in sweeping.moved(session)}
         self._seen = {id_: seen for id_, seen in self._seen.items() if id_ in found}
+        self._curves = {id_: curves for id_, curves in self._curves.items() if id_ in found}
         for id_, (round_, events) in found.items():
             if self._seen.get(id_) != (round_, events):
                 self._look(id_, round_)
@@ -91,7 +95,8 @@ class Searcher:
             sweep = session.get_one(Sweep, sweep_id)
             plan = sweeping.plan_of(sweep)
             runs = reached.runs(session, sweep_id, objective_of(plan))
-            trials = trials_of(session, sweep, plan, runs) if plan.pruner or plan.adaptive else []
+            curves = self._read(session, sweep_id, plan, runs)
+        trials = trials_of(sweep, runs, curves) if plan.pruner or plan.adaptive else []
         used_up = plan.budget.used_up(
             sum(run.epoch for run in runs), sum(run.train_seconds for run in runs)
         )
@@ -104,6 +109,16 @@ class Searcher:
         asked = list(self._asked(sweep, search, trials))
         return Step(asked, known, done=ended and not asked)
 
+    def _read(
+        self, session: Session, sweep_id: str, plan: Plan, runs: Sequence[Run]
+    ) -> Curves | None:
+        """What a pruner goes by; None where there is none."""
+        if plan.pruner is None:
+            return None
+        curves = self._curves.setdefault(sweep_id, Curves(objective_of(plan).metric))
+        curves.read(session, runs)
+        return curves
+
     def _asked(
         self, sweep: Sweep, search: Search, trials: list[Trial]
     ) -> Iterator[tuple[Cell, Experiment | str]]:
@@ -114,7 +129,7 @@ class Searcher:
         free = plan.at_once - sum(trial.state == "running" for trial in trials)
         for _ in range(min(free, plan.cells - len(trials))):
             cell = _fresh(search, trials)
-            trials = [*trials, Trial(cell, "running", None, {}, Known())]
+            trials = [*trials, Trial(cell, "running", None, (), Known())]
             yield cell, self._experiment(sweep, plan, cell)
 
     def _experiment(self, sweep: Sweep, plan: Plan, cell: Cell) -> Experiment | str:

@@ -5,8 +5,9 @@ the same answers: the sampler is seeded by the plan's seed and the trial's numbe
 by the first question, not by the start of the worker.
 """
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from contract.axes import Cell, Range, Values, key
@@ -38,29 +39,31 @@ class Search:
 
     def prune(self, trials: Sequence[Trial]) -> dict[int, Known]:
         """By number, the running trials that have new epochs, and what the pruner says to those."""
+        asking = {number: trial for number, trial in enumerate(trials) if trial.news}
+        if not asking:
+            return {}
         import optuna
 
-        study = self._study(trials)
-        told = {}
-        for number, trial in enumerate(trials):
-            news = sorted(epoch for epoch in trial.curve if epoch > trial.known.epoch)
-            if trial.state != "running" or trial.known.pruned or not news:
-                continue
-            asked = optuna.trial.Trial(study, study.get_trials(deepcopy=False)[number]._trial_id)
-            told[number] = self._told(asked, trial, news)
-        return told
+        study = self._study(trials, {epoch for trial in asking.values() for epoch in trial.news})
+        stored = study.get_trials(deepcopy=False)
+        return {
+            number: self._told(optuna.trial.Trial(study, stored[number]._trial_id), trial)
+            for number, trial in asking.items()
+        }
 
-    def _told(self, asked: "optuna.trial.Trial", trial: Trial, news: Sequence[int]) -> Known:
-        for epoch in news:
-            asked.report(trial.curve[epoch], epoch)
+    def _told(self, asked: "optuna.trial.Trial", trial: Trial) -> Known:
+        for epoch in trial.news:
+            asked.report(trial.curve[epoch - 1], epoch)
             # What has trained its last epoch has nothing left to save.
             if epoch < self.epochs and asked.should_prune():
-                break
-        else:
-            return Known(news[-1], asked.storage.get_trial_system_attrs(asked._trial_id))
-        return Known(epoch, asked.storage.get_trial_system_attrs(asked._trial_id), pruned=True)
+                return Known(epoch, self._notes(asked), pruned=True)
+        return Known(len(trial.curve), self._notes(asked))
 
-    def _study(self, trials: Sequence[Trial]) -> "optuna.Study":
+    def _notes(self, asked: "optuna.trial.Trial") -> dict[str, Any]:
+        return asked.storage.get_trial_system_attrs(asked._trial_id)
+
+    def _study(self, trials: Sequence[Trial], epochs: Set[int] = frozenset()) -> "optuna.Study":
+        """`epochs` are those that the pruner will be asked about."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -70,26 +73,41 @@ class Search:
             sampler=optuna.samplers.RandomSampler(seed=0),
             pruner=self._pruner(),
         )
-        study.add_trials([self._frozen(trial) for trial in trials])
+        study.add_trials([self._frozen(trial, epochs) for trial in trials])
         return study
 
-    def _frozen(self, trial: Trial) -> "optuna.trial.FrozenTrial":
+    def _frozen(self, trial: Trial, epochs: Set[int]) -> "optuna.trial.FrozenTrial":
         import optuna
 
         axes = self.plan.axes.items() if self.plan.adaptive else ()
-        curve = trial.curve.items()
         return optuna.trial.create_trial(
             state=optuna.trial.TrialState[trial.state.upper()],
             value=trial.value if trial.state == "complete" else None,
             params={at: _param(axis, trial.cell[n]) for n, (at, axis) in enumerate(axes)},
             distributions=self._space(),
-            intermediate_values={
-                epoch: value
-                for epoch, value in curve
-                if trial.state != "running" or epoch <= trial.known.epoch
-            },
+            intermediate_values=self._shown(trial, epochs),
             system_attrs=dict(trial.known.attrs),
         )
+
+    def _shown(self, trial: Trial, epochs: Set[int]) -> dict[int, float]:
+        """Of what a trial has told, as much as Optuna looks at: `epochs`, the best and the last.
+
+        The whole of it would be copied for each question, and most of it never read.
+        """
+        told = trial.known.epoch if trial.state == "running" else len(trial.curve)
+        if told == 0:
+            return {}
+        wanted = {epoch for epoch in epochs if epoch <= told}
+        if trial.state == "running":
+            wanted.add(self._best(trial.curve[:told]))
+        return {epoch: trial.curve[epoch - 1] for epoch in sorted(wanted | {told})}
+
+    def _best(self, curve: Sequence[float]) -> int:
+        """The epoch of the best value; the first one where none is a number."""
+        sign = -1 if objective_of(self.plan).maximized else 1
+        at = range(1, len(curve) + 1)
+        known = (epoch for epoch in at if not isnan(curve[epoch - 1]))
+        return min(known, key=lambda epoch: sign * curve[epoch - 1], default=1)
 
     def _space(self) -> "dict[str, BaseDistribution]":
         if not self.plan.adaptive:

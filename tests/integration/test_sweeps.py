@@ -2,10 +2,12 @@
 
 import json
 import math
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from tests import jobs, processes, sweeps
 from tests.integration.test_races import at_once
@@ -199,6 +201,69 @@ def test_hyperband_bears_a_loss_that_is_no_number(api: Api) -> None:
         sweeps.look(api.database)
     assert told(api, id_)["status"] == "running"
     assert [run.cell for run in sweeps.runs(api.database, id_, "running")] == [1, 2]
+
+
+@pytest.mark.parametrize("pruner", [MEDIAN, {"type": "HyperbandPruner", "reduction_factor": 6}])
+def test_a_worker_that_remembers_answers_as_one_that_was_just_started(
+    api: Api, pruner: dict[str, Any]
+) -> None:
+    ends = []
+    for remembers in (True, False):
+        chance = random.Random(4)
+        id_ = posted(api, axes={RATE: [10.0**-n for n in range(6)]}, pruner=pruner, seeds=2)
+        searcher = Searcher(api.database, SETTINGS)
+        for _ in range(40):
+            open_ = sweeps.runs(api.database, id_, "queued", "running")
+            if not open_:
+                break
+            run = chance.choice(open_)
+            values = [chance.random() for _ in range(chance.randint(1, jobs.EPOCHS - run.epoch))]
+            sweeps.train(api.database, run.id, *values)
+            if run.epoch + len(values) == jobs.EPOCHS:
+                sweeps.finish(api.database, run.id)
+            (searcher if remembers else Searcher(api.database, SETTINGS)).search()
+        runs = sweeps.runs(api.database, id_)
+        ends.append((sweeps.stored(api.database, id_).trials, [run.status for run in runs]))
+    assert ends[0] == ends[1]
+    assert any(known["pruned"] for known in ends[0][0].values())
+    assert "succeeded" in ends[0][1]
+
+
+def test_a_look_reads_the_epochs_that_are_new(api: Api) -> None:
+    """However many there are: once they are read, they are known."""
+    epochs = 60
+    base = body()["base"]
+    base["training"]["epochs"] = epochs
+    id_ = posted(api, base=base, axes={RATE: [10.0**-n for n in range(8)]}, pruner=MEDIAN)
+    runs = sweeps.runs(api.database, id_)
+    searcher = Searcher(api.database, SETTINGS)
+    for run in runs[:4]:
+        sweeps.reach(api.database, run.id, 0.5)
+    for run in runs[4:]:
+        sweeps.train(api.database, run.id, *[0.6] * (epochs - 2))
+    assert epochs_read(api, searcher) >= 8 * (epochs - 2)
+    for _ in range(2):
+        sweeps.train(api.database, runs[5].id, 0.7)
+        assert epochs_read(api, searcher) == 1
+    sweeps.train(api.database, runs[6].id, 0.7, 0.7)
+    assert epochs_read(api, searcher) == 2
+
+
+def epochs_read(api: Api, searcher: Searcher) -> int:
+    """Rows of epochs that a look reads, those apart that say what a run has come to."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(*arguments: Any) -> None:
+        if "FROM epochs" in arguments[2]:
+            asked.append((arguments[2], arguments[3]))
+
+    event.listen(api.database.engine, "before_cursor_execute", note)
+    try:
+        searcher.search()
+    finally:
+        event.remove(api.database.engine, "before_cursor_execute", note)
+    with api.database.engine.connect() as connection:
+        return sum(len(connection.exec_driver_sql(*each).all()) for each in asked)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
 """Optuna's answers: within the axes, the same for the same trials, and those of its own pruners."""
 
+import math
+from collections.abc import Set
 from math import log10
 from statistics import median
 from typing import Any
 
 import optuna
+import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from contract.axes import Range
 from contract.plan import Plan
@@ -27,13 +31,12 @@ def plan(axes: dict[str, Any], **more: Any) -> Plan:
 
 
 def ended(cell: list[Any], value: float, state: Any = "complete") -> Trial:
-    return Trial(cell, state, value, {}, Known())
+    return Trial(cell, state, value, (), Known())
 
 
 def curve(*values: float, told: int = 0, state: Any = "running", attrs: Any = None) -> Trial:
-    epochs = dict(enumerate(values, 1))
     value = values[-1] if state == "complete" else None
-    return Trial([0.1], state, value, epochs, Known(told, attrs or {}))
+    return Trial([0.1], state, value, values, Known(told, attrs or {}))
 
 
 @given(axis=LISTS | ranges(), seed=st.integers(0, 9), data=st.data())
@@ -69,10 +72,20 @@ def test_the_median_pruner_ends_what_lags_behind() -> None:
     assert search.prune([*done, curve(0.7, 0.5, 0.4)]) == {2: Known(3)}
     assert search.prune([*done, curve(0.1, 0.9)]) == {2: Known(1, pruned=True)}
     assert search.prune([*done, curve(0.1, 0.9, told=1)]) == {2: Known(2)}
-    ending = Trial([0.1], "running", None, {1: 0.1, 2: 0.9}, Known(1, pruned=True))
+    assert search.prune([*done, curve(0.9, 0.1, 0.1, 0.1, told=3)]) == {2: Known(4)}
+    ending = Trial([0.1], "running", None, (0.1, 0.9), Known(1, pruned=True))
     assert search.prune([*done, ending]) == {}
     assert search.prune([done[0], curve(0.1, 0.2)]) == {1: Known(2)}
     assert search.prune([*done, curve(0.1, told=1)]) == {}
+
+
+def test_what_was_told_last_says_whether_it_is_time_to_look() -> None:
+    search = Search("s", plan({RATE: [0.1]}, pruner={**MEDIAN, "interval_steps": 3}), epochs=9)
+    done = [curve(*[0.5] * 9, state="complete") for _ in range(2)]
+    assert search.prune([*done, curve(0.2, 0.1, 0.1, 0.1, 0.1, told=4)]) == {2: Known(5)}
+    assert search.prune([*done, curve(0.2, 0.1, 0.1, 0.1, 0.1, 0.1, told=5)]) == {
+        2: Known(6, pruned=True)
+    }
 
 
 def test_the_last_epoch_is_not_pruned() -> None:
@@ -107,7 +120,7 @@ def test_hyperband_told_bit_by_bit_is_hyperband_told_at_once() -> None:
                     [0.1],
                     "pruned" if known[n].pruned else "running",
                     None,
-                    dict(enumerate(values[n][:epoch], 1)),
+                    values[n][:epoch],
                     known[n],
                 )
                 for n in known
@@ -122,3 +135,51 @@ def test_a_range_may_be_whole_or_not() -> None:
     seen = {search.propose([ended([1], 0.0)] * n)[0] for n in range(20)}
     assert seen == {1, 5, 9}
     assert Range(low=1, high=2.0).whole is False
+
+
+class Whole(Search):
+    """Shows Optuna all that was told, as a study that lived all the while would have it."""
+
+    @override
+    def _shown(self, trial: Trial, epochs: Set[int]) -> dict[int, float]:
+        told = trial.known.epoch if trial.state == "running" else len(trial.curve)
+        return dict(enumerate(trial.curve[:told], 1))
+
+
+@st.composite
+def trials(draw: st.DrawFn) -> list[Trial]:
+    state: Any
+    values = st.floats(0, 1) | st.sampled_from([math.nan, math.inf, -math.inf])
+    states = st.sampled_from(["running", "complete", "complete", "pruned", "pruned", "fail"])
+    found = []
+    for state in ["running", *draw(st.lists(states, max_size=3) | st.lists(states, min_size=15))]:
+        reached = draw(st.lists(values, min_size=5, max_size=9) | st.just([]))
+        value = 0.5 if state == "complete" else None
+        known = Known(draw(st.integers(0, len(reached))), pruned=state == "pruned")
+        found.append(Trial([0.1], state, value, tuple(reached), known))
+    return found
+
+
+@given(
+    trials=trials(),
+    pruner=st.fixed_dictionaries(
+        {"type": st.just("MedianPruner"), "n_startup_trials": st.integers(0, 2)},
+        optional={
+            "n_warmup_steps": st.integers(0, 4),
+            "interval_steps": st.integers(1, 3),
+            "n_min_trials": st.integers(1, 3),
+        },
+    )
+    | st.just({**HYPERBAND, "reduction_factor": 2}),
+    goal=st.sampled_from(["min", "max"]),
+)
+@hypothesis_settings(max_examples=300)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, of the pruner's own sums
+def test_what_is_not_shown_would_change_no_answer(
+    trials: list[Trial], pruner: dict[str, Any], goal: str
+) -> None:
+    objective = {"metric": "val_loss", "goal": goal}
+    asked = plan({RATE: [0.1, 0.2, 0.3]}, pruner=pruner, objective=objective)
+    search, whole = Search("s", asked, epochs=9), Whole("s", asked, epochs=9)
+    assert search.prune(trials) == whole.prune(trials)
+    assert search.propose(trials) == whole.propose(trials)
