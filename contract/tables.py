@@ -33,6 +33,7 @@ class Job(Base, table=True):
         *(listed(*columns) for columns in (("owner",), ("owner", "status"), ("owner", "verdict"))),
         Index("ix_jobs_proof_id_status", "proof_id", "status"),
         Index("ix_jobs_sweep_id_id", "sweep_id", "id"),
+        Index("ix_jobs_finished_at_id", "finished_at", "id"),
     )
 
     id: str = Field(primary_key=True)

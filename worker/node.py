@@ -43,6 +43,7 @@ class Node:
         self._lock = threading.RLock()  # drain runs in a signal handler, maybe twice
         self._draining = False
         self._unfit_seconds = 0.0
+        self._pruned = pruner.START
         self._sweeper = Sweeper(self._database, settings, app, self.slots)
         search = Searcher(self._database, settings, self._sweeper.wake).search
         self._searcher = Periodic("searcher", settings.search_seconds, search)
@@ -52,7 +53,7 @@ class Node:
             Periodic("reaper", settings.reap_seconds, self._reap),
             Periodic("watchdog", 1.0, self._abandon_overdue),
             Periodic("cancel watch", settings.cancel_poll_seconds, self._stop_cancelled),
-            Periodic("pruner", 600.0, lambda: pruner.prune(settings, self._database, self._store)),
+            Periodic("pruner", 600.0, self._prune),
         ]
 
     def open(self) -> None:
@@ -170,6 +171,9 @@ class Node:
         if reaped:
             log.warning("%d jobs taken from silent workers", reaped)
             self._sweeper.wake()
+
+    def _prune(self) -> None:
+        self._pruned = pruner.prune(self._settings, self._database, self._store, self._pruned)
 
     def _stop_cancelled(self) -> None:
         if not (runs := self._held()):

@@ -2,48 +2,63 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TypeAlias
 
-from sqlalchemy import String, cast, delete, exists, or_, update
+from sqlalchemy import String, cast, delete, exists, literal, or_, tuple_, update
 from sqlmodel import Session, col, select
 
 from contract.artifacts import ArtifactStore
-from contract.clock import now
+from contract.clock import UTCDateTime, now
 from contract.database import Database
 from contract.settings import Settings
-from contract.status import TERMINAL
 from contract.tables import Event, Job, Result, SignalRow
 
 log = logging.getLogger(__name__)
 
+# When a job ended, and which.
+Ended: TypeAlias = tuple[datetime, str]
+START: Ended = (datetime.min.replace(tzinfo=UTC), "")
 _AT_ONCE = 100
 _DAY = 86_400
 
 
-def prune(settings: Settings, database: Database, store: ArtifactStore) -> None:
+def prune(
+    settings: Settings, database: Database, store: ArtifactStore, since: Ended = START
+) -> Ended:
     """Keep to `Settings.retain_days`. Several at once are safe: all of it can be done twice.
 
-    Files go before the rows that name them: what is interrupted is found again.
+    Looks at the jobs that ended after `since`; returns what the next look can begin with. Files go
+    before the rows that name them: what is interrupted is found again.
     """
-    seconds = settings.retain_days * _DAY
-    while seconds and (job_ids := _due(database, seconds)):
-        for job_id in job_ids:
+    if not settings.retain_days:
+        return since
+    with database.reading() as session:
+        until = session.scalars(select(now(-settings.retain_days * _DAY))).one()
+    while due := _due(database, since, until):
+        for _, job_id in due:
             store.delete(f"jobs/{job_id}")
         with database.writing() as session:
-            _forget(session, job_ids)
-        log.info("%d jobs that ended long ago were pruned", len(job_ids))
+            _forget(session, [job_id for _, job_id in due])
+        log.info("%d jobs that ended long ago were pruned", len(due))
+        since = due[-1]
+    return until, ""
 
 
-def _due(database: Database, seconds: float) -> Sequence[str]:
+def _due(database: Database, since: Ended, until: datetime) -> Sequence[Ended]:
+    """The first to have ended first."""
     of_epochs = exists().where(col(Event.job_id) == Job.id, col(Event.type) == "epoch")
     named = cast(Result.artifacts, String) != "{}"
     with_files = exists().where(col(Result.job_id) == Job.id, named)
+    at = col(Job.finished_at), col(Job.id)
     due = [
-        col(Job.status).in_(TERMINAL),
-        col(Job.finished_at) < now(-seconds),
+        tuple_(*at) > tuple_(literal(since[0], UTCDateTime), since[1]),
+        at[0] < until,
         or_(of_epochs, with_files),
     ]
     with database.reading() as session:
-        return session.exec(select(Job.id).where(*due).limit(_AT_ONCE)).all()
+        rows = session.execute(select(*at).where(*due).order_by(*at).limit(_AT_ONCE))
+        return [(finished_at, job_id) for finished_at, job_id in rows]
 
 
 def _forget(session: Session, job_ids: Sequence[str]) -> None:

@@ -2,16 +2,20 @@
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
+from sqlalchemy import event
 from sqlmodel import col, select
 
 from contract import clock
 from contract.artifacts import ArtifactStore
 from contract.settings import Settings
-from contract.tables import Job, Result, SignalRow
+from contract.tables import Event, Job, Result, SignalRow
 from tests import jobs
 from tests.served import Api
 from tests.sse import connected
+from worker import pruner
 from worker.pruner import prune
 
 DAY = timedelta(days=1)
@@ -50,11 +54,48 @@ def test_what_ended_long_ago_keeps_its_curve_alone(api: Api, tmp_path: Path) -> 
     assert (folders / young).is_dir()
     assert not (folders / old).exists()
     for job_id, seqs in ((old, [1, 2, 5]), (young, [1, 2, 3, 4, 5]), (running.job_id, [1, 2, 3])):
-        assert [event.seq for event in jobs.events(api.database, job_id)] == seqs
+        assert [each.seq for each in jobs.events(api.database, job_id)] == seqs
     with api.database.reading() as session:
         of_both = col(SignalRow.job_id).in_([old, young]), SignalRow.kind == "run"
         measured = session.exec(select(SignalRow.job_id).where(*of_both)).all()
     assert measured == [young]
+
+
+def test_a_look_begins_where_the_last_one_came_to(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was pruned is not looked at again, however much there is of it."""
+    monkeypatch.setattr(pruner, "_AT_ONCE", 2)
+    store = ArtifactStore(api.settings.artifacts_url)
+    settings = Settings(retain_days=1)
+    old = [ended(api, store, tmp_path / "file", days) for days in (2.5, 4.5, 1.5, 3.5, 5.5)]
+    since = prune(settings, api.database, store)
+    assert [len(jobs.events(api.database, job_id)) for job_id in old] == [3] * 5
+    with api.database.writing() as session:
+        kept = Event(job_id=old[0], seq=3, type="epoch", data={}, at=clock.read(session))
+        session.add(kept)
+    younger = ended(api, store, tmp_path / "file", days_ago=0.99)
+    with api.database.writing() as session:
+        session.get_one(Job, younger).finished_at = since[0]
+    assert prune(settings, api.database, store, since) > since
+    assert len(jobs.events(api.database, younger)) == 3
+    assert len(jobs.events(api.database, old[0])) == 4
+    prune(settings, api.database, store)
+    assert len(jobs.events(api.database, old[0])) == 3
+
+
+def test_what_ended_is_found_by_an_index(sqlite_url: str) -> None:
+    with jobs.empty_database(sqlite_url) as database:
+        asked: list[Any] = []
+        event.listen(
+            database.engine, "before_cursor_execute", lambda *told: asked.append(told[2:4])
+        )
+        prune(Settings(retain_days=1), database, ArtifactStore("memory://"))
+        [(statement, values)] = [each for each in asked if "FROM jobs" in each[0]]
+        with database.engine.connect() as connection:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    assert plan[0][-1].startswith("SEARCH jobs USING")
+    assert "INDEX ix_jobs_finished_at_id" in plan[0][-1]
 
 
 def test_a_stream_of_what_is_left_comes_to_its_end(api: Api, tmp_path: Path) -> None:
