@@ -4,22 +4,19 @@ It looks again so soon that nobody notices, because it asks about the jobs only 
 committed since it asked last.
 
 A stream or a long poll keeps nothing but its own position, the seq of the last event it has seen.
-What a job's listeners share is bounded; one that is further behind reads the table's pages itself.
+What a job's listeners share is bounded; one that is further behind reads the table's pages
+(`api.replays`).
 """
 
 import asyncio
 import logging
-import math
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-from starlette.concurrency import run_in_threadpool
-
-from api import news
 from api.news import KEPT, Newest, News, Told
-from contract import deadline
+from api.replays import Replays
 from contract.database import Database
 from contract.status import TERMINAL
 
@@ -75,7 +72,6 @@ class Feed:
 
     def __init__(self, database: Database) -> None:
         self.closed = False
-        self._database = database
         self._channels: dict[str, Channel] = {}
         self._listened = asyncio.Event()
         # Of its own: while handlers keep all other threads busy, streams go on.
@@ -83,6 +79,7 @@ class Feed:
         self._away = False
         self._joined = False  # a listener, who may have missed what was told before
         self._newest = Newest(database)
+        self._replays = Replays(database)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Feed"]:
@@ -95,6 +92,7 @@ class Feed:
             with suppress(asyncio.CancelledError):
                 await poller
             self._thread.shutdown(cancel_futures=True)
+            self._replays.close()
 
     @property
     def listeners(self) -> int:
@@ -144,7 +142,7 @@ class Feed:
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while await self._beyond(channel, seq):
-                    if found := channel.since(seq) or await self._page(job_id, seq):
+                    if found := channel.since(seq) or await self._replays.after(job_id, seq):
                         return found
                     await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
         return []
@@ -154,19 +152,6 @@ class Feed:
         while channel.seq <= seq and not channel.ended and not self.closed:
             await channel.moved.wait()
         return channel.seq > seq and not channel.gone and not self.closed
-
-    async def _page(self, job_id: str, seq: int) -> Sequence[Told]:
-        """From the table, for a listener that is behind; nothing while the database is away."""
-        try:
-            return await run_in_threadpool(self._read, job_id, seq)
-        except Exception as error:  # whatever it is, the poller meets it too and tells
-            log.debug("The events of %s after %d: %s", job_id, seq, error)
-            return []
-
-    def _read(self, job_id: str, seq: int) -> Sequence[Told]:
-        # A stream goes on long after the deadline of its request.
-        with deadline.ending_at(math.inf), self._database.reading() as session:
-            return news.events(session, job_id, seq)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

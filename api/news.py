@@ -2,16 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from fastapi.sse import format_sse_event
-from sqlmodel import Session, col, select
+from sqlalchemy import Connection, select
+from sqlmodel import col
 
-from api import present, queries
+from api import queries
 from contract.database import Database
-from contract.tables import Event, Job
+from contract.tables import Job
 
-# Events of a job that its listeners share, and those of a page.
+# Events of a job that its listeners share.
 KEPT = 100
 # Jobs a statement: SQLite before 3.32 takes 999 parameters.
 _AT_ONCE = 500
@@ -47,13 +48,13 @@ class Newest:
         if not anew and state is not None and state == self._state:
             return None
         self._state = None
-        with self._database.reading() as session:
-            found = news(session, known)
+        with self._database.looking() as connection:
+            found = news(connection, known)
         self._state = state
         return found
 
 
-def news(session: Session, known: Mapping[str, int]) -> dict[str, News]:
+def news(connection: Connection, known: Mapping[str, int]) -> dict[str, News]:
     """By job, given the seq that is known of each; a job that is gone is left out.
 
     Of a job with more than KEPT new events the last KEPT, and none where the known seq is 0.
@@ -62,20 +63,22 @@ def news(session: Session, known: Mapping[str, int]) -> dict[str, News]:
     found: dict[str, News] = {}
     for start in range(0, len(ids), _AT_ONCE):
         wanted = col(Job.id).in_(ids[start : start + _AT_ONCE])
-        for id_, seq, status in session.exec(
-            select(Job.id, Job.events, Job.status).where(wanted)
-        ).all():
-            told = events(session, id_, max(known[id_], seq - KEPT)) if 0 < known[id_] < seq else ()
+        rows: Any = connection.execute(
+            select(col(Job.id), col(Job.events), col(Job.status)).where(wanted)
+        ).all()
+        for id_, seq, status in rows:
+            since = max(known[id_], seq - KEPT)
+            told = events(connection, id_, since, KEPT) if 0 < known[id_] < seq else ()
             found[id_] = News(seq, status, told)
     return found
 
 
-def events(session: Session, job_id: str, seq: int) -> Sequence[Told]:
-    """The first KEPT events after `seq`."""
-    rows, _ = queries.events(session, job_id, queries.EventPage(after=seq, limit=KEPT))
-    return [_told(row) for row in rows]
+def events(connection: Connection, job_id: str, seq: int, limit: int) -> Sequence[Told]:
+    """The first `limit` events after `seq`."""
+    return [_told(event) for event in queries.events(connection, job_id, seq, limit)]
 
 
-def _told(row: Event) -> Told:
-    data = present.event(row).model_dump_json()
-    return Told(row.seq, format_sse_event(id=str(row.seq), event=row.type, data_str=data))
+def _told(event: queries.EventText) -> Told:
+    return Told(
+        event.seq, format_sse_event(id=str(event.seq), event=event.type, data_str=event.text)
+    )

@@ -13,7 +13,7 @@ from api.waiting import waiting
 from contract.datasets import CATALOGUE, Facts, facts_of
 from contract.settings import Settings
 from contract.status import HELD, TERMINAL, Status
-from contract.tables import Dataset, Event, Job
+from contract.tables import Dataset, Job
 
 _AS_STORED = (views.Job.model_fields.keys() & Job.model_fields.keys()) - {"spec"}
 _RELATED = views.JobUrls.model_fields.keys() - {"self"}
@@ -119,10 +119,6 @@ def _progress(row: JobRow) -> views.Progress:
 def _transition(event: Row[Any]) -> views.Transition:
     reason = event.data.get("reason") or event.data.get("message")
     return views.Transition(status=event.data["status"], at=event.at, reason=reason)
-
-
-def event(row: Event) -> views.Event:
-    return views.Event(job=row.job_id, **row.model_dump(exclude={"job_id"}))
 
 
 def retry_after_seconds(row: JobRow) -> int:

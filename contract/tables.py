@@ -32,8 +32,7 @@ class Job(Base, table=True):
         Index("ix_jobs_owner_dataset_id", "owner", "dataset", "id"),
         *(listed(*columns) for columns in (("owner",), ("owner", "status"), ("owner", "verdict"))),
         Index("ix_jobs_proof_id_status", "proof_id", "status"),
-        Index("ix_jobs_sweep_id_id", "sweep_id", "id"),
-        Index("ix_jobs_finished_at_id", "finished_at", "id"),
+        *(Index(None, column, "id") for column in ("sweep_id", "finished_at")),
     )
 
     id: str = Field(primary_key=True)

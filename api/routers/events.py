@@ -1,11 +1,12 @@
 """All that happens to a job: a page at a time, or as it happens."""
 
-from typing import Annotated, Any
+import json
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic.json_schema import SkipJsonSchema
 
-from api import accept, present, queries, views
+from api import accept, queries, views
 from api.callers import AppCaller
 from api.deps import AppDatabase, JobById
 from api.news import News
@@ -45,9 +46,7 @@ Stream = Annotated[Response | None, Depends(_stream)]
 
 
 @router.get("", response_model=views.Page[views.Event], responses=_ANSWERS)
-def list_events(
-    job: JobById, page: Page, stream: Stream, database: AppDatabase, response: Response
-) -> Any:
+def list_events(job: JobById, page: Page, stream: Stream, database: AppDatabase) -> Response:
     """All that happened to a job, oldest first: its statuses and its epochs.
 
     With `Accept: text/event-stream` these and those to come, each with its seq as the id, and
@@ -56,7 +55,12 @@ def list_events(
     """
     if stream is not None:
         return stream
-    response.headers["Vary"] = "Accept"
-    with database.reading() as session:
-        rows, has_more = queries.events(session, job.id, page)
-    return views.Page(data=[present.event(row) for row in rows], has_more=has_more)
+    with database.looking() as connection:
+        found = queries.events(connection, job.id, page.after, page.limit + 1)
+    data = ",".join(event.text for event in found[: page.limit])
+    more = json.dumps(len(found) > page.limit)
+    return Response(
+        f'{{"object":"list","data":[{data}],"has_more":{more}}}',
+        headers={"Vary": "Accept"},
+        media_type="application/json",
+    )

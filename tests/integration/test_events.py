@@ -1,11 +1,14 @@
 """Event streams over real HTTP: each event once and in order, whatever happens to connections."""
 
+import json
 import logging
+import math
 import random
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,14 +16,16 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api import streams, tokens
+from api import news, streams, tokens, views
 from api.news import KEPT
+from api.replays import PAGE
 from contract import lifecycle
 from contract.lifecycle import Claim
+from contract.tables import Event
 from tests import jobs, processes
 from tests.jobs import EPOCHS
 from tests.served import Api, looking_for, problem, serving, settings_for
-from tests.sse import Connection, Message, connected
+from tests.sse import Connection, Message, connected, messages
 
 
 def path_of(job_id: str) -> str:
@@ -185,6 +190,43 @@ class TestListening:
         assert [message.id for message in stream.messages] == ["1", "2"]
 
 
+def test_what_many_missed_is_read_once(api: Api) -> None:
+    """Wherever each of them goes on."""
+    held = jobs.running(api.database)
+    jobs.record(api.database, held, *range(1, 2 * PAGE))
+    succeed(api, held)
+    told = pages(api, held.job_id)
+    with looking_for(api, "FROM events") as looks, ExitStack() as stack:
+        listening = [
+            (seen, stack.enter_context(opened(api, held.job_id, f"?after={seen}")))
+            for seen in range(0, 2 * PAGE, 40)
+        ]
+        for seen, stream in listening:
+            stream.read_to_the_end()
+            assert stream.messages == [*told[seen:], end(held.job_id, "succeeded")]
+    assert len(looks) == 3
+
+
+def test_an_event_is_told_as_its_view_has_it(api: Api) -> None:
+    held = jobs.running(api.database)
+    jobs.record(api.database, held, 1, 2)
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    data = {"reason": 'a "line"\r\n\u2028, än \ud83d\ude00', "metrics": {"loss": math.nan}}
+    with api.database.writing() as session:
+        session.add(Event(job_id=held.job_id, seq=5, type="status", data=data, at=at))
+    rows = jobs.events(api.database, held.job_id)
+    told = [json.loads(_view(row).model_dump_json()) for row in rows]
+    assert api.get(path_of(held.job_id))["data"] == told
+    with api.database.looking() as connection:
+        blocks = [each.block for each in news.events(connection, held.job_id, 0, 9)]
+    assert [message.data for message in messages(b"".join(blocks).decode())] == told
+    assert told[-1]["at"] == "2026-01-02T03:04:05Z"
+
+
+def _view(row: Event) -> views.Event:
+    return views.Event(job=row.job_id, **row.model_dump(exclude={"job_id"}))
+
+
 def test_a_slow_client_harms_nobody(api: Api) -> None:
     """It reads nothing until more has happened than buffers hold, and then more than is kept."""
     held = jobs.running(api.database)
@@ -216,15 +258,17 @@ def given_back_and_claimed(api: Api, held: Claim, reason: str) -> Claim:
 def test_streams_outlive_a_database_that_is_away(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, "api.feed")
+    caplog.set_level(logging.INFO, "api.feed")
+    caplog.set_level(logging.DEBUG, "api.replays")  # the last one's level is the handler's too
     held = jobs.running(api.database)
+    other = jobs.submit(api.database)
     with opened(api, held.job_id) as stream:
         stream.read_until(b"id: 2\n\n")
         with missing(api, "jobs"):
             _wait_for_log(caplog, "Events cannot be read")
         _wait_for_log(caplog, "Events can be read again")
-        with missing(api, "events"), opened(api, held.job_id) as behind:
-            _wait_for_log(caplog, f"The events of {held.job_id} after 0")
+        with missing(api, "events"), opened(api, other) as behind:
+            _wait_for_log(caplog, f"The events of {other} after 0")
             assert behind.read()
         jobs.record(api.database, held, 1)
         succeed(api, held)
@@ -302,9 +346,9 @@ def test_cut_streams_bring_every_event_exactly_once(api: Api, cuts: int) -> None
         writing.result()
         brought = [(job_id, each.result()) for job_id, each in following]
     stored = {claim.job_id: pages(api, claim.job_id) for claim in held}
-    for job_id, messages in brought:
+    for job_id, found in brought:
         jobs.check(api.database, job_id)
-        assert messages == stored[job_id]
+        assert found == stored[job_id]
     assert seen.made >= cuts
 
 
