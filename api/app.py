@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from api import outages, problems
+from api import outages, parameters, problems
 from api.bell import Bell
 from api.body import BodyLimit
 from api.callers import authenticated, keys_needed
@@ -78,6 +78,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         redirect_slashes=False,
+        openapi_url=None,  # served by api.routers.home, as all else
         docs_url=None,  # ours loads nothing from elsewhere: api.docs
         redoc_url=None,
     )
@@ -91,7 +92,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.routes = []
     for module in (*_GUARDED, *_PUBLIC):
         known = [Depends(authenticated)] if module in _GUARDED else []
-        app.include_router(module.router, dependencies=known)
+        app.include_router(module.router, dependencies=[*known, Depends(parameters.check)])
         app.state.routes += module.router.routes
     return app
 

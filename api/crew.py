@@ -16,7 +16,7 @@ from contract.status import HELD
 from contract.tables import TABLES, Job, Worker
 
 
-class WorkerPage(BaseModel, extra="forbid"):
+class WorkerPage(BaseModel):
     after: Annotated[
         str | None,
         Field(pattern=r"^worker_[0-9A-Z]{26}$", description="id of the previous page's last one"),

@@ -27,6 +27,7 @@ _EXPECTED = {
     "less_than_equal": "a number of at most {le:g}",
     "model_attributes_type": "an object",
     "model_type": "an object",
+    "said_twice": "one value, once",
     "string_pattern_mismatch": "a string that matches {pattern}",
     "string_too_long": "a string of at most {max_length} characters",
     "string_too_short": "a string of at least {min_length} character(s)",
@@ -35,6 +36,7 @@ _EXPECTED = {
     "too_long": "a list of at most {max_length}",
     "too_short": "a list of at least {min_length}",
     "tuple_type": "a list",
+    "unstorable": "text in UTF-8, percent-encoded, without NUL",
 }
 
 
@@ -86,6 +88,8 @@ def _words(group: Sequence[Located], root: type[BaseModel] | None = None) -> dic
     match error["type"] if len(group) == 1 else "union":
         case "missing" | "union_tag_not_found":
             return {"detail": "this is required, and missing"}
+        case "extra_forbidden" if "known" in error.get("ctx", {}):
+            return _no_such_parameter(error)
         case "extra_forbidden":
             return _no_such_field(group[0].path, group[0].error["loc"], root)
         case "value_error":
@@ -113,12 +117,22 @@ def _expected(located: Located) -> str:
     return told.format(**context) if told else error["msg"].removeprefix("Input should be ")
 
 
+def _no_such_parameter(error: Mapping[str, Any]) -> dict[str, str]:
+    known = error["ctx"]["known"]
+    if not known:
+        return {"detail": "there is no such parameter: nothing takes any here"}
+    expected = f"one of {', '.join(known)}"
+    meant = _meant(error["loc"][-1], expected)
+    detail = f"there is no such parameter; here are {', '.join(known)}{meant}"
+    return {"detail": detail, "expected": expected}
+
+
 def _no_such_field(path: Path, location: Path, root: type[BaseModel] | None) -> dict[str, str]:
     owner = str(location[-2])
     name = owner.title().replace("_", "")
     part: type[BaseModel] | None = root if owner == "body" else PARTS.get(owner, PARTS.get(name))
     if part is None:
-        return {"detail": "there is no such parameter here"}
+        return {"detail": "there is no such field here"}
     fields = ", ".join(part.model_fields)
     meant = _meant(path[-1], f"one of {fields}")
     detail = f"there is no such field; {part.__name__} has {fields}{meant}"

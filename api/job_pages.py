@@ -17,7 +17,7 @@ from contract.status import Status
 from contract.tables import TABLES, Job, JobTag
 
 
-class JobFilter(BaseModel, extra="forbid"):
+class JobFilter(BaseModel):
     """Several statuses mean any of them, several tags all; runs of proofs come by `parent` only."""
 
     status: list[Status] = []

@@ -24,7 +24,7 @@ from contract.errors import PlateauError, SpecRefused, Unavailable
 MEDIA_TYPE = "application/problem+json"
 # What the framework raises, and what api.body raises in its name, which FastAPI lets through.
 _HTTP = {
-    400: ("malformed-body", "The body is not JSON"),
+    400: ("malformed-body", "The body is not JSON as it is taken here"),
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "This route does not have this method"),
     413: ("body-too-large", "The body is too large"),

@@ -34,7 +34,7 @@ Epoch = tuple[int, Mapping[Any, Any], float, float]
 JobRow: TypeAlias = Job | Row[Any] | SimpleNamespace
 
 
-class JobPoll(BaseModel, extra="forbid"):
+class JobPoll(BaseModel):
     wait: Annotated[
         float,
         Field(
@@ -48,12 +48,12 @@ class JobPoll(BaseModel, extra="forbid"):
     fields: Fields = []
 
 
-class EventPage(BaseModel, extra="forbid"):
+class EventPage(BaseModel):
     after: Annotated[Seq, Field(description="seq of the last event seen")] = 0
     limit: Limit = 20
 
 
-class DatasetPage(BaseModel, extra="forbid"):
+class DatasetPage(BaseModel):
     kind: Annotated[
         Literal["upload", "catalogue"] | None, Field(description="only uploads, or none")
     ] = None

@@ -11,7 +11,7 @@ from api.queries import SWEEP_ID, Limit
 from contract.sweep import Sweep, SweepStatus
 
 
-class SweepPage(BaseModel, extra="forbid"):
+class SweepPage(BaseModel):
     status: Annotated[SweepStatus | None, Field(description="only sweeps with this status")] = None
     after: Annotated[
         str | None, Field(pattern=SWEEP_ID, description="id of the previous page's last sweep")

@@ -23,7 +23,8 @@ Number = (
     | Annotated[float, Field(strict=True, ge=-3e38, le=3e38, allow_inf_nan=False)]
 )
 Value = Annotated[JsonValue, WithJsonSchema({"description": "any JSON"})]
-Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=1_000)]
+MAX_AXES, MAX_VALUES = 20, 1_000
+Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=MAX_VALUES)]
 Cell = Sequence[Any]
 # Draws that only find what was drawn before: then the cells are nearly used up.
 _TRIES = 100

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from contract.axes import Cell, Pointer, Range, Values, drawn, grid, size
+from contract.axes import MAX_AXES, Cell, Pointer, Range, Values, drawn, grid, size
 from contract.part import Count, Part, Positive, Seed, Whole
 
 Metric = Literal[
@@ -79,7 +79,7 @@ class Plan(Part):
 
     axes: dict[Pointer, Values | Range] = Field(
         min_length=1,
-        max_length=20,
+        max_length=MAX_AXES,
         description="JSON pointers into the experiment, and what to put there: a list of values, "
         "or, for random and tpe, a range",
     )

@@ -39,7 +39,7 @@ DatasetId = Annotated[
 ]
 
 
-class Description(BaseModel, extra="forbid"):
+class Description(BaseModel):
     """What the sender says of an upload."""
 
     name: Annotated[Name, Field(description="to recognise it by", examples=["flowers"])]

@@ -1,6 +1,7 @@
 """Where a newcomer finds things. Nothing here needs a key."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 
 from api import docs, inventory
 
@@ -11,6 +12,11 @@ router = APIRouter(tags=["health"])
 async def get_service(request: Request) -> inventory.Service:
     """What this is, and where to go on."""
     return inventory.Service(version=request.app.version)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def get_description(request: Request) -> Response:
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/docs", include_in_schema=False)

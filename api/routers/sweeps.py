@@ -16,10 +16,16 @@ from api.routers.jobs import POLLED, DryRun, IfNoneMatch
 from api.submission import AppSubmission
 from api.threads import in_threads
 from contract import sweeping
+from contract.axes import MAX_AXES, MAX_VALUES
 from contract.errors import Conflict
 from contract.sweep import Sweep
 
-router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"], route_class=JSONRoute)
+
+class _SweepRoute(JSONRoute):
+    free_values = MAX_AXES * MAX_VALUES
+
+
+router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"], route_class=_SweepRoute)
 
 _DRY_RUN: answers.Answers = {
     200: {"model": sweep_views.SweepDryRun, "description": "With dry_run: what it would be."}
