@@ -10,6 +10,7 @@ from api import outages, parameters, problems
 from api.bell import Bell
 from api.body import BodyLimit
 from api.callers import authenticated, keys_needed
+from api.door import Door
 from api.drawn import Drawn
 from api.feed import Feed
 from api.headers import SecurityHeaders
@@ -85,6 +86,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.metrics = Metrics()
     app.add_middleware(InTime)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Door, settings=settings)
     app.add_middleware(Observed, metrics=app.state.metrics)
     app.add_middleware(SecurityHeaders)
     problems.install(app)

@@ -1,5 +1,6 @@
 """uvicorn for answers that last as long as a job."""
 
+import asyncio
 import resource
 import socket
 
@@ -7,6 +8,8 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
+from api.outgoing import end_stalled
+from api.sending import SendingProtocol
 from api.wire import BoundedProtocol
 from contract.settings import Settings
 
@@ -28,12 +31,22 @@ class Server(uvicorn.Server):
         app.state.feed.close()
         await super().shutdown(sockets)
 
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        connections = self.server_state.connections
+        sending = [each.outgoing for each in connections if isinstance(each, SendingProtocol)]
+        end_stalled(sending, asyncio.get_running_loop().time())
+        return await super().on_tick(counter)
+
 
 def configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves `app`, which logs its requests itself."""
 
     class Protocol(BoundedProtocol):
         max_head_bytes = settings.max_header_bytes
+        # More than the largest upload: an answer that says so must arrive, too.
+        max_leftover_bytes = 2 * max(settings.max_upload_bytes, settings.max_body_bytes)
 
     return uvicorn.Config(
         app,

@@ -1,34 +1,28 @@
 """HTTP on the wire: uvicorn's fast parser, but with bounds on what a client may make us wait for.
 
-uvicorn itself bounds neither the size of a request's head nor the time that a request takes to
-arrive. The pace is what Apache's mod_reqtimeout asks for: 20 s, and a second more for each 500
-bytes that came.
+uvicorn itself bounds neither the size of a request's head, nor how many wait on a connection, nor
+the time that a request takes to arrive. The pace is what Apache's mod_reqtimeout asks for, but of
+each 20 s: 500 bytes a second.
 """
 
 import asyncio
-import logging
 from asyncio import TimerHandle
 from typing import Any
 
 from typing_extensions import override
-from ulid import ULID
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from api.headers import completed
-from api.problems import MEDIA_TYPE, WIRE, Problem
-from contract.logs import bound
-
-log = logging.getLogger(__name__)
+from api import hosts, refusal
+from api.parser import Parser
+from api.sending import SendingProtocol
 
 # To close at once, with bytes still unread, would take the answer from the client too (RST).
 _LINGER_SECONDS = 2.0
+# Requests that came while an earlier one is answered; hardly any client sends even one.
+_MOST_WAITING = 16
 
 
-class BoundedProtocol(HttpToolsProtocol):
+class BoundedProtocol(SendingProtocol):
     """A connection. `_unread` counts bytes since the parser last had something to hand over: a
     head, a piece of a body. Until then it keeps them, be it a head or what comes after a body."""
 
@@ -38,6 +32,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.parser = Parser(self)  # type: ignore[assignment]
         self._unread = 0
         self._refused = False
         self._in_head = True
@@ -76,12 +71,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def on_headers_complete(self) -> None:
-        if self._refused:
+        if self._refused or self.parser.should_upgrade():
             return
         self._unread = 0
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.max_head_bytes:
             self._refuse_head(f"{size:,}")
+        elif fault := hosts.fault_in(self.headers, self.parser.get_http_version()):
+            self._refuse(400, fault)
+        elif len(self.pipeline) >= _MOST_WAITING:
+            self._refused = True  # what is waiting is answered still
+            self.cycle.keep_alive = False
         else:
             super().on_headers_complete()
             self._in_head = False
@@ -94,6 +94,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._unread = 0
         self._arriving = False
         self._in_head = True
@@ -120,14 +122,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._pace = None
         if self._refused or not self._waiting:
             return
-        if self.flow.read_paused:
-            self._restart_clock()
         spent = self.loop.time() - self._began
-        left = self.patience_seconds + self._received / self.bytes_per_second - spent
-        if left > 0:
-            self._watch(left)
+        if spent < self.patience_seconds:
+            self._watch(self.patience_seconds - spent)
+        elif self.flow.read_paused or self._received >= spent * self.bytes_per_second:
+            self._restart_clock()
+            self._watch(self.patience_seconds)
         elif self._arriving or self._unread:
-            detail = f"{self._received:,} bytes came in {spent:.0f} s, and then no end: send faster"
+            detail = f"{self._received:,} bytes came in {spent:.0f} s, and no end: send faster"
             self._refuse(408, detail)
         else:
             self.transport.close()
@@ -145,7 +147,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._refused = True
         if self._may_answer():
-            self.transport.write(_answer(status, detail))
+            self.transport.write(refusal.answer(status, detail))
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -158,29 +160,3 @@ class BoundedProtocol(HttpToolsProtocol):
         if cycle is None or cycle.response_complete:
             return True
         return not (self._in_head or cycle.response_started or self.pipeline)
-
-
-def _answer(status: int, detail: str) -> bytes:
-    slug, title = WIRE[status]
-    request_id = f"req_{ULID()}"
-    with bound(request_id=request_id):
-        log.info("refused with %d: %s", status, detail)
-    problem = Problem(
-        type=f"/problems/{slug}",
-        title=title,
-        status=status,
-        detail=detail,
-        instance="",
-        request_id=request_id,
-    )
-    body = problem.model_dump_json(exclude_none=True).encode()
-    headers = completed(
-        [
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-            (b"x-request-id", request_id.encode()),
-        ]
-    )
-    head = b"".join(b"%s: %s\r\n" % header for header in headers)
-    return STATUS_LINE[status] + head + b"\r\n" + body

@@ -33,7 +33,7 @@ MAX_MEGABYTES = 200
 MAX_RATIO = 2.0
 ROOT = Path(__file__).parents[1]
 OPEN = (
-    "GET /v1/jobs/{job_id}/events HTTP/1.1\r\nHost: benchmark\r\nAccept: text/event-stream\r\n\r\n"
+    "GET /v1/jobs/{job_id}/events HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n"
 )
 
 

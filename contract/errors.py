@@ -1,8 +1,10 @@
 """Everything that can go wrong and that a user is told about.
 
 PlateauError
+├── Misdirected          421  for a host that this is not
 ├── Unauthorized         401  no key, or none that holds
 ├── Forbidden            403  the key's scopes do not allow it
+├── CrossOrigin          403  a change that a page of another origin asks for
 ├── SpecRefused          422  the experiment cannot be built or is over the budget
 ├── DatasetRefused       422  an uploaded file is no dataset that can be trained on
 ├── NotFound             404
@@ -38,6 +40,16 @@ class PlateauError(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Internal error"
     headers: Mapping[str, str] = {}
+
+
+class Misdirected(PlateauError):
+    status = 421
+    title = "This service does not answer to that name"
+
+
+class CrossOrigin(PlateauError):
+    status = 403
+    title = "Pages of other origins may change nothing here"
 
 
 class Unauthorized(PlateauError):

@@ -5,10 +5,12 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contract.separated import Host, Separated
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,11 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="address that the API listens on")
     port: int = Field(8000, ge=1, le=65535, description="port that the API listens on")
+    allowed_hosts: Separated[Host] = Field(
+        (),
+        description="names that the API answers to besides localhost and addresses: "
+        "plateau.example.org, *.example.org; * is any",
+    )
     auth: Literal["auto", "keys", "open"] = Field(
         "auto",
         description="keys: each request needs one; open: whoever reaches the address may do "
@@ -49,7 +56,7 @@ class Settings(BaseSettings):
         0, ge=0, le=256, description="jobs a worker trains at once; 0 is one per core, or per GPU"
     )
     threads_per_slot: int = Field(1, ge=1, le=256, description="CPU threads of one trainer")
-    queues: Annotated[tuple[Queue, ...], NoDecode] = Field(
+    queues: Separated[Queue] = Field(
         (), description="queues that a worker serves, of cpu, gpu, any; empty is by devices found"
     )
 
@@ -133,14 +140,6 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         "text", description="text for people, json for machines: an object a line"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _split_queues(cls, values: dict[str, object]) -> dict[str, object]:
-        queues = values.get("queues")
-        if not isinstance(queues, str):
-            return values
-        return values | {"queues": [part.strip() for part in queues.split(",") if part.strip()]}
 
     @model_validator(mode="after")
     def _one_writer(self) -> Self:

@@ -84,7 +84,7 @@ def connected(
 
 def request(path: str, **headers: str) -> bytes:
     """The request's bytes; `last_event_id` is the header Last-Event-ID."""
-    fields = {"Host": "test", "Connection": "close", "Accept": "text/event-stream", **headers}
+    fields = {"Host": "localhost", "Connection": "close", "Accept": "text/event-stream", **headers}
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in fields.items()]
     return "\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode()
 

@@ -339,7 +339,7 @@ def half_sent(api: Api, size: int = 3_000_000) -> Iterator[socket.socket]:
     """A connection on which half of an upload was sent, and has come to the disk."""
     query = urlencode({"name": "half", "label": "label"})
     head = (
-        f"POST /v1/datasets?{query} HTTP/1.1\r\nHost: test\r\nContent-Type: text/csv\r\n"
+        f"POST /v1/datasets?{query} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
         f"Content-Length: {size}\r\n\r\n"
     )
     with socket.create_connection(("127.0.0.1", api.client.base_url.port or 0)) as connection:

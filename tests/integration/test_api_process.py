@@ -42,11 +42,13 @@ def refusal(process: subprocess.Popen[str]) -> str:
     return said.splitlines()[-1]
 
 
-def wait_until_it_answers(process: subprocess.Popen[str], port: int) -> None:
+def wait_until_it_answers(
+    process: subprocess.Popen[str], port: int, host: str = "127.0.0.1"
+) -> None:
     def answers() -> bool:
         assert process.poll() is None, process.communicate()[0]
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+            return httpx.get(f"http://{host}:{port}/healthz").status_code == 200
         except httpx.TransportError:
             return False
 
