@@ -12,7 +12,8 @@ from api.app import create_app
 from api.callers import on_loopback
 from api.server import Server, allow_many_connections, configuration
 from contract import logs
-from contract.settings import Settings, read_settings, warn_of_unknown_settings
+from contract.environment import warn_of_unknown_settings
+from contract.settings import Settings, read_settings
 
 
 def main() -> None:

@@ -1,12 +1,26 @@
 """Where a queued job stands, and what it waits for."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, literal, or_, select, union_all
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    union_all,
+)
 
 from api import crew, queries, views
+from contract.refusals import due
 from contract.settings import Settings
 from contract.status import Status
 from contract.tables import TABLES
@@ -30,8 +44,11 @@ def waiting(
     if not queued:
         return {}
     workers = crew.alive(connection, settings)
-    ahead = _ahead_of(connection, queued)
-    return {id_: _place(queued[id_], ahead[id_], workers) for id_ in ahead}
+    places = connection.execute(_AHEAD, {"ids": list(queued)}).all()
+    refused = _refused(connection, places)
+    return {
+        row.id: _place(queued[row.id], row.ahead, workers, refused.get(row.id)) for row in places
+    }
 
 
 def entered(
@@ -59,8 +76,24 @@ def _ahead_of(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
     return {row.id: row.ahead for row in rows}
 
 
+def _refused(connection: Connection, places: Iterable[Row[Any]]) -> Mapping[str, str]:
+    """Why those wait that wait for their next try: their last event tells what the worker said."""
+    until: dict[str, datetime] = {row.id: row.next_try for row in places if row.next_try}
+    if not until:
+        return {}
+    job, event = TABLES["jobs"].c, TABLES["events"].c
+    last = and_(event.job_id == job.id, event.seq == job.events)
+    rows = connection.execute(select(job.id, event.data).where(job.id.in_(until), last))
+    return {
+        row.id: f"{row.data['reason']}; it is tried again at {until[row.id]:%Y-%m-%dT%H:%M:%SZ}, "
+        "and lets others pass until then"
+        for row in rows
+    }
+
+
 def _ahead() -> Select[Any]:
-    """Of the queued jobs among `ids`: the id, and how many rivals are before it, up to COUNTED."""
+    """Of the queued jobs among `ids`: the id, how many rivals are before it, up to COUNTED, and
+    when its next try is, where it waits for that."""
     job, rival = TABLES["jobs"], TABLES["jobs"].alias("rivals")
     earlier = (rival.c.priority == job.c.priority) & (rival.c.id < job.c.id)
     # Each is a range of an index, where a single condition for all would be none.
@@ -71,6 +104,7 @@ def _ahead() -> Select[Any]:
             rival.c.device == device,
             or_(*(job.c.device == each for each in _RIVALS[device])),
             before,
+            due(rival.c.not_before),
         )
         .correlate(job)
         for device in _RIVALS
@@ -78,7 +112,8 @@ def _ahead() -> Select[Any]:
     ]
     counted = union_all(*ranges).limit(COUNTED).subquery()
     ahead = select(func.count()).select_from(counted).scalar_subquery().label("ahead")
-    return select(job.c.id, ahead).where(
+    next_try = case((due(job.c.not_before), None), else_=job.c.not_before).label("next_try")
+    return select(job.c.id, ahead, next_try).where(
         job.c.id.in_(bindparam("ids", expanding=True)), job.c.status == Status.QUEUED
     )
 
@@ -87,8 +122,11 @@ def _ahead() -> Select[Any]:
 _AHEAD = _ahead()
 
 
-def _place(device: str, ahead: int, workers: Sequence[Row[Any]]) -> views.Queue:
-    return views.Queue(position=ahead + 1, reason=_reason(device, ahead, workers))
+def _place(
+    device: str, ahead: int, workers: Sequence[Row[Any]], refused: str | None = None
+) -> views.Queue:
+    reason = refused or _reason(device, ahead, workers)
+    return views.Queue(position=ahead + 1, reason=reason)
 
 
 def _reason(device: str, ahead: int, workers: Sequence[Row[Any]]) -> str:

@@ -16,9 +16,10 @@ from statistics import mean
 from typing import Any
 
 from contract.datasets import facts_of
+from contract.environment import cores
 from contract.optimizers import Optimizer
 from contract.progress import FinishedEpoch, Signal
-from contract.settings import Settings, cores
+from contract.settings import Settings
 from contract.spec import Experiment
 from worker.training.report import Finished
 from worker.training.runtime import configure

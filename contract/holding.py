@@ -33,7 +33,7 @@ def record(
     lease_seconds: float,
 ) -> bool:
     """Store finished epochs, and the `signals` that were measured meanwhile, with the checkpoint
-    that makes them final. Forgives past crashes.
+    that makes them final. Forgives past crashes and refusals.
 
     `epochs` go on where the job's last one ended. Recording them again, after a commit whose
     answer was lost, changes nothing.
@@ -48,6 +48,8 @@ def record(
         train_seconds=Job.train_seconds + seconds,
         checkpoint=checkpoint.to_dict(),
         crashes=0,
+        refusals=0,
+        refused_at=None,
         lease_expires_at=now(lease_seconds),
         events=Job.events + len(epochs),
         updated_at=now(),
@@ -126,13 +128,13 @@ def release(
 ) -> bool:
     """Give a job back unharmed (the worker stops): it goes on elsewhere from its checkpoint."""
     values = {} if checkpoint is None else {"checkpoint": checkpoint.to_dict()}
-    return _requeue(session, held.where, reason, **values) or acknowledge_cancel(session, held)
+    return requeue(session, held.where, reason, **values) or acknowledge_cancel(session, held)
 
 
 def step_back(session: Session, held: Claim, reason: str, before: Checkpoint | None) -> bool:
     """Give a job back whose checkpoint is no use: it goes on from the one before, or its start."""
     to = {"checkpoint": before and before.to_dict()}
-    return _requeue(session, held.where, reason, **to) or acknowledge_cancel(session, held)
+    return requeue(session, held.where, reason, **to) or acknowledge_cancel(session, held)
 
 
 def crashed(
@@ -158,14 +160,15 @@ def crashed(
     last = [*where, col(Job.crashes) + 1 >= max_crashes]
     return (
         move(session, Status.FAILED, last, error, error=error, crashes=crashes, **ENDED) is not None
-        or _requeue(session, where, reason, crashes=crashes)
+        or requeue(session, where, reason, crashes=crashes)
         or _cancelled(session, where)
     )
 
 
-def _requeue(
+def requeue(
     session: Session, where: Sequence[ColumnElement[bool]], reason: str, **values: Any
 ) -> bool:
+    """Give a job back; `reason` is told by the event, `values` go with the UPDATE."""
     values |= {**LET_GO, "epoch_fraction": 0.0}
     return move(session, Status.QUEUED, where, {"reason": reason}, **values) is not None
 

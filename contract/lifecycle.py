@@ -26,6 +26,7 @@ from contract.holding import (
 )
 from contract.moves import Claim, event, move, write
 from contract.progress import Checkpoint, FinishedEpoch
+from contract.refusals import due, refused
 from contract.status import HELD, TERMINAL, Status, leading_to
 from contract.tables import Job
 
@@ -43,6 +44,7 @@ __all__ = [
     "queued_for",
     "reap",
     "record",
+    "refused",
     "release",
     "renew",
     "step_back",
@@ -143,11 +145,16 @@ def cancelling(session: Session, job_ids: Iterable[str]) -> set[Claim]:
 def queued_for(devices: Iterable[str], limit: int) -> Select[str, str]:
     """The queued jobs, (id, device), that a worker serving `devices` could take, the first first.
 
-    Higher priorities come before lower ones, and older jobs before newer ones.
+    Higher priorities come before lower ones, and older jobs before newer ones. Those that wait for
+    their next try are left out.
     """
     return (
         select(Job.id, Job.device)
-        .where(col(Job.status) == Status.QUEUED, col(Job.device).in_(list(devices)))
+        .where(
+            col(Job.status) == Status.QUEUED,
+            col(Job.device).in_(list(devices)),
+            due(col(Job.not_before)),
+        )
         .order_by(col(Job.priority).desc(), col(Job.id))
         .limit(limit)
     )

@@ -1,9 +1,6 @@
 """Every setting: an environment variable with the prefix PLATEAU_, and its embedded default."""
 
-import logging
-import os
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -11,8 +8,6 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contract.separated import Host, Separated
-
-log = logging.getLogger(__name__)
 
 Queue = Literal["cpu", "gpu", "any"]
 
@@ -88,6 +83,12 @@ class Settings(BaseSettings):
     )
     max_crashes: int = Field(
         3, ge=1, description="crashes without an epoch in between that end a job as failed"
+    )
+    max_refusals: int = Field(
+        7,
+        ge=1,
+        description="times in a row that a worker could not train a job, for its disk or its "
+        "store, while it trained others: they end the job as failed",
     )
     jobs_per_trainer: int = Field(
         50, ge=1, description="jobs after which a trainer process is replaced"
@@ -182,22 +183,6 @@ def read_settings() -> Settings:
         raise SystemExit("\n".join(map(_told, error.errors()))) from None
 
 
-def warn_of_unknown_settings() -> None:
-    """Log each PLATEAU_ variable of the environment that no setting reads: likely misspelt."""
-    prefix = str(Settings.model_config["env_prefix"])
-    known = [prefix + name.upper() for name in Settings.model_fields]
-    for name in sorted(os.environ):
-        if name.startswith(prefix) and name not in known:
-            close = get_close_matches(name, known, 1)
-            meant = f"; did you mean {close[0]}?" if close else ""
-            log.warning("%s is set, but there is no such setting%s", name, meant)
-
-
 def _told(fault: Mapping[str, Any]) -> str:
     name = "".join(f"PLATEAU_{str(part).upper()}: " for part in fault["loc"][:1])
     return name + str(fault["msg"]).removeprefix("Value error, ")
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -13,8 +13,10 @@ from contract.schema import Base as Base
 from contract.schema import document, listed
 from contract.status import Status
 from contract.sweep import Sweep as Sweep
+from contract.worker import Worker as Worker
 
 LOCAL = "local"  # whose all things are while keys are off
+_TURN = ("status", "device", "priority", "id")
 
 
 class Job(Base, table=True):
@@ -22,12 +24,13 @@ class Job(Base, table=True):
 
     `upload` is what a run needs to know of an uploaded dataset (`contract.datasets.Upload`), which
     it outlives; null for one of the catalogue. A run of a proof names that, the job it is about
-    (`parent_id`) and the trial, one of a sweep that and its cell. `train_seconds`: of epochs.
+    (`parent_id`) and the trial, one of a sweep that and its cell. `refused_at` is the first of the
+    `refusals` in a row, `not_before` when the next try is. `train_seconds`: of epochs.
     """
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("ix_jobs_status_device_priority_id", "status", "device", "priority", "id"),
+        Index("ix_jobs_status_device_priority_id_not_before", *_TURN, "not_before"),
         Index("ix_jobs_worker_id_status", "worker_id", "status"),
         Index("ix_jobs_owner_dataset_id", "owner", "dataset", "id"),
         *(listed(*columns) for columns in (("owner",), ("owner", "status"), ("owner", "verdict"))),
@@ -57,6 +60,9 @@ class Job(Base, table=True):
     lease_expires_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     attempts: int = 0
     crashes: int = 0
+    refusals: int = 0
+    refused_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    not_before: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
     epoch: int = 0
     epochs: int
@@ -182,19 +188,3 @@ class Event(Base, table=True):
     type: str
     data: dict[str, Any] = document(nullable=False)
     at: datetime = Field(sa_type=UTCDateTime)
-
-
-class Worker(Base, table=True):
-    """One run of a worker process; `heartbeat_at` says whether it still lives."""
-
-    __tablename__ = "workers"
-
-    id: str = Field(primary_key=True)
-    host: str
-    pid: int
-    devices: list[str] = document(nullable=False)
-    queues: list[str] = document(nullable=False)
-    slots: int
-    started_at: datetime = Field(sa_type=UTCDateTime)
-    heartbeat_at: datetime = Field(sa_type=UTCDateTime, index=True)
-    stopped_at: datetime | None = Field(default=None, sa_type=UTCDateTime)

@@ -5,7 +5,8 @@ import sys
 from alembic.util import CommandError
 from sqlalchemy import make_url
 
-from contract.settings import read_settings, warn_of_unknown_settings
+from contract.environment import warn_of_unknown_settings
+from contract.settings import read_settings
 from migrations.upgrade import upgrade
 
 

@@ -15,9 +15,10 @@ from typing import Any
 
 from contract.progress import FinishedEpoch, Signal
 from contract.settings import Settings
+from worker.files import Files
 from worker.messages import Finished, Stopped, Train
 from worker.reporter import Reporter
-from worker.trainer import Files, Trainer, channel_from_arguments
+from worker.trainer import Trainer, channel_from_arguments
 
 EPOCH_SECONDS = float(os.environ.get("PLATEAU_FAKE_EPOCH_SECONDS", "0.02"))
 DEVICES = os.environ.get("PLATEAU_FAKE_DEVICES", "cpu").split(",")

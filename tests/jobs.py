@@ -145,6 +145,12 @@ def crash(session: Session, held: Claim) -> bool:
     return lifecycle.crashed(session, held, "killed", max_crashes=3)
 
 
+def refuse(session: Session, held: Claim, *, max_refusals: int = 3) -> bool:
+    return lifecycle.refused(
+        session, held, code="storage_full", reason="no room", max_refusals=max_refusals
+    )
+
+
 def cancel(database: Database, job_id: str) -> str:
     """The status that the caller of cancel is told."""
     with database.writing() as session:

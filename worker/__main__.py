@@ -9,8 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from contract import logs
 from contract.doorbell import TASK, celery_app, queue_name
+from contract.environment import warn_of_unknown_settings
 from contract.revision import OtherSchema
-from contract.settings import read_settings, warn_of_unknown_settings
+from contract.settings import read_settings
 from worker.commit import told
 from worker.node import Node
 from worker.process import TrainerDied

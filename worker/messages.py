@@ -103,9 +103,10 @@ class Unusable(_Message):
 
 
 class Unavailable(_Message):
-    """This node cannot train at the moment (its disk, its store): not the job's fault."""
+    """This node cannot train the job at the moment: its disk, its store, or something else."""
 
     type: Literal["unavailable"] = "unavailable"
+    code: Literal["storage_full", "node_unfit"]
     reason: str
 
 

@@ -11,8 +11,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from contract import lifecycle, logs
 from contract.artifacts import ArtifactStore
 from contract.database import Database
+from contract.environment import cores
 from contract.revision import OtherSchema
-from contract.settings import Settings, cores
+from contract.settings import Settings
 from worker import gpus, pruner
 from worker.commit import AWAY, Lost, told
 from worker.periodic import Periodic

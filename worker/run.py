@@ -93,8 +93,7 @@ class Run:
                 case Unusable():
                     self._step_back(report.reason)
                 case Unavailable():
-                    self._release(f"its worker cannot train at the moment: {report.reason}")
-                    raise Unfit(report.reason)
+                    self._refuse(report)
 
     def crashed(self, reason: str) -> None:
         """The run broke off: the job goes back to the queue, or fails if it is to blame.
@@ -172,6 +171,13 @@ class Run:
         log.error("%s takes a step back: %s", self.held.job_id, reason)
         self._give_back(partial(lifecycle.step_back, held=self.held, reason=reason, before=before))
         self._checkpoints.point_to(before)
+
+    def _refuse(self, report: Unavailable) -> None:
+        """Raises Unfit, once it is written."""
+        limit = self._settings.max_refusals
+        refused = partial(lifecycle.refused, code=report.code, reason=report.reason)
+        self._give_back(partial(refused, held=self.held, max_refusals=limit))
+        raise Unfit(report.reason)
 
     def _give_back(self, change: Callable[[Session], bool]) -> None:
         """Commit `change`, after which the job waits again, or has ended after all."""

@@ -4,25 +4,23 @@ Started by exec, never by fork, and owned by one slot of a worker. When the work
 FD closes, and the trainer leaves at once: it must not compute for nobody.
 """
 
+import errno
 import logging
 import os
 import queue
 import signal
 import socket
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from contract import logs
 from contract.artifacts import ArtifactDamaged, ArtifactStore
 from contract.errors import CheckpointUnusable, RunFailed
 from contract.settings import Settings, read_settings
-from worker.dataset_cache import DatasetCache
+from worker.files import Desk, Files
 from worker.messages import (
     ORDERS,
     Channel,
@@ -43,14 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Files:
-    """A run's files on this node: `resume` is the checkpoint, `dataset` that of an upload."""
-
-    scratch: Path
-    resume: Path | None
-    dataset: Path | None
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 # Trains one order and tells `Reporter` about it; worker.training behind it, or a fake in tests.
@@ -65,9 +56,8 @@ class Trainer:
 
     def __init__(self, channel: Channel, settings: Settings) -> None:
         self._channel = channel
-        self._settings = settings
         self._store = ArtifactStore(settings.artifacts_url)
-        self._datasets = DatasetCache(self._store, settings.var_dir / "datasets")
+        self._desk = Desk(settings, self._store)
         self._orders: queue.SimpleQueue[Train] = queue.SimpleQueue()
         self._stop_claim: tuple[str, int] | None = None
         self._busy = False
@@ -109,8 +99,8 @@ class Trainer:
 
         reporter = Reporter(order, self._channel, self._store, stop_requested)
         try:
-            with _scratch(self._settings) as folder:
-                return run(order, self._files(order, Path(folder)), reporter)
+            with self._desk.laid_out(order) as files:
+                return run(order, files, reporter)
         except RunFailed as error:
             return Failed(code=error.code, message=error.message, hint=error.hint)
         except ArtifactDamaged as error:
@@ -118,30 +108,18 @@ class Trainer:
         except CheckpointUnusable as error:
             return Unusable(reason=str(error))
         except OSError as error:
-            log.exception("run of %s given back", order.job_id)
-            return Unavailable(reason=f"{type(error).__name__}: {error}"[:500])
+            return _unavailable(order, error)
         except Exception as error:
             log.exception("run of %s failed", order.job_id)
             message = f"{type(error).__name__}: {error}"[:2000]
             hint = "This is a fault of Plateau or of its libraries; the worker's log has the trace."
             return Failed(code="internal_error", message=message, hint=hint)
 
-    def _files(self, order: Train, scratch: Path) -> Files:
-        resume = dataset = None
-        if order.upload is not None:
-            dataset = scratch / "dataset.npz"
-            self._datasets.bring(order.upload, dataset)
-        if order.checkpoint is not None:
-            resume = scratch / "resume.npz"
-            self._store.fetch(order.checkpoint.key, order.checkpoint.sha256, resume)
-        return Files(scratch, resume, dataset)
 
-
-def _scratch(settings: Settings) -> "tempfile.TemporaryDirectory[str]":
-    """Named by the process, so that its worker can clean up after it."""
-    folder = settings.var_dir / "scratch"
-    folder.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=folder)
+def _unavailable(order: Train, error: OSError) -> Unavailable:
+    log.exception("run of %s given back", order.job_id)
+    code = "storage_full" if error.errno in _NO_ROOM else "node_unfit"
+    return Unavailable(code=code, reason=f"{type(error).__name__}: {error}"[:500])
 
 
 def channel_from_arguments() -> Channel:

@@ -192,6 +192,21 @@ def test_a_job_that_was_given_back_says_why(api: Api) -> None:
     assert told == [("queued", None), ("running", None), ("queued", "its worker stops")]
 
 
+def test_a_job_that_waits_for_its_next_try_says_why_and_until_when(api: Api) -> None:
+    add_worker(api, 1, "cpu", "any")
+    held = jobs.running(api.database)
+    with api.database.writing() as session:
+        jobs.refuse(session, held)
+    until = jobs.stored(api.database, held.job_id).not_before
+    assert until is not None
+    later = jobs.submit(api.database)
+    assert api.get(f"/v1/jobs/{held.job_id}")["queue"]["reason"] == (
+        "its worker could not train it (1 in a row): no room; "
+        f"it is tried again at {until:%Y-%m-%dT%H:%M:%SZ}, and lets others pass until then"
+    )
+    assert api.get(f"/v1/jobs/{later}")["queue"]["position"] == 1
+
+
 @pytest.mark.parametrize("order", [None, "desc", "asc"])
 def test_pages_lead_through_all_jobs_newest_first_unless_told(api: Api, order: str | None) -> None:
     ids = submitted(api, 5)

@@ -25,6 +25,7 @@ ENDINGS = {
     "fail": jobs.fail,
     "release": jobs.release,
     "crashed": jobs.crash,
+    "refused": jobs.refuse,
     "acknowledge_cancel": lifecycle.acknowledge_cancel,
 }
 
@@ -481,7 +482,7 @@ def test_a_stale_fence_writes_nothing(database: Database, write: str) -> None:
     if write == "acknowledge_cancel":
         again(database, stale)
         jobs.cancel(database, stale.job_id)
-    elif write != "release":
+    elif write not in ("release", "refused"):
         again(database, stale)
     before = everything(database)
     assert not do(database, WRITES[write], stale)

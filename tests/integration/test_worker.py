@@ -194,6 +194,21 @@ def test_a_node_without_disk_gives_jobs_back_and_fails_none(embedded: Site) -> N
     assert (job.status in ("queued", "running"), job.crashes, job.error) == (True, 0, None)
 
 
+def test_a_job_too_big_for_the_disk_lets_others_pass_and_fails(embedded: Site) -> None:
+    unfit = embedded.submit(experiment(UNFIT))
+    others = [embedded.submit(experiment(seed=seed)) for seed in range(5)]
+    with embedded.worker(PLATEAU_SLOTS="1", PLATEAU_MAX_REFUSALS="2"):
+        (failed,) = embedded.wait_for_end(unfit)
+        trained = embedded.wait_for_end(*others)
+    assert {job.status for job in trained} == {"succeeded"}
+    assert failed.finished_at is not None
+    assert all(job.finished_at and job.finished_at < failed.finished_at for job in trained)
+    assert (failed.status, failed.refusals, failed.crashes) == ("failed", 2, 0)
+    assert failed.error is not None
+    assert failed.error["code"] == "storage_full"
+    assert "No space left on device" in failed.error["message"]
+
+
 def test_a_trainer_that_is_told_to_go_gets_no_second_job(embedded: Site) -> None:
     id_ = embedded.submit(experiment())
     with embedded.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.1") as worker:

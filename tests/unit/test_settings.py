@@ -7,7 +7,8 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import make_url
 
-from contract.settings import Settings, cores, read_settings
+from contract.environment import cores
+from contract.settings import Settings, read_settings
 
 README = Path(__file__).parents[2] / "README.md"
 FIELDS = Settings.model_fields

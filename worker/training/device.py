@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from contract.environment import cores
 from contract.errors import RunFailed
-from contract.settings import cores
 from contract.spec import Device
 
 
