@@ -5,8 +5,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.findings import Finding, findings
+from contract.budget import time_limit
 from contract.cost import Cost
 from contract.datasets import Facts
+from contract.settings import Settings
 from contract.spec import Experiment
 
 
@@ -45,15 +47,17 @@ class DryRun(BaseModel):
     flops_per_example: int = Field(description="forward pass")
     flops_total: int = Field(description="the whole training, without validation")
     steps_per_epoch: int = Field(description="batches")
+    max_seconds: float = Field(description="a run that has trained for so long ends as failed")
     findings: list[Finding]
     spec: dict[str, Any] = Field(description="the experiment, as a job would store it")
 
 
-def preview(experiment: Experiment, facts: Facts, cost: Cost) -> DryRun:
+def preview(experiment: Experiment, facts: Facts, cost: Cost, settings: Settings) -> DryRun:
     """`facts` are its dataset's, `cost` is what `contract.budget.check` found."""
     return DryRun.model_validate(
         {
             **vars(cost),
+            "max_seconds": time_limit(experiment, settings),
             "findings": findings(experiment, facts),
             "spec": experiment.model_dump(mode="json", exclude_unset=True),
         },

@@ -91,8 +91,8 @@ class Silent:
     def stop_requested(self) -> bool:
         return False
 
-    def started(self, epoch: int, seconds: float) -> None:
-        del epoch, seconds
+    def started(self, epoch: int, seconds: float, train_seconds: float) -> None:
+        del epoch, seconds, train_seconds
 
     def progress(self, epoch: int, fraction: float) -> None:
         del epoch, fraction

@@ -1,5 +1,7 @@
 """What a run may cost, and what a valid experiment still cannot do: checked before it is stored."""
 
+from math import inf
+
 from contract.cost import Cost, cost, largest_batch, training_examples
 from contract.datasets import Facts
 from contract.errors import SpecRefused
@@ -23,9 +25,15 @@ def check(experiment: Experiment, facts: Facts, settings: Settings) -> Cost:
     expected = cost(experiment, facts)
     _check_parameters(experiment, expected, settings)
     _check_memory(experiment, facts, expected, settings)
+    _check_work(experiment, expected, settings)
     label_layout(experiment, facts, expected.output_shape)
     _check_monitor(experiment, facts)
     return expected
+
+
+def time_limit(experiment: Experiment, settings: Settings) -> float:
+    """Seconds that a run of `experiment` may train."""
+    return min(experiment.training.max_seconds or inf, settings.max_train_seconds)
 
 
 def _check_dataset(experiment: Experiment, facts: Facts) -> None:
@@ -127,6 +135,28 @@ def _check_memory(experiment: Experiment, facts: Facts, expected: Cost, settings
         f"at {expected.memory_bytes:,}: {memory.weights:,} for weights, gradients and optimizer, "
         f"{memory.activations:,} for a batch in flight, {memory.dataset:,} for the dataset: make "
         f"the largest of them smaller",
+    )
+
+
+def _check_work(experiment: Experiment, expected: Cost, settings: Settings) -> None:
+    training = experiment.training
+    if (training.max_seconds or 0) > settings.max_train_seconds:
+        raise SpecRefused(
+            "/training/max_seconds",
+            f"a run may train for {settings.max_train_seconds:g} s here; received "
+            f"{training.max_seconds:g}: take less, or leave it out",
+        )
+    if expected.flops_total <= settings.max_flops:
+        return
+    an_epoch = expected.flops_total // training.epochs
+    largest = max(expected.layers, key=lambda layer: layer.flops)
+    fewer = an_epoch <= settings.max_flops
+    raise SpecRefused(
+        "/training/epochs" if fewer else _size(experiment, largest),
+        f"a run may take {settings.max_flops:.3g} FLOPs of training here; {training.epochs:,} "
+        f"epochs of {an_epoch:.3g} are {expected.flops_total:.3g}, most of them in layer "
+        f"{largest.index}: "
+        + ("take fewer epochs, or make that layer smaller" if fewer else "make that layer smaller"),
     )
 
 

@@ -108,9 +108,15 @@ def succeed(
     return True
 
 
-def fail(session: Session, held: Claim, error: dict[str, str]) -> bool:
-    """End a run that cannot succeed; `error` has code, message and hint."""
-    failed = move(session, Status.FAILED, held.where, error, error=error, **ENDED)
+def fail(
+    session: Session, held: Claim, error: dict[str, str], checkpoint: Checkpoint | None = None
+) -> bool:
+    """End a run that cannot succeed; `error` has code, message and hint.
+
+    `checkpoint` is kept, of a run that was cut short.
+    """
+    values = {"checkpoint": checkpoint.to_dict()} if checkpoint else {}
+    failed = move(session, Status.FAILED, held.where, error, error=error, **values, **ENDED)
     return failed is not None or acknowledge_cancel(session, held)
 
 

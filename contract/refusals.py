@@ -35,12 +35,21 @@ def due(not_before: Any) -> ColumnElement[bool]:
     return or_(not_before.is_(None), not_before <= now(), not_before > longest)
 
 
-def refused(session: Session, held: Claim, *, code: str, reason: str, max_refusals: int) -> bool:
+def refused(
+    session: Session,
+    held: Claim,
+    *,
+    code: str,
+    reason: str,
+    tried_seconds: float,
+    max_refusals: int,
+) -> bool:
     """Give a job back that its worker cannot train, for `reason`.
 
     It fails, with `code`, after `max_refusals` in a row (without an epoch in between) if other
     jobs trained on that worker meanwhile. If none did, the node may be at fault, and the job has a
-    day. `code` is storage_full or node_unfit. Returns as `contract.holding` does.
+    day. It waits for twice the `tried_seconds` at least, up to five minutes: a slot's time is for
+    the others. `code` is storage_full or node_unfit. Returns as `contract.holding` does.
     """
     before = session.exec(select(Job.refusals).where(*held.where)).one_or_none()
     if before is None:
@@ -48,7 +57,7 @@ def refused(session: Session, held: Claim, *, code: str, reason: str, max_refusa
     times = before + 1
     if times >= max_refusals and _failed(session, held, code, reason, times):
         return True
-    wait = min(_FIRST_WAIT_SECONDS * 2**before, _LONGEST_WAIT_SECONDS)
+    wait = max(_FIRST_WAIT_SECONDS * 2**before, 2 * tried_seconds)
     told = f"its worker could not train it ({times} in a row): {reason}"
     given_back = requeue(
         session,
@@ -56,7 +65,7 @@ def refused(session: Session, held: Claim, *, code: str, reason: str, max_refusa
         told,
         refusals=times,
         refused_at=func.coalesce(col(Job.refused_at), now()),
-        not_before=now(wait),
+        not_before=now(min(wait, _LONGEST_WAIT_SECONDS)),
     )
     return given_back or acknowledge_cancel(session, held)
 

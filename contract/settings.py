@@ -130,6 +130,12 @@ class Settings(BaseSettings):
     max_examples: int = Field(
         1_000_000_000, ge=1, description="budget: training examples x epochs of a run"
     )
+    max_flops: float = Field(
+        1e18, ge=1, description="budget: FLOPs of a run's training, as a dry run tells them"
+    )
+    max_train_seconds: float = Field(
+        86_400, gt=0, description="longest time that a run may train, and training.max_seconds be"
+    )
     max_memory_bytes: int = Field(
         4_000_000_000, ge=1, description="budget: estimated memory of a run"
     )

@@ -8,7 +8,7 @@ from contract.datasets import Dataset
 from contract.layers import Layer
 from contract.losses import Loss
 from contract.optimizers import Optimizer
-from contract.part import Count, Flag, NonNegative, Part, Seed, Whole
+from contract.part import Count, Flag, NonNegative, Part, Positive, Seed, Whole
 
 # Without control characters: Postgres stores no NUL, and a log line is a line.
 Name = Annotated[
@@ -57,7 +57,8 @@ class EarlyStopping(Part):
 class Training(Part):
     """What `model.compile` and `model.fit` are told.
 
-    `jit_compile` has XLA compile the training loop.
+    `jit_compile` has XLA compile the training loop. A run that has trained for `max_seconds`, over
+    all attempts, ends as failed.
     """
 
     optimizer: Optimizer
@@ -70,6 +71,7 @@ class Training(Part):
     early_stopping: EarlyStopping | None = None
     terminate_on_nan: Flag = True
     jit_compile: Flag = False
+    max_seconds: Positive | None = None
 
 
 class Experiment(Part):

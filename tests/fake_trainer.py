@@ -24,6 +24,8 @@ EPOCH_SECONDS = float(os.environ.get("PLATEAU_FAKE_EPOCH_SECONDS", "0.02"))
 DEVICES = os.environ.get("PLATEAU_FAKE_DEVICES", "cpu").split(",")
 # Experiments of this name cannot be trained on this node, for want of disk.
 UNFIT = "unfit"
+# Experiments of this name never look whether they are to stop.
+DEAF = "deaf"
 # Experiments of these names end their trainer at each epoch's start.
 POISON = "poison"
 POISONS = {POISON: signal.SIGKILL, "poison-segv": signal.SIGSEGV, "poison-abort": signal.SIGABRT}
@@ -37,9 +39,12 @@ def fake_run(order: Train, files: Files, reporter: Reporter) -> Finished | Stopp
         state = json.loads(files.resume.read_text())
     if order.experiment.name == UNFIT:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    reporter.started(state["epoch"], 0.0, state["epoch"] * EPOCH_SECONDS)
     for epoch in range(state["epoch"] + 1, training.epochs + 1):
         if order.experiment.name in POISONS:
             os.kill(os.getpid(), POISONS[order.experiment.name])
+        if order.experiment.name == DEAF:
+            signal.pause()
         if _stopped_within(reporter, EPOCH_SECONDS):
             return Stopped(checkpoint=None)
         state = {"epoch": epoch, "chain": hashlib.sha256(state["chain"].encode()).hexdigest()}

@@ -145,9 +145,16 @@ def crash(session: Session, held: Claim) -> bool:
     return lifecycle.crashed(session, held, "killed", max_crashes=3)
 
 
-def refuse(session: Session, held: Claim, *, max_refusals: int = 3) -> bool:
+def refuse(
+    session: Session, held: Claim, *, max_refusals: int = 3, tried_seconds: float = 0.0
+) -> bool:
     return lifecycle.refused(
-        session, held, code="storage_full", reason="no room", max_refusals=max_refusals
+        session,
+        held,
+        code="storage_full",
+        reason="no room",
+        tried_seconds=tried_seconds,
+        max_refusals=max_refusals,
     )
 
 

@@ -1,7 +1,7 @@
 """The words between a worker and its trainer processes, one JSON object a line.
 
-worker -> trainer: Train, Stop. trainer -> worker: Ready once, then for each Train any number of
-Progress and Epochs, and at the end one of Finished, Stopped, Failed, Unusable, Unavailable.
+worker -> trainer: Train, Stop. trainer -> worker: Ready once, then for each Train Began, any number
+of Progress and Epochs, and at the end one of Finished, Stopped, Failed, Unusable, Unavailable.
 """
 
 import socket
@@ -54,6 +54,13 @@ class Ready(_Message):
 
     type: Literal["ready"] = "ready"
     devices: list[str]
+
+
+class Began(_Message):
+    """The model is built; earlier attempts trained for `train_seconds`."""
+
+    type: Literal["began"] = "began"
+    train_seconds: float
 
 
 class Progress(_Message):
@@ -112,9 +119,10 @@ class Unavailable(_Message):
 
 Order = Annotated[Train | Stop, Field(discriminator="type")]
 End = Finished | Stopped | Failed | Unusable | Unavailable
-Report = Annotated[Ready | Progress | Epochs | End, Field(discriminator="type")]
+News = Began | Progress | Epochs
+Report = Annotated[Ready | News | End, Field(discriminator="type")]
 ORDERS: TypeAdapter[Train | Stop] = TypeAdapter(Order)
-REPORTS: TypeAdapter[Ready | Progress | Epochs | End] = TypeAdapter(Report)
+REPORTS: TypeAdapter[Ready | News | End] = TypeAdapter(Report)
 
 
 class Channel:

@@ -53,6 +53,7 @@ class Node:
             Periodic("heartbeat", settings.heartbeat_seconds, self._beat),
             Periodic("reaper", settings.reap_seconds, self._reap),
             Periodic("watchdog", 1.0, self._abandon_overdue),
+            Periodic("time keeper", settings.cancel_poll_seconds, self._stop_overdue),
             Periodic("cancel watch", settings.cancel_poll_seconds, self._stop_cancelled),
             Periodic("pruner", 600.0, self._prune),
         ]
@@ -165,6 +166,10 @@ class Node:
             if time.monotonic() - run.renewed_at > self._settings.abandon_seconds:
                 log.error("%s: lease not renewed in time, its trainer is stopped", run.held.job_id)
                 run.abandon()
+
+    def _stop_overdue(self) -> None:
+        for run in self._held():
+            run.watch_time()
 
     def _reap(self) -> None:
         with self._database.writing() as session:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from contract.settings import Settings
-from worker.messages import REPORTS, Channel, End, Epochs, Progress, Ready, Stop, Train
+from worker.messages import REPORTS, Channel, End, News, Ready, Stop, Train
 
 _EXIT_SECONDS = 5
 
@@ -66,7 +66,7 @@ class TrainerProcess:
                 return message.devices
         raise TrainerDied(self.obituary())
 
-    def train(self, order: Train) -> Iterator[Progress | Epochs | End]:
+    def train(self, order: Train) -> Iterator[News | End]:
         """The reports on one order; the last one is an `End`.
 
         Raises TrainerDied.

@@ -54,7 +54,7 @@ def _due(database: Database, since: Ended, until: datetime) -> Sequence[Ended]:
     due = [
         tuple_(*at) > tuple_(literal(since[0], UTCDateTime), since[1]),
         at[0] < until,
-        or_(of_epochs, with_files),
+        or_(of_epochs, with_files, col(Job.checkpoint).is_not(None)),
     ]
     with database.reading() as session:
         rows = session.execute(select(*at).where(*due).order_by(*at).limit(_AT_ONCE))
@@ -67,4 +67,5 @@ def _forget(session: Session, job_ids: Sequence[str]) -> None:
     session.execute(delete(Event).where(*of_epochs))
     beyond_curve = [col(SignalRow.job_id).in_(job_ids), col(SignalRow.kind) != "losses"]
     session.execute(delete(SignalRow).where(*beyond_curve))
+    session.execute(update(Job).where(col(Job.id).in_(job_ids)).values(checkpoint=None))
     session.execute(update(Result).where(col(Result.job_id).in_(job_ids)).values(artifacts={}))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from contract.artifacts import ArtifactStore, Stored
 from contract.progress import Checkpoint, FinishedEpoch, Signal
-from worker.messages import Channel, Epochs, Progress, Train
+from worker.messages import Began, Channel, Epochs, Progress, Train
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,9 @@ class Reporter:
         self._store = store
         self._checkpoints = 0
 
-    def started(self, epoch: int, seconds: float) -> None:
+    def started(self, epoch: int, seconds: float, train_seconds: float) -> None:
         log.info("%s: built in %.1f s, epoch %d is next", self._order.job_id, seconds, epoch + 1)
+        self._channel.send(Began(train_seconds=train_seconds))
 
     def progress(self, epoch: int, fraction: float) -> None:
         done = fraction * self._order.experiment.training.epochs

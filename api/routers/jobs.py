@@ -68,7 +68,8 @@ async def create_job(
         facts = facts_of(experiment.dataset.name, upload)
         cost = check(experiment, facts, submission.settings)
     if dry_run:
-        return _json(preview.preview(experiment, facts, cost).model_dump_json())
+        told = preview.preview(experiment, facts, cost, submission.settings)
+        return _json(told.model_dump_json())
     return await submission.store(posted.document, experiment, upload)
 
 

@@ -122,7 +122,7 @@ def test_mapped_examples_are_not_copied(tmp_path: Path) -> None:
 
 def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:
     class Broken(Recorder):
-        def started(self, epoch: int, seconds: float) -> None:
+        def started(self, epoch: int, seconds: float, train_seconds: float) -> None:
             raise RuntimeError
 
     programs, experiment = Programs(NO_FILES), spec([*FLAT, *SOFTMAX])

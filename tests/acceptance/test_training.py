@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -68,14 +69,16 @@ class Recorder:
     reports: list[tuple[list[FinishedEpoch], Path]] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
     started_at: list[int] = field(default_factory=list)
+    trained: list[float] = field(default_factory=list)
     fractions: list[float] = field(default_factory=list)
 
     def stop_requested(self) -> bool:
         self.polls += 1
         return self.polls == self.stop_at
 
-    def started(self, epoch: int, seconds: float) -> None:
+    def started(self, epoch: int, seconds: float, train_seconds: float) -> None:
         assert seconds >= 0
+        self.trained.append(train_seconds)
         self.started_at.append(epoch)
 
     def progress(self, epoch: int, fraction: float) -> None:
@@ -407,6 +410,7 @@ def test_stops_leave_no_trace(unbroken: Unbroken, tmp_path: Path) -> None:
     signals: list[Signal] = []
     resume: Path | None = None
     stopped_at = set()
+    trained: list[float] = []
     # After one step and after another, before a validation, and between epochs.
     for attempt, stop_at in enumerate([2, 2, 4, 2, None]):
         (scratch := tmp_path / str(attempt)).mkdir()
@@ -414,11 +418,14 @@ def test_stops_leave_no_trace(unbroken: Unbroken, tmp_path: Path) -> None:
         end = run(RESUMED, scratch, hooks, resume)
         rows += hooks.rows
         signals += hooks.signals
+        trained += hooks.trained
         if isinstance(end, Stopped):
             resume = end.checkpoint or hooks.reports[-1][1]
             stopped_at.add(Checkpoint.read(resume).position.step)
     assert isinstance(end, Finished)
     assert stopped_at == {0, 1, 2, 5}
+    assert trained[0] == 0
+    assert all(before < after for before, after in pairwise(trained)), "what was used up is kept"
     assert bits(rows) == bits(unbroken[1].rows)
     assert equal_parts(signals) == equal_parts(unbroken[1].signals)
     assert without_places(end) == without_places(unbroken[0])

@@ -114,13 +114,13 @@ def _no_hash() -> None:
 @breaks("no step back")
 def _no_step_back() -> None:
     """Damage ends a job."""
-    from worker.run import Run
+    from worker.ledger import Ledger
 
-    def fail(self: Run, damage: str) -> None:
+    def fail(self: Ledger, damage: str) -> None:
         error = {"code": "checkpoint_damaged", "message": damage, "hint": "Retry the job."}
-        self._end(lambda session: lifecycle.fail(session, self.held, error))
+        self.end(lambda session: lifecycle.fail(session, self.held, error))
 
-    replace(Run, "_step_back", fail)
+    replace(Ledger, "step_back", fail)
 
 
 @breaks("crashes are not counted")

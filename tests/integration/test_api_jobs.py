@@ -100,6 +100,7 @@ def test_a_dry_run_tells_what_a_job_would_cost_and_stores_nothing(api: Api) -> N
     assert told["flops_per_example"] == 2 * (784 * 100 + 100 * 10) + 100 + 20 + 100
     assert told["flops_total"] == 3 * told["flops_per_example"] * 60_000 * 15
     assert told["steps_per_epoch"] == 600
+    assert told["max_seconds"] == api.settings.max_train_seconds
     memory = told["memory"]
     assert memory["total"] == memory["weights"] + memory["activations"] + memory["dataset"]
     assert memory["weights"] == 4 * 2 * 79_510
@@ -110,6 +111,11 @@ def test_a_dry_run_tells_what_a_job_would_cost_and_stores_nothing(api: Api) -> N
         {"op": "add", "path": "/dataset/scaling", "value": "unit"}
     ]
     assert api.get("/v1/jobs")["data"] == []
+
+
+def test_a_dry_run_tells_how_long_a_run_may_train(api: Api) -> None:
+    training = {**spec()["training"], "max_seconds": 90}
+    assert api.post("/v1/jobs?dry_run=true", 200, **spec(training=training))["max_seconds"] == 90
 
 
 def test_a_dry_run_refuses_what_a_job_would_be_refused_for(api: Api) -> None:

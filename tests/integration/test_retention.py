@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import col, select
 
-from contract import clock
+from contract import clock, lifecycle
 from contract.artifacts import ArtifactStore
 from contract.settings import Settings
 from contract.tables import Event, Job, Result, SignalRow
@@ -96,6 +96,21 @@ def test_what_ended_is_found_by_an_index(sqlite_url: str) -> None:
             plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
     assert plan[0][-1].startswith("SEARCH jobs USING")
     assert "INDEX ix_jobs_finished_at_id" in plan[0][-1]
+
+
+def test_what_was_kept_of_a_run_that_was_cut_short_goes_too(api: Api, tmp_path: Path) -> None:
+    store, held = ArtifactStore(api.settings.artifacts_url), jobs.running(api.database)
+    (tmp_path / "file").write_bytes(b"a checkpoint")
+    kept = jobs.checkpoint(held, 0)
+    store.put(kept.key, tmp_path / "file")
+    with api.database.writing() as session:
+        error = {"code": "time_limit", "message": "m", "hint": "h"}
+        lifecycle.fail(session, held, error, kept)
+        session.get_one(Job, held.job_id).finished_at = clock.read(session) - 2 * DAY
+    for _ in range(2):
+        prune(Settings(retain_days=1), api.database, store)
+    assert not (Path(api.settings.artifacts_url) / "jobs" / held.job_id).exists()
+    assert jobs.stored(api.database, held.job_id).checkpoint is None
 
 
 def test_a_stream_of_what_is_left_comes_to_its_end(api: Api, tmp_path: Path) -> None:

@@ -14,14 +14,16 @@ from contract import lifecycle
 from contract.artifacts import ArtifactStore
 from contract.status import TERMINAL
 from tests import jobs, processes, proofs, uploaded
-from tests.fake_trainer import POISON, UNFIT
+from tests.fake_trainer import DEAF, POISON, UNFIT
 from tests.sites import FAKE, ROOT, Site, site_on
 
 EPOCHS = 12
 WHOLE = list(range(1, EPOCHS + 1))
 
 
-def experiment(name: str = "fake", *, seed: int = 0, device: str = "any") -> Mapping[str, object]:
+def experiment(
+    name: str = "fake", *, seed: int = 0, device: str = "any", **training: object
+) -> Mapping[str, object]:
     return {
         "name": name,
         "dataset": {"name": "digits"},
@@ -31,6 +33,7 @@ def experiment(name: str = "fake", *, seed: int = 0, device: str = "any") -> Map
             "loss": "categorical_crossentropy",
             "epochs": EPOCHS,
             "seed": seed,
+            **training,
         },
         "device": device,
     }
@@ -207,6 +210,37 @@ def test_a_job_too_big_for_the_disk_lets_others_pass_and_fails(embedded: Site) -
     assert failed.error is not None
     assert failed.error["code"] == "storage_full"
     assert "No space left on device" in failed.error["message"]
+
+
+def test_a_run_ends_when_its_time_is_up_and_keeps_what_it_reached(site: Site) -> None:
+    """The time of all attempts: neither of the two takes as long as it may."""
+    id_ = site.submit(experiment(max_seconds=1.5))
+    with site.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.25") as worker:
+        site.wait_for_epoch(id_, 4)
+        assert worker.terminate() == 0
+    before = site.job(id_)
+    assert (before.status, before.epoch < 6) == ("queued", True)
+    with site.worker(PLATEAU_FAKE_EPOCH_SECONDS="0.25") as worker:
+        (job,) = site.wait_for_end(id_)
+        after = site.submit(experiment())
+        assert site.wait_for_end(after)[0].status == "succeeded", "the slot is free"
+        assert worker.terminate() == 0
+    assert job.error is not None
+    assert (job.status, job.error["code"], job.crashes) == ("failed", "time_limit", 0)
+    assert 4 <= job.epoch < EPOCHS
+    assert job.train_seconds < 3
+    assert [epoch for epoch, _ in site.curve(id_)] == WHOLE[: job.epoch]
+    assert job.checkpoint is not None
+    kept = [file.name for file in (site.artifacts / "jobs" / id_).rglob("*") if file.is_file()]
+    assert kept == [Path(job.checkpoint["key"]).name]
+
+
+def test_a_run_that_reaches_no_step_boundary_is_ended_too(embedded: Site) -> None:
+    id_ = embedded.submit(experiment(DEAF))
+    with embedded.worker(PLATEAU_MAX_TRAIN_SECONDS="0.5", PLATEAU_CANCEL_GRACE_SECONDS="0.5"):
+        (job,) = embedded.wait_for_end(id_)
+    assert job.error is not None
+    assert (job.status, job.error["code"], job.attempts) == ("failed", "time_limit", 1)
 
 
 def test_a_trainer_that_is_told_to_go_gets_no_second_job(embedded: Site) -> None:

@@ -53,6 +53,22 @@ def experiment(
     )
 
 
+# Two for each multiply-add, one for each bias; three passes; 15 epochs of 1437 examples.
+FLOPS = 3 * (2 * 784 * 10 + 10) * 1437 * 15
+# Valid, small in memory, and 32 years of work for two cores.
+YEARS = experiment(
+    [
+        {"type": "Conv2D", "filters": 512, "kernel_size": 27, "padding": "same"},
+        {"type": "Conv2D", "filters": 128, "kernel_size": 25, "padding": "same"},
+        {"type": "GlobalAveragePooling2D"},
+        dense(10),
+    ],
+    {"name": "cifar10"},
+    batch_size=1,
+    epochs=10_000,
+)
+
+
 def refused(spec: Experiment, **limits: int) -> SpecRefused:
     with pytest.raises(SpecRefused) as caught:
         accepted(spec, **limits)
@@ -169,6 +185,10 @@ def test_a_limit_is_at_most() -> None:
             "/training/batch_size",
             "batch in flight",
         ),
+        (mlp(10), {"max_flops": FLOPS - 1}, "/training/epochs", "take fewer epochs"),
+        (mlp(10), {"max_flops": FLOPS / 15 - 1}, "/model/layers/1/units", "are 1.01e+09"),
+        (YEARS, {}, "/training/epochs", "1e+18 FLOPs"),
+        (mlp(10, max_seconds=86_400.5), {}, "/training/max_seconds", "86400 s here"),
     ],
 )  # fmt: skip
 def test_over_the_budget(spec: Experiment, limits: dict[str, int], pointer: str, said: str) -> None:
@@ -184,6 +204,7 @@ def test_over_the_budget(spec: Experiment, limits: dict[str, int], pointer: str,
         {"max_epochs": 15},
         {"max_examples": 15 * 1437},
         {"max_parameters": 79_510},
+        {"max_flops": 3 * (2 * (784 * 100 + 100 * 10) + 110) * 1437 * 15},
         {"max_memory_bytes": 4 * 2 * 79_510 + 4 * 2 * 110 * 100 + 1797 * (2 * 784 + 40)},
     ],
 )

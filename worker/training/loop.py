@@ -107,6 +107,11 @@ class Loop:
         if due or position.reason is not None:
             self._report()
 
+    @property
+    def trained_seconds(self) -> float:
+        """Of all attempts, as far as their training stands."""
+        return self.position.train_seconds + self.position.epoch_seconds
+
     def timing(self) -> dict[str, float]:
         """Of all epochs, those of earlier attempts included."""
         seconds = self.position.train_seconds

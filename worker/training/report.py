@@ -48,8 +48,10 @@ class Hooks(Protocol):
         """Polled about once a second, always at a step boundary; true ends the run there."""
         ...
 
-    def started(self, epoch: int, seconds: float) -> None:
-        """Built and traced in `seconds`; `epoch` epochs were finished by earlier attempts."""
+    def started(self, epoch: int, seconds: float, train_seconds: float) -> None:
+        """Built and traced in `seconds`; `epoch` epochs were finished by earlier attempts, which
+        trained for `train_seconds`, those of an unfinished epoch included.
+        """
         ...
 
     def progress(self, epoch: int, fraction: float) -> None:

@@ -57,7 +57,7 @@ def train(
         loop = Loop(experiment.training, assembly, watch, hooks, scratch, checkpoint_seconds)
         loop.start(Checkpoint.read(resume) if resume else None)
         setup = {"load_seconds": loaded - began, "compile_seconds": time.perf_counter() - loaded}
-        hooks.started(loop.position.epoch, setup["compile_seconds"])
+        hooks.started(loop.position.epoch, setup["compile_seconds"], loop.trained_seconds)
 
         end: Finished | Stopped
         try:
