@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from starlette.concurrency import run_in_threadpool
 from ulid import ULID
@@ -22,7 +22,7 @@ from api.uploads import Limits, Media, Wanted
 from contract import clock, deadline
 from contract.artifacts import ArtifactStore
 from contract.database import BUSY_SECONDS, Database
-from contract.errors import StorageFull, Unavailable
+from contract.errors import DatasetRefused, StorageFull, Unavailable
 from contract.settings import Settings
 from contract.tables import Dataset
 
@@ -37,17 +37,18 @@ UNDER_WAY = 16
 _READERS = 2
 _BLOCK = 1 << 20
 _BUSY_SECONDS = 10
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What the sender says of a body; `media` None is: see for yourself."""
+    """What the sender says of a body: `media` None is to be seen, `length` is in bytes if told."""
 
     name: str
     media: Media | None
     wanted: Wanted
     caller: Caller
+    length: int | None
 
 
 class Intake:
@@ -79,7 +80,7 @@ class Intake:
         with self._one_more(), _full_disks(), self._scratch.folder() as folder:
             await run_in_threadpool(self._check_storage, sent.caller)
             received = folder / "received"
-            await _receive(body, received)
+            await _receive(body, received, sent.length)
             run = copy_context().run  # what is logged there names the request
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._readers, run, self._take, received, sent)
@@ -136,16 +137,33 @@ class Intake:
             raise
 
 
-async def _receive(body: AsyncIterator[bytes], path: Path) -> None:
-    """Write `body` to `path` in blocks, each in a thread: a slow disk must not stop the loop."""
-    waiting = bytearray()
-    with path.open("wb", buffering=0) as file:
+async def _receive(body: AsyncIterator[bytes], path: Path, declared: int | None = None) -> None:
+    """Write `body` to `path` in blocks, each in a thread: a slow disk must not stop the loop.
+
+    All of it: raises OSError where the file is shorter, DatasetRefused where the body is not as
+    long as was `declared`.
+    """
+    waiting, received = bytearray(), 0
+    with path.open("wb") as file:  # a buffered file takes all that it is given, or raises
         async for piece in body:
             waiting += piece
+            received += len(piece)
             if len(waiting) >= _BLOCK:
                 await run_in_threadpool(file.write, waiting)
                 waiting = bytearray()
-        await run_in_threadpool(file.write, waiting)
+        await run_in_threadpool(_finish, file, waiting)
+    if (stored := path.stat().st_size) != received:
+        raise OSError(errno.EIO, f"{received:,} bytes were received, {stored:,} are on the disk")
+    if declared not in (None, received):
+        raise DatasetRefused(
+            f"the body was cut off: expected {declared:,} bytes (Content-Length), received "
+            f"{received:,}: send the whole file"
+        )
+
+
+def _finish(file: BinaryIO, rest: bytes | bytearray) -> None:
+    file.write(rest)
+    file.flush()
 
 
 def _media(path: Path) -> Media:

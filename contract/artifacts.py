@@ -1,17 +1,21 @@
 """Where models, checkpoints and uploads lie: a folder, or any fsspec URL that all nodes reach."""
 
+import errno
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 _BLOCK = 1 << 20
+# What the kinds of stores call the time of the last change.
+_MODIFIED = ("mtime", "LastModified", "last_modified", "updated", "created")
 
 
 class ArtifactDamaged(Exception):
@@ -38,14 +42,20 @@ class ArtifactStore:
         self._local = isinstance(self._fs, LocalFileSystem)
 
     def put(self, key: str, source: Path) -> Stored:
-        """Store the file `source` under `key`; on a local disk it is synced before it is named."""
-        stored = Stored(key, _sha256(source), source.stat().st_size)
-        if self._local:
-            self._put_locally(self._path(key), source)
-        else:
-            with self._reached():
-                self._fs.put_file(str(source), self._path(key))
-        return stored
+        """Store the file `source` under `key`; on a local disk it is synced before it is named.
+
+        Raises OSError also where `source` changed meanwhile, or less was stored than was read.
+        """
+        path, before = self._path(key), source.stat()
+        place = self._placed_locally if self._local else self._placed_remotely
+        with place(path, source) as (sha256, size):
+            if _state(source.stat()) != _state(before) or size != before.st_size:
+                raise OSError(
+                    errno.EIO,
+                    f"{source} has to stay as it is while it is stored as {key}: it "
+                    f"had {before.st_size:,} bytes, {size:,} were stored",
+                )
+        return Stored(key, sha256, size)
 
     def fetch(self, key: str, sha256: str, target: Path) -> None:
         """Copy `key` to `target`. Raises ArtifactDamaged unless the bytes have this hash."""
@@ -58,10 +68,19 @@ class ArtifactStore:
             raise ArtifactDamaged(f"{key} has sha256 {found}, expected {sha256}")
 
     @contextmanager
-    def open(self, key: str) -> Iterator[BinaryIO]:
-        """Read `key`. Raises FileNotFoundError."""
+    def open(self, key: str, size: int | None = None) -> Iterator[BinaryIO]:
+        """Read `key`, of `size` bytes. Raises FileNotFoundError, ArtifactDamaged."""
         with self._reached(), self._fs.open(self._path(key), "rb") as file:
+            if size not in (None, file.size):
+                raise ArtifactDamaged(f"{key} has {file.size:,} bytes, expected {size:,}")
             yield cast(BinaryIO, file)
+
+    def files(self, folder: str) -> dict[str, datetime | None]:
+        """The keys under `folder`, with the time of their last change where the store knows it."""
+        with self._reached():
+            self._fs.invalidate_cache()
+            found = self._fs.find(self._path(folder), detail=True)
+        return {path[len(self._root) + 1 :]: _modified(info) for path, info in found.items()}
 
     def delete(self, key: str) -> None:
         """Remove `key`, a file or all that lies under it; it may be gone already."""
@@ -81,24 +100,60 @@ class ArtifactStore:
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"
 
-    def _put_locally(self, path: str, source: Path) -> None:
+    @contextmanager
+    def _placed_locally(self, path: str, source: Path) -> Iterator[tuple[str, int]]:
+        """Hash and length of what was copied, which gets its name when nothing is raised."""
         target = Path(path)
         _make_folder(target.parent)
         part = target.with_name(f".{target.name}.part")
         try:
-            _copy(source, part)
+            sha256 = _copy(source, part)
+            yield sha256, part.stat().st_size
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)  # a full disk must not stay full because of it
         _sync_folder(target.parent)
 
+    @contextmanager
+    def _placed_remotely(self, path: str, source: Path) -> Iterator[tuple[str, int]]:
+        """The same; what is stored already when something is raised is removed."""
+        try:
+            sha256 = _sha256(source)
+            with self._reached():
+                self._fs.put_file(str(source), path)
+                self._fs.invalidate_cache()
+                size = int(self._fs.info(path)["size"])
+            yield sha256, size
+        except BaseException:
+            with suppress(Exception):  # nothing is there, or it is found in a day
+                self._fs.rm_file(path)
+            raise
 
-def _copy(source: Path, target: Path) -> None:
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    """Another one says that a file was written to, or replaced."""
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _modified(info: Mapping[str, Any]) -> datetime | None:
+    found = next((info[name] for name in _MODIFIED if info.get(name) is not None), None)
+    if isinstance(found, str):
+        found = datetime.fromisoformat(found)
+    if isinstance(found, datetime):
+        return found.astimezone(UTC)
+    return None if found is None else datetime.fromtimestamp(found, UTC)
+
+
+def _copy(source: Path, target: Path) -> str:
+    """The SHA-256 of what was read. Buffered files take all that they are given, or raise."""
+    found = hashlib.sha256()
     with source.open("rb") as read, target.open("wb") as write:
         while block := read.read(_BLOCK):
+            found.update(block)
             write.write(block)
         write.flush()
         os.fsync(write.fileno())
+    return found.hexdigest()
 
 
 def _make_folder(folder: Path) -> None:

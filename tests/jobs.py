@@ -102,10 +102,14 @@ def record(database: Database, held: Claim, *epochs: int) -> bool:
 
 
 def succeed(session: Session, held: Claim) -> bool:
+    return succeed_with(session, held, result(held.job_id))
+
+
+def succeed_with(session: Session, held: Claim, row: Result) -> bool:
     return lifecycle.succeed(
         session,
         held,
-        result(held.job_id),
+        row,
         metrics={"test_accuracy": 0.5},
         verdict="undetermined",
         headline="50.0 % on test.",

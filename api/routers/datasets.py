@@ -76,7 +76,10 @@ async def create_dataset(
     media = _media(request.headers.get("content-type", ""))
     allow_upload(request)
     wanted = Wanted(tuple(description.label), description.task, description.test_fraction)
-    row = await intake.take(request.stream(), Sent(description.name, media, wanted, caller))
+    length = request.headers.get("content-length", "")
+    told = int(length) if length.isdecimal() else None
+    sent = Sent(description.name, media, wanted, caller, told)
+    row = await intake.take(request.stream(), sent)
     view = present.dataset(row)
     response.headers["Location"] = view.urls.self
     return view

@@ -18,7 +18,7 @@ from api.openapi import answers
 from api.rendered import rendered
 from api.thinning import thinned
 from api.threads import in_threads, run_in
-from contract.artifacts import ArtifactStore
+from contract.artifacts import ArtifactDamaged, ArtifactStore
 from contract.database import Database
 from contract.datasets import facts_of
 from contract.errors import Gone, NotFound, Unavailable
@@ -145,7 +145,7 @@ def _artifact(
         "Content-Length": str(kept["bytes"]),
         "Content-Disposition": f'attachment; filename="{filename}"',
     }
-    blocks = _blocks(store, kept["key"], name)
+    blocks = _blocks(store, kept["key"], kept["bytes"], name)
     return StreamingResponse(blocks, headers=headers, media_type="application/octet-stream")
 
 
@@ -170,11 +170,11 @@ def _draw(job: Job, database: Database, format_: pictures.Format) -> bytes:
     return pictures.draw([run], format_, title=f"{job.name} ({job.status})")
 
 
-def _blocks(store: ArtifactStore, key: str, name: str) -> Iterator[bytes]:
+def _blocks(store: ArtifactStore, key: str, size: int, name: str) -> Iterator[bytes]:
     """Reads a block ahead: NotFound and Unavailable are raised before the answer begins."""
 
     def read() -> Iterator[bytes]:
-        with store.open(key) as file:
+        with store.open(key, size) as file:
             yield from iter(partial(file.read, _BLOCK), b"")
 
     blocks = read()
@@ -184,6 +184,8 @@ def _blocks(store: ArtifactStore, key: str, name: str) -> Iterator[bytes]:
         raise NotFound(
             f"The {name} is not in the artifact store any more: retry the job."
         ) from None
+    except ArtifactDamaged as damage:
+        raise NotFound(f"The {name} is damaged ({damage}): retry the job.") from damage
     except OSError as error:
         log.error("%s: %s", key, error)
         raise Unavailable("The artifact store does not answer: try again.", 10) from error

@@ -11,6 +11,7 @@ import tempfile
 from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from contract.datasets import Dataset, Facts
 from worker.training import pictures
 from worker.training.datasets import Arrays, load
 
+Array = np.ndarray[Any, Any]
 LIMIT_BYTES = 5_000_000_000
 _OPEN = 4
 _MANIFEST = "sha256.json"
@@ -63,9 +65,10 @@ class Library:
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".") as name:
             part = Path(name) / "part"
             part.mkdir()
-            for array, values in vars(arrays).items():
-                np.save(part / f"{array}.npy", values, allow_pickle=False)
-            hashes = {array: _sha256(part / f"{array}.npy") for array in pictures.ARRAYS}
+            hashes = {
+                array: _save(part / f"{array}.npy", values)
+                for array, values in vars(arrays).items()
+            }
             (part / _MANIFEST).write_text(json.dumps(hashes))
             with suppress(OSError):  # another trainer was quicker
                 part.rename(kept)
@@ -81,6 +84,30 @@ class Library:
                 total += sum(file.stat().st_size for file in kept.rglob("*"))
                 if total > self._limit_bytes:
                     shutil.rmtree(kept, ignore_errors=True)
+
+
+class _Hashed:
+    """A file that is written to, and the hash of what it was given.
+
+    NumPy writes it as any stream. Into a file itself it writes past Python, and says nothing where
+    the last 4 kB do not fit on the disk.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+
+    def write(self, block: bytes) -> int:
+        self.sha256.update(block)
+        return self._file.write(block)
+
+
+def _save(path: Path, values: Array) -> str:
+    """The SHA-256 of what was to be written. Raises OSError unless all of it was."""
+    with path.open("wb") as file:
+        hashed = _Hashed(file)
+        np.lib.format.write_array(hashed, values, allow_pickle=False)
+    return hashed.sha256.hexdigest()
 
 
 def _key(dataset: Dataset) -> str:
