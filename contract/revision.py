@@ -5,7 +5,7 @@ from sqlalchemy import Connection, text
 from contract.errors import Unavailable
 
 # The head of `migrations/versions`.
-REVISION = "0006"
+REVISION = "0008"
 _SECONDS = 5
 
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008_limits"
+revision = "0007"
 down_revision = "0006"
 
 _TURN = ["status", "device", "priority", "id"]
