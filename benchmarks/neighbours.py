@@ -1,0 +1,304 @@
+"""What one who asks can do to others: another owner's GET, POST and job, quiet and beside each.
+
+`python -m benchmarks.neighbours [sqlite|postgres]` starts an API that wants keys, and a worker. For
+each way to be a nuisance, another process does it for SECONDS, while an owner who has nothing to do
+with it gets a job of his, posts another, looks at /healthz and /readyz, and has a small job
+trained. It prints percentiles and times, and ends with 1 where p99 is over P99_MS, or the job takes
+more than RATIO times as long as in quiet.
+
+While a writer holds the lock no POST can be answered: those times are printed, and not judged.
+"""
+
+import asyncio
+import itertools
+import multiprocessing
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import httpx
+import psycopg
+from sqlalchemy import insert, make_url
+
+from contract.database import Database
+from contract.tables import TABLES
+from tests import jobs, keyring, services
+from tests.sites import DEFAULTS, Site, site_on
+
+SECONDS = 10.0
+LOCK_SECONDS = 8.0
+PAUSE_SECONDS = 0.02
+P99_MS, RATIO = 500.0, 2.0
+EPOCHS = 10_000
+_READS = ("GET", "/healthz", "/readyz")
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a nuisance knows: where the service is, a key of his own, and jobs of his own."""
+
+    host: str
+    port: int
+    key: str
+    database_url: str
+    curve: str
+    waiting: Sequence[str]
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+
+@dataclass
+class Seen:
+    """Milliseconds by what was asked, answers that were no success, and seconds of a small job."""
+
+    milliseconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    refused: int = 0
+    job_seconds: float = 0.0
+
+    def p99(self, asked: str) -> float:
+        return quantiles(self.milliseconds[asked], n=100)[98]
+
+    def __str__(self) -> str:
+        told = [
+            f"{asked} {median(times):.0f}/{self.p99(asked):.0f}"
+            for asked, times in self.milliseconds.items()
+        ]
+        return (
+            f"{', '.join(told)} ms (p50/p99); job {self.job_seconds:.1f} s; {self.refused} refused"
+        )
+
+
+Act = Callable[[Target], Coroutine[Any, Any, None]]
+
+
+async def _together(target: Target, asked: Sequence[tuple[str, str]], **more: Any) -> None:
+    """All at once, again and again until the time is up, whatever is answered."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    headers = keyring.bearer(target.key)
+    until = time.monotonic() + SECONDS
+    async with httpx.AsyncClient(
+        base_url=target.url, headers=headers, limits=limits, timeout=60
+    ) as client:
+        while time.monotonic() < until:
+            each = (client.request(method, path, **more) for method, path in asked)
+            await asyncio.gather(*each, return_exceptions=True)
+
+
+async def _lock_and(target: Target, asked: Sequence[tuple[str, str]], **more: Any) -> None:
+    with _locked(target.database_url):
+        alongside = asyncio.create_task(_together(target, asked, **more))
+        await asyncio.sleep(LOCK_SECONDS)
+    await alongside
+
+
+@contextmanager
+def _locked(url: str) -> Iterator[None]:
+    parts = make_url(url)
+    if parts.get_backend_name() == "sqlite":
+        connection = sqlite3.connect(str(parts.database), isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.close()
+    else:
+        plain = parts.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(plain) as locking:
+            locking.execute("SET idle_in_transaction_session_timeout = 0")
+            locking.execute("LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE")
+            yield
+
+
+async def cancels_behind_a_lock(target: Target) -> None:
+    await _lock_and(target, [("POST", f"/v1/jobs/{job_id}/cancel") for job_id in target.waiting])
+
+
+async def posts_behind_a_lock(target: Target) -> None:
+    # None of them is trained: whose job comes first is another question.
+    await _lock_and(target, [("POST", "/v1/jobs")] * 13, json=small("gpu"))
+
+
+async def forty_pictures(target: Target) -> None:
+    await _together(target, [("GET", f"/v1/jobs/{target.curve}/curves.png")] * 40)
+
+
+async def a_hundred_pictures(target: Target) -> None:
+    await _together(target, [("GET", f"/v1/jobs/{target.curve}/curves.png")] * 100)
+
+
+async def a_hundred_curves(target: Target) -> None:
+    await _together(target, [("GET", f"/v1/jobs/{target.curve}/curves")] * 100)
+
+
+async def sixty_look_whether_it_is_ready(target: Target) -> None:
+    await _together(target, [("GET", "/readyz")] * 60)
+
+
+async def unknown_keys(target: Target) -> None:
+    headers = keyring.bearer("plateau_01M843EV5QKTKKYXZ8CHTAMFR2_" + "x" * 43)
+    await _together(target, [("GET", "/v1/jobs")] * 50, headers=headers)
+
+
+async def who_does_not_read(target: Target) -> None:
+    """200 connections with ten requests for the largest answer there is, and not a byte read."""
+    one = f"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: {target.host}:{target.port}\r\n\r\n"
+    held = []
+    for _ in range(200):
+        reader, writer = await asyncio.open_connection(target.host, target.port, limit=1)
+        writer.write(one.encode() * 10)
+        held.append((reader, writer))
+    await asyncio.sleep(SECONDS)
+    for _, writer in held:
+        writer.close()
+
+
+async def sixteen_slow_uploads(target: Target) -> None:
+    head = (
+        f"POST /v1/datasets?name=slow HTTP/1.1\r\nHost: {target.host}:{target.port}\r\n"
+        f"Authorization: Bearer {target.key}\r\nContent-Type: text/csv\r\n"
+        "Content-Length: 100000000\r\n\r\n"
+    )
+    held = []
+    for _ in range(16):
+        _, writer = await asyncio.open_connection(target.host, target.port)
+        writer.write(head.encode())
+        held.append(writer)
+    until = time.monotonic() + SECONDS
+    while time.monotonic() < until:
+        for writer in held:
+            writer.write(b"1" * 60)
+        await asyncio.sleep(0.1)
+
+
+ACTS: Sequence[Act] = (
+    cancels_behind_a_lock,
+    posts_behind_a_lock,
+    forty_pictures,
+    a_hundred_pictures,
+    a_hundred_curves,
+    who_does_not_read,
+    sixteen_slow_uploads,
+    sixty_look_whether_it_is_ready,
+    unknown_keys,
+)
+_LOCKS = (cancels_behind_a_lock, posts_behind_a_lock)
+
+
+def act(name: str, target: Target) -> None:
+    """What the other process does."""
+    asyncio.run({each.__name__: each for each in ACTS}[name](target))
+
+
+def small(device: str) -> dict[str, Any]:
+    """A job of a second or two; for "gpu" there is no worker, and it waits."""
+    return jobs.experiment(device=device).model_dump(mode="json", exclude_unset=True)
+
+
+def seen_beside(client: httpx.Client, own: str, busy: Callable[[], bool]) -> Seen:
+    """What an owner sees while others are `busy`."""
+    seen = Seen()
+    asked = {
+        "GET": lambda: client.get(f"/v1/jobs/{own}"),
+        "POST": lambda: client.post("/v1/jobs", json=small("gpu")),
+        "/healthz": lambda: client.get("/healthz"),
+        "/readyz": lambda: client.get("/readyz"),
+    }
+    with ThreadPoolExecutor(1) as trains:
+        trained = trains.submit(_train, client)
+        for name in itertools.cycle(asked):
+            if not busy() and trained.done():
+                break
+            began = time.perf_counter()
+            answer = asked[name]()
+            seen.milliseconds[name].append(1000 * (time.perf_counter() - began))
+            seen.refused += answer.status_code >= 400
+            time.sleep(PAUSE_SECONDS)
+        seen.job_seconds = trained.result()
+    return seen
+
+
+def _train(client: httpx.Client) -> float:
+    began = time.monotonic()
+    answer = client.post("/v1/jobs", json=small("cpu"))
+    if answer.status_code != 202:  # behind a lock
+        return float("nan")
+    path = answer.headers["location"]
+    while not client.get(path, params={"wait": 5, "fields": "terminal"}).json()["terminal"]:
+        pass
+    return time.monotonic() - began
+
+
+def curve(database: Database, owner: str) -> str:
+    """The id of a running job with EPOCHS epochs."""
+    job_id = jobs.running(database, owner=owner, device="cpu").job_id
+    at = jobs.stored(database, job_id).created_at
+    metrics = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4}
+    about = {"job_id": job_id, "fence": 1, "metrics": metrics, "learning_rate": 0.01, "at": at}
+    with database.writing() as session:
+        rows = [{**about, "epoch": n, "seconds": 0.1} for n in range(1, EPOCHS + 1)]
+        session.connection().execute(insert(TABLES["epochs"]), rows)
+    return job_id
+
+
+def faults(name: str, seen: Seen, quiet: Seen, *, behind_a_lock: bool) -> Iterator[str]:
+    for asked in _READS if behind_a_lock else (*_READS, "POST"):
+        if seen.p99(asked) > P99_MS:
+            yield f"{name}: p99 of {asked} is {seen.p99(asked):.0f} ms"
+    if not behind_a_lock and seen.job_seconds > RATIO * quiet.job_seconds:
+        yield f"{name}: the job takes {seen.job_seconds:.1f} s, {quiet.job_seconds:.1f} in quiet"
+
+
+def measured(site: Site) -> Iterator[str]:
+    """Prints what is seen; yields what is not as it should be."""
+    keys = {owner: keyring.make_in(site.database, owner)[1] for owner in ("me", "you")}
+    own = jobs.submit(site.database, "you", device="gpu")
+    waiting = [jobs.submit(site.database, "me", device="gpu") for _ in range(20)]
+    long = curve(site.database, "me")
+    with site.worker(), site.api() as client:
+        client.headers.update(keyring.bearer(keys["you"]))
+        _train(client)  # what is loaded with the first job is not the service's to answer for
+        until = time.monotonic() + SECONDS
+        quiet = seen_beside(client, own, lambda: time.monotonic() < until)
+        print(f"{'quiet':32} {quiet}", flush=True)
+        host, port = client.base_url.host, client.base_url.port
+        assert port is not None
+        url = site.environment["PLATEAU_DATABASE_URL"]
+        target = Target(host, port, keys["me"], url, long, waiting)
+        for each in ACTS:
+            name = each.__name__
+            process = multiprocessing.get_context("spawn").Process(target=act, args=(name, target))
+            process.start()
+            seen = seen_beside(client, own, process.is_alive)
+            process.join()
+            print(f"{name:32} {seen}", flush=True)
+            yield from faults(name, seen, quiet, behind_a_lock=each in _LOCKS)
+
+
+def main() -> None:
+    kind = sys.argv[1] if len(sys.argv) > 1 else "sqlite"
+    environment: Mapping[str, str] = {**DEFAULTS, "PLATEAU_SLOTS": "1", "PLATEAU_AUTH": "keys"}
+    # Those of the owner who looks, not a nuisance's, would reach these limits first.
+    limits = {"PLATEAU_REQUESTS_PER_SECOND": "100", "PLATEAU_MAX_QUEUED_JOBS": "100000"}
+    environment = {**environment, **limits}
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        url = f"sqlite:///{name}/plateau.db"
+        if kind == "postgres":
+            server = stack.enter_context(services.running_postgres())
+            url = stack.enter_context(services.fresh_database(server, "neighbours"))
+        site = stack.enter_context(site_on(url, "memory://", Path(name), **environment))
+        found = list(measured(site))
+    print("\n".join(found) or "nobody was kept waiting")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
