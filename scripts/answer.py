@@ -18,8 +18,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from contract.settings import read_settings
-from scripts import answer_pictures, answer_tables
-from scripts.local import NotStarted, authorization, base_url, running
+from scripts import answer_pictures, answer_tables, local
+from scripts.local import NotStarted, running
 
 _ROOT = Path(__file__).parents[1]
 PAGE = _ROOT / "docs" / "relu-vs-sigmoid.md"
@@ -144,13 +144,11 @@ def main() -> int:
         )
     page = PAGE if dataset == "mnist" else _copy(settings.var_dir / "answer")
     try:
-        with running(settings, settings.var_dir / "log"):
-            headers = authorization(settings)
-            with httpx.Client(base_url=base_url(settings), headers=headers, timeout=60) as client:
-                service = Service(client, dataset)
-                runs = service.run(experiments())
-                proof = service.prove(runs["relu-raw"])
-                diagnosis = service.get(runs["relu-raw"].job["urls"]["diagnosis"])
+        with running(settings, settings.var_dir / "log"), local.client(settings) as client:
+            service = Service(client, dataset)
+            runs = service.run(experiments())
+            proof = service.prove(runs["relu-raw"])
+            diagnosis = service.get(runs["relu-raw"].job["urls"]["diagnosis"])
     except NotStarted as reason:
         console.print(f"There is no answer: {reason}.", style="red")
         return 1

@@ -15,8 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from api import pictures
+from api.callers import keys_needed
 from contract.settings import Settings, read_settings
-from scripts.local import Child, NotStarted, authorization, base_url, running
+from scripts import local
+from scripts.local import NotStarted, base_url, running
 
 RECIPES = ("sigmoid-raw", "relu-raw", "relu-unit", "sigmoid-unit")
 _POLL_SECONDS = 0.25
@@ -41,14 +43,11 @@ def main() -> int:
         choice = choose_dataset(settings)
         console.print(f"Data set: [bold]{choice.dataset}[/], {choice.why}.")
         console.print("Starting the API and a worker (TensorFlow takes a few seconds) ...")
-        with running(settings, settings.var_dir / "log") as (_, worker):
-            url = base_url(settings)
-            headers = authorization(settings)
-            with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
-                jobs = follow(client, post(client, choice), worker)
-                show_table(client, jobs, choice)
-                show_picture(client, jobs, choice, settings.var_dir / "demo" / "curves.png")
-            show_curl(url, jobs, choice, keys=bool(headers))
+        with running(settings, settings.var_dir / "log"), local.client(settings) as client:
+            jobs = follow(client, post(client, choice))
+            show_table(client, jobs, choice)
+            show_picture(client, jobs, choice, settings.var_dir / "demo" / "curves.png")
+            show_curl(base_url(settings), jobs, choice, keys=keys_needed(settings))
     except NotStarted as reason:
         console.print(f"The demo could not go on: {reason}.", style="red")
         console.print(f"What the API and the worker said is in {settings.var_dir / 'log'}.")
@@ -93,7 +92,7 @@ def post(client: httpx.Client, choice: Choice) -> list[dict[str, Any]]:
     return jobs
 
 
-def follow(client: httpx.Client, jobs: list[dict[str, Any]], worker: Child) -> list[dict[str, Any]]:
+def follow(client: httpx.Client, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Progress bars until all jobs have ended; returns them as they are then."""
     columns = (
         TextColumn("{task.description:<14}"),
@@ -111,8 +110,6 @@ def follow(client: httpx.Client, jobs: list[dict[str, Any]], worker: Child) -> l
         }
         while not all(job["terminal"] for job in jobs):
             time.sleep(_POLL_SECONDS)
-            if worker.exit_status is not None:
-                raise NotStarted(f"the worker ended with status {worker.exit_status}")
             jobs = [client.get(job["urls"]["self"]).json() for job in jobs]
             for job in jobs:
                 _advance(progress, bars[job["id"]], job)

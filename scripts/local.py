@@ -1,6 +1,5 @@
 """API and worker as processes on this machine, on the settings of the environment."""
 
-import signal
 import socket
 import subprocess
 import sys
@@ -8,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 import httpx
 
@@ -16,64 +14,20 @@ from api import crew, tokens
 from api.callers import keys_needed
 from contract.database import Database
 from contract.settings import Settings
+from scripts.children import Child, kept
 
 START_SECONDS = 60.0
-# A worker that is told to stop ends the step under way and saves; then Celery leaves in 2 s.
-STOP_SECONDS = 60.0
 
 
 class NotStarted(Exception):
     """A process ended instead of getting ready; it has said why."""
 
 
-class Child:
-    """`python -m MODULE`, its output in `log` or on the terminal."""
-
-    def __init__(self, module: str, log: Path | None) -> None:
-        self.module = module
-        self._log = log
-        self._process = self._start()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        output = None if self._log is None else self._log.open("ab")
-        try:
-            # In a session of its own: Ctrl-C reaches this script alone, which then stops it once.
-            return subprocess.Popen(
-                [sys.executable, "-m", self.module],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        finally:
-            if output is not None:
-                output.close()
-
-    @property
-    def exit_status(self) -> int | None:
-        return self._process.poll()
-
-    def restart(self) -> None:
-        self._process = self._start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """SIGTERM, and force after STOP_SECONDS."""
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-
 @contextmanager
-def running(settings: Settings, logs: Path | None = None) -> Iterator[tuple[Child, Child]]:
-    """(API, worker): migrated, started, ready; stopped at the end. Raises NotStarted.
+def running(settings: Settings, logs: Path | None = None) -> Iterator[None]:
+    """API and worker: migrated, started, ready, kept alive; stopped at the end.
 
-    With `logs`, a folder, they write to api.log and worker.log there.
+    With `logs`, a folder, they write to api.log and worker.log there. Raises NotStarted.
     """
     if logs is not None:
         logs.mkdir(parents=True, exist_ok=True)
@@ -84,7 +38,23 @@ def running(settings: Settings, logs: Path | None = None) -> Iterator[tuple[Chil
         Child("worker", logs and logs / "worker.log") as worker,
     ):
         _wait_until_ready(settings, api, worker)
-        yield api, worker
+        with kept([api, worker]):
+            yield
+
+
+@contextmanager
+def client(settings: Settings) -> Iterator[httpx.Client]:
+    """Of the API, with a key where it wants one. Raises NotStarted where the API breaks off."""
+    headers = _authorization(settings)
+    # An API that was killed is there again in some seconds.
+    transport = httpx.HTTPTransport(retries=5)
+    try:
+        with httpx.Client(
+            base_url=base_url(settings), headers=headers, timeout=60, transport=transport
+        ) as client:
+            yield client
+    except httpx.TransportError as error:
+        raise NotStarted(f"the API broke off: {error}") from error
 
 
 def base_url(settings: Settings) -> str:
@@ -93,7 +63,7 @@ def base_url(settings: Settings) -> str:
     return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
-def authorization(settings: Settings) -> dict[str, str]:
+def _authorization(settings: Settings) -> dict[str, str]:
     """The header that the API wants, with a new key that holds for a day; none with keys off."""
     if not keys_needed(settings):
         return {}

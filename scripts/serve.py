@@ -2,12 +2,9 @@
 
 import signal
 import sys
-import time
 
 from contract.settings import read_settings
-from scripts.local import Child, NotStarted, base_url, running
-
-_LOOK_SECONDS = 0.5
+from scripts.local import NotStarted, base_url, running
 
 
 def main() -> int:
@@ -15,29 +12,24 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with running(settings) as (api, worker):
+        with running(settings):
             print(f"\nPlateau listens on {base_url(settings)}; Ctrl-C stops it.\n", flush=True)
-            return _watch(api, worker)
+            _wait()
     except NotStarted as reason:
         print(f"Plateau could not start: {reason}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:  # while it was starting
         return 130
+    return 0
 
 
-def _watch(api: Child, worker: Child) -> int:
-    """Until Ctrl-C. A worker that ends is started again; without its API there is no service."""
+def _wait() -> None:
+    """Until Ctrl-C or SIGTERM."""
     try:
-        while api.exit_status is None:
-            time.sleep(_LOOK_SECONDS)
-            if worker.exit_status is not None:
-                print("The worker ended; it is started again.", file=sys.stderr)
-                worker.restart()
+        while True:
+            signal.pause()
     except KeyboardInterrupt:
         print("Stopping: running jobs save a checkpoint and wait in the queue.", flush=True)
-        return 0
-    print(f"The API ended with status {api.exit_status}.", file=sys.stderr)
-    return 1
 
 
 if __name__ == "__main__":

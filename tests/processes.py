@@ -82,6 +82,23 @@ def exists(pid: int) -> bool:
     return True
 
 
+def runs(pid: int) -> bool:
+    """Whether there is such a process that has not ended, waited for or not; Linux only."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def children(pid: int) -> list[int]:
+    """Of all threads of a process; Linux only."""
+    return [
+        int(child)
+        for thread in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in thread.read_text().split()
+    ]
+
+
 def resident_megabytes(pid: int) -> float:
     """The process's memory that is not swapped out; Linux only."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
