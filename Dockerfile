@@ -1,5 +1,6 @@
-# Targets: api (no TensorFlow), worker, worker-gpu. Python 3.11 is what the tests run on.
-ARG PYTHON=python:3.11-slim-bookworm
+# Targets: api (no TensorFlow), worker, worker-gpu. Python 3.11 is what the tests run on; a digest
+# pins the image still more (see docker-compose.yml).
+ARG PYTHON=python:3.11.15-slim-bookworm
 
 FROM ${PYTHON} AS build
 WORKDIR /build

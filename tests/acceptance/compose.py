@@ -90,6 +90,15 @@ def stages() -> dict[str, Stage]:
     return found
 
 
+def bases() -> dict[str, bool]:
+    """The images that stages begin from, and whether each is a stage of the Dockerfile itself."""
+    instructions = list(_instructions((ROOT / "Dockerfile").read_text()))
+    arguments = dict(rest.split("=", 1) for name, rest in instructions if name == "ARG")
+    told = [rest.split()[0] for name, rest in instructions if name == "FROM"]
+    images = [re.sub(r"\$\{(\w+)\}", lambda match: arguments[match[1]], each) for each in told]
+    return {image: image in stages() for image in images}
+
+
 def _instructions(dockerfile: str) -> Iterator[tuple[str, str]]:
     lines = re.sub(r"^\s*#.*\n", "", dockerfile, flags=re.MULTILINE)
     for line in lines.replace("\\\n", " ").splitlines():

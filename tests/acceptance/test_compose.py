@@ -1,6 +1,7 @@
 """docker-compose.yml without Docker: its form, and its services run as processes on loopback."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from contract.settings import Settings
 from tests import processes, services
 from tests.acceptance import compose
 from tests.acceptance.composed import Composed
@@ -20,6 +22,10 @@ VARIABLES = {
     "REDIS_PASSWORD": "b7c1",
     "WORKER_SLOTS": "1",
 }
+# python:3.11.15-slim-bookworm, postgres:18.4 (which has two parts), with a digest or not.
+EXACT = re.compile(r"(postgres:\d+\.\d+|\w+:\d+\.\d+\.\d+)(-[\w.-]+)?(@sha256:[0-9a-f]{64})?")
+# A trainer that has loaded it and trains nothing.
+TENSORFLOW_BYTES = 700_000_000
 OWN = ("migrate", "api", "worker", "worker-gpu")
 VAR_DIR = "/var/lib/plateau"
 JOB = {
@@ -79,6 +85,55 @@ def test_a_service_is_unprivileged(name: str) -> None:
     service = compose.services(VARIABLES)[name]
     assert service["cap_drop"] == ["ALL"]
     assert compose.stages()[service["build"]["target"]].last("USER") == "plateau"
+
+
+def test_images_have_exact_versions() -> None:
+    """A tag of fewer parts comes to mean another image; those built here have none."""
+    images = [s["image"] for s in compose.services(VARIABLES).values() if "build" not in s]
+    images += [told for told, built in compose.bases().items() if not built]
+    assert len(images) >= 3
+    for image in images:
+        assert EXACT.fullmatch(image), f"{image}: expected NAME:X.Y or NAME:X.Y.Z, maybe a digest"
+
+
+@pytest.mark.parametrize("name", ["redis", "postgres", *OWN])
+def test_a_service_is_bounded(name: str) -> None:
+    service = compose.services(VARIABLES)[name]
+    assert 0 < service["pids_limit"] <= 4096
+    assert size(service["mem_limit"]) > 0
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
+    assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
+    checked = service.get("healthcheck") or compose.stages()[service["build"]["target"]].healthcheck
+    assert checked
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"),
+    [
+        ("redis", "REDIS_MEMORY"),
+        ("postgres", "POSTGRES_MEMORY"),
+        ("api", "API_MEMORY"),
+        ("worker", "WORKER_MEMORY"),
+        ("worker-gpu", "GPU_WORKER_MEMORY"),
+    ],
+)
+def test_how_much_memory_is_the_operators_to_say(name: str, variable: str) -> None:
+    assert compose.services(VARIABLES | {variable: "77g"})[name]["mem_limit"] == "77g"
+    default = compose.services(VARIABLES)[name]["mem_limit"]
+    assert f"#{variable}={default}\n" in (compose.ROOT / ".env.example").read_text()
+
+
+def test_a_worker_has_memory_for_as_many_runs_as_it_has_slots() -> None:
+    secrets = {name: VARIABLES[name] for name in SECRETS}
+    worker = compose.services(secrets)["worker"]
+    slots = int(worker["environment"]["PLATEAU_SLOTS"])
+    assert slots > 0, "one per core would need memory for as many"
+    assert size(worker["mem_limit"]) >= slots * (Settings().max_memory_bytes + TENSORFLOW_BYTES)
+
+
+def size(told: str) -> int:
+    """Bytes, of what Docker calls 256m or 2g."""
+    return int(told[:-1]) << {"m": 20, "g": 30}[told[-1]]
 
 
 def test_only_the_api_is_published_and_on_this_machine_alone() -> None:
