@@ -44,10 +44,15 @@ class Scratch:
     def _open(self) -> Path:
         """Only once it is needed: not every process that could is one that does."""
         self._parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(mkdtemp(dir=self._parent, prefix=f"{os.getpid()}-"))
-        self._lock = _locked(folder)
-        self._folder = folder
-        return folder
+        while True:
+            folder = Path(mkdtemp(dir=self._parent, prefix=f"{os.getpid()}-"))
+            # Before it is locked it looks like one that was left, and whoever sweeps may take it.
+            with suppress(BlockingIOError, FileNotFoundError):
+                lock = _locked(folder)
+                if folder.exists():
+                    self._folder, self._lock = folder, lock
+                    return folder
+                os.close(lock)
 
 
 def _locked(folder: Path) -> int:
