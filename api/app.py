@@ -17,6 +17,7 @@ from api.headers import SecurityHeaders
 from api.intake import Intake
 from api.keyring import Keyring
 from api.limits import Streams
+from api.lockout import Lockout
 from api.metrics import Metrics
 from api.observed import Observed
 from api.openapi.document import FACTS, Described
@@ -66,8 +67,10 @@ def create_app(settings: Settings) -> FastAPI:
         _open(app, settings)
         intake = Intake(settings, app.state.database, app.state.store)
         async with Feed(app.state.database).running() as app.state.feed:
-            with intake.running() as app.state.intake:
-                yield
+            lockout = Lockout(app.state.database, app.state.streams, app.state.feed.wake)
+            async with lockout.running():
+                with intake.running() as app.state.intake:
+                    yield
         app.state.submissions.close()
         app.state.readiness.close()
         app.state.bell.close()

@@ -39,6 +39,13 @@ def between(first: Job, second: Job) -> list[Difference]:
     return differences(full_spec(first), full_spec(second))
 
 
+def topics(session: Session, first: Job, second: Job) -> dict[str, int]:
+    """What a wait for news of the comparison waits for, each with its seq as it is now."""
+    open_ = {job.id: job.events for job in (first, second) if job.status not in TERMINAL}
+    proof = session.get(Proof, proving.pair(first, second))
+    return open_ | (proofs.topics(session, proof) if proof else {})
+
+
 def _compared(session: Session, job: Job) -> dict[str, Any]:
     return {
         **job.model_dump(include=set(diagnoses.Compared.model_fields)),

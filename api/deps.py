@@ -11,10 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Annotated, TypeVar
 
-from fastapi import BackgroundTasks, Depends, Request
+from fastapi import BackgroundTasks, Depends, Query, Request
 from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
 
-from api import present
+from api import longpoll, present
 from api.bell import Bell
 from api.callers import AppCaller, Caller
 from api.intake import Intake
@@ -101,8 +102,17 @@ def _sweep_by_id(sweep_id: str, caller: AppCaller, database: AppDatabase) -> Swe
 SweepById = Annotated[Sweep, Depends(_sweep_by_id)]
 
 
-def _ended_job(job: JobById) -> Job:
+async def _ended_job(
+    request: Request,
+    job: JobById,
+    caller: AppCaller,
+    database: AppDatabase,
+    wait: Annotated[longpoll.Seconds, Query(description="seconds to wait for the job's end")] = 0,
+) -> Job:
     """Raises NotReady, with the time after which to ask again."""
+    if wait and job.status not in TERMINAL:
+        await longpoll.end(request, caller, job.id, wait)
+        job = await run_in_threadpool(_job_by_id, job.id, caller, database)
     if job.status not in TERMINAL:
         wait = present.retry_after_seconds(job)
         raise NotReady(f"{job.id} is {job.status}: ask again in {wait} s.", wait)

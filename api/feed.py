@@ -1,7 +1,7 @@
-"""News of jobs for all who wait for them: one poller per process asks the database for everybody.
+"""News for all who wait: one poller per process asks the database for everybody.
 
-It looks again so soon that nobody notices, because it asks about the jobs only when something was
-committed since it asked last.
+It looks again so soon that nobody notices, because it asks about the topics (`api.news`) only when
+something was committed since it asked last.
 
 A stream or a long poll keeps nothing but its own position, the seq of the last event it has seen.
 What a job's listeners share is bounded; one that is further behind reads the table's pages
@@ -10,15 +10,15 @@ What a job's listeners share is bounded; one that is further behind reads the ta
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 
-from api.news import KEPT, Newest, News, Told
+from api.channel import Channel
+from api.limits import NOBODYS, Place
+from api.news import Newest, News, Told
 from api.replays import Replays
 from contract.database import Database
-from contract.status import TERMINAL
 
 log = logging.getLogger(__name__)
 
@@ -27,48 +27,11 @@ log = logging.getLogger(__name__)
 _PAUSE_SECONDS, _PAUSE_RATIO, _LONGEST_PAUSE_SECONDS = 0.02, 4, 0.25
 
 
-class Channel:
-    """What is known of a job while somebody listens. `seq` is 0 until it is known."""
-
-    def __init__(self) -> None:
-        self.seq = 0
-        self.status = ""
-        self.gone = False
-        self.listeners = 0
-        self.moved = asyncio.Event()
-        self._kept: deque[Told] = deque(maxlen=KEPT)
-
-    @property
-    def ended(self) -> bool:
-        """Whether no event will come after `seq`."""
-        return self.gone or self.status in TERMINAL
-
-    def since(self, seq: int) -> Sequence[Told]:
-        """The events after `seq`; none where those begin before what is kept."""
-        if not self._kept or self._kept[0].seq > seq + 1:
-            return []
-        return [told for told in self._kept if told.seq > seq]
-
-    def take(self, newer: News | None) -> None:
-        """Note what was found, None for a job that is gone, and wake the listeners if it is new."""
-        if newer is None:
-            self.gone = True
-        elif newer.seq > self.seq:
-            if newer.told and self._kept and newer.told[0].seq > self._kept[-1].seq + 1:
-                self._kept.clear()
-            self._kept.extend(newer.told)
-            self.seq, self.status = newer.seq, newer.status
-        else:
-            return
-        self.wake()
-
-    def wake(self) -> None:
-        self.moved.set()
-        self.moved = asyncio.Event()
-
-
 class Feed:
-    """Belongs to the event loop. It asks only while somebody listens to a job that goes on."""
+    """Belongs to the event loop. It asks only while somebody listens to what goes on.
+
+    A wait ends at once for who has lost its `Place`.
+    """
 
     def __init__(self, database: Database) -> None:
         self.closed = False
@@ -102,13 +65,17 @@ class Feed:
     def close(self) -> None:
         """End every wait, now and from now on: the server stops."""
         self.closed = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let all look whether they may wait on."""
         for channel in self._channels.values():
             channel.wake()
 
     @contextmanager
-    def listening(self, job_id: str, read: News | None = None) -> Iterator[Channel]:
-        """A job's channel, kept up to date meanwhile; `read` is what the caller knows already."""
-        channel = self._channels.setdefault(job_id, Channel())
+    def listening(self, topic: str, read: News | None = None) -> Iterator[Channel]:
+        """A topic's channel, kept up to date meanwhile; `read` is what the caller knows already."""
+        channel = self._channels.setdefault(topic, Channel(topic))
         if channel.seq == 0 and read is not None:
             channel.take(read)
         channel.listeners += 1
@@ -119,21 +86,30 @@ class Feed:
         finally:
             channel.listeners -= 1
             if channel.listeners == 0:
-                del self._channels[job_id]
+                del self._channels[topic]
 
-    async def changed(self, job_id: str, seen_seq: int, timeout_seconds: float) -> int | None:
-        """Wait until the job has an event after `seen_seq`; returns the newest one's seq.
+    async def changed(
+        self, topic: str, seen_seq: int, timeout_seconds: float, place: Place = NOBODYS
+    ) -> int | None:
+        """Wait until there is news for who has seen `seen_seq`; returns the newest seq.
 
-        None when the time is up, the job has no more to come, or the server stops.
+        None when the time is up, nothing more can come, or the server stops.
         """
-        with self.listening(job_id) as channel, suppress(TimeoutError):
+        with self.listening(topic) as channel, suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                if await self._beyond(channel, seen_seq):
+                if await self._beyond(channel, seen_seq, place):
                     return channel.seq
         return None
 
+    async def ended(self, topic: str, timeout_seconds: float, place: Place) -> None:
+        """Wait until nothing more can come, the time is up, or the server stops."""
+        with self.listening(topic) as channel, suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds):
+                while not channel.ended and self._goes_on(place):
+                    await channel.moved.wait()
+
     async def after(
-        self, job_id: str, channel: Channel, seq: int, timeout_seconds: float
+        self, job_id: str, channel: Channel, seq: int, timeout_seconds: float, place: Place
     ) -> Sequence[Told]:
         """Wait for the job's events after `seq`; returns some of them, the oldest first.
 
@@ -141,17 +117,20 @@ class Feed:
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                while await self._beyond(channel, seq):
+                while await self._beyond(channel, seq, place):
                     if found := channel.since(seq) or await self._replays.after(job_id, seq):
                         return found
                     await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
         return []
 
-    async def _beyond(self, channel: Channel, seq: int) -> bool:
-        """Wait for an event after `seq`; False if there will be none."""
-        while channel.seq <= seq and not channel.ended and not self.closed:
+    async def _beyond(self, channel: Channel, seq: int, place: Place) -> bool:
+        """Wait for news after `seq`; False if there will be none."""
+        while not channel.beyond(seq) and not channel.ended and self._goes_on(place):
             await channel.moved.wait()
-        return channel.seq > seq and not channel.gone and not self.closed
+        return channel.beyond(seq) and not channel.gone and self._goes_on(place)
+
+    def _goes_on(self, place: Place) -> bool:
+        return not self.closed and not place.lost
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -180,5 +159,5 @@ class Feed:
             log.info("Events can be read again.")
         self._away = False
         if found is not None:
-            for job_id in known.keys() & self._channels.keys():
-                self._channels[job_id].take(found.get(job_id))
+            for topic in known.keys() & self._channels.keys():
+                self._channels[topic].take(found.get(topic))

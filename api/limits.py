@@ -1,15 +1,16 @@
 """What an owner of keys may have at once. While keys are off there are no such limits."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import Lock
 
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from api.callers import Caller
-from contract.errors import TooManyBytes, TooManyJobs, TooManyStreams
+from contract.errors import TooManyBytes, TooManyJobs, TooManyStreams, Unauthorized
 from contract.settings import Settings
 from contract.status import Status
 from contract.tables import Dataset, Job
@@ -64,38 +65,86 @@ def _one_at_a_time(session: Session, lock: int, owner: str) -> None:
         session.execute(select(func.pg_advisory_xact_lock(lock, func.hashtext(owner))))
 
 
+@dataclass(eq=False)
+class Place:
+    """Of something that is open for longer than a look. Whose key has ended loses it."""
+
+    key_id: str | None = None
+    lost: bool = False
+
+    def check(self) -> None:
+        """Raises Unauthorized where it was lost."""
+        if self.lost:
+            raise Unauthorized(
+                "The key was revoked, or has expired, while this was open.", "invalid_token"
+            )
+
+
+NOBODYS = Place()
+
+
 class Streams:
-    """The open event streams and long polls of each owner, in this process alone."""
+    """What each owner has open, event streams and long polls, in this process alone."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._open: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._places: set[Place] = set()
         self._lock = Lock()
 
+    @property
+    def places(self) -> list[Place]:
+        """Those of all that is open."""
+        with self._lock:
+            return list(self._places)
+
+    @property
+    def keys(self) -> set[str]:
+        """The ids of the keys of all that is open."""
+        return {place.key_id for place in self.places if place.key_id is not None}
+
+    def lose(self, keys: Container[str]) -> None:
+        """Take their places from these keys."""
+        for place in self.places:
+            place.lost = place.lost or place.key_id in keys
+
     @contextmanager
-    def one_more(self, caller: Caller) -> Iterator[None]:
+    def one_more(self, caller: Caller) -> Iterator[Place]:
         """Counts a stream for as long as it is entered. Raises TooManyStreams at once."""
         if caller.key_id is None:
-            yield
+            yield NOBODYS
             return
-        self._enter(caller.owner)
+        self._count(caller.owner)
         try:
-            yield
+            with self.uncounted(caller) as place:
+                yield place
         finally:
             self._leave(caller.owner)
 
-    def _enter(self, owner: str) -> None:
+    @contextmanager
+    def uncounted(self, caller: Caller) -> Iterator[Place]:
+        """A place that ends with its key, for what is bounded otherwise."""
+        place = Place(caller.key_id)
         with self._lock:
-            if self._open[owner] >= self.limit:
+            self._places.add(place)
+        try:
+            yield place
+        finally:
+            with self._lock:
+                self._places.discard(place)
+
+    def _count(self, owner: str) -> None:
+        with self._lock:
+            if self._counts[owner] >= self.limit:
                 raise TooManyStreams(
                     f"{owner} may have {self.limit:,} event streams and waits open "
                     "(PLATEAU_MAX_STREAMS), and has them: close one, or ask without waiting",
                     _STREAMS_SECONDS,
                 )
-            self._open[owner] += 1
+            self._counts[owner] += 1
 
     def _leave(self, owner: str) -> None:
         with self._lock:
-            self._open[owner] -= 1
-            if not self._open[owner]:
-                del self._open[owner]
+            self._counts[owner] -= 1
+            if not self._counts[owner]:
+                del self._counts[owner]

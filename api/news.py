@@ -1,21 +1,33 @@
-"""What became of jobs since it was last asked: their newest events, ready for the wire."""
+"""What became of jobs, sweeps and proofs since it was last asked, a job's events as they are sent.
+
+A topic is what somebody waits for: the id of a job or a sweep, or `of_proof` a proof's. Its seq is
+another number whenever its answer may be another. A job's counts its events; that of a sweep or a
+proof is made of its round and of the events of all its jobs.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from fastapi.sse import format_sse_event
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Integer, func, select, type_coerce
 from sqlmodel import col
 
 from api import queries
 from contract.database import Database
-from contract.tables import Job
+from contract.proof import ProofStatus
+from contract.status import TERMINAL
+from contract.sweep import Sweep, SweepStatus
+from contract.tables import Job, Proof
 
 # Events of a job that its listeners share.
 KEPT = 100
-# Jobs a statement: SQLite before 3.32 takes 999 parameters.
+# Topics a statement: SQLite before 3.32 takes 999 parameters.
 _AT_ONCE = 500
+_PROOF = "proof:"
+# Of sweeps and proofs.
+_RUNNING = "running"
 
 
 class Told(NamedTuple):
@@ -27,11 +39,30 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class News:
-    """A job's newest seq, its status at that time, and those of its events that were asked for."""
+    """A topic's newest seq, its status at that time, and those of a job's events that were asked
+    for."""
 
     seq: int
     status: str
     told: Sequence[Told] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing will come after `seq`."""
+        return self.status in _ENDED
+
+
+# The statuses of sweeps and proofs have no name in common with those in which a job goes on.
+_ENDED = frozenset({*TERMINAL, *SweepStatus, *ProofStatus}) - {_RUNNING}
+
+
+def of_proof(proof_id: str) -> str:
+    """A proof's topic: its id alone is that of a job."""
+    return _PROOF + proof_id
+
+
+def is_job(topic: str) -> bool:
+    return topic.startswith("job_")
 
 
 class Newest:
@@ -55,14 +86,24 @@ class Newest:
 
 
 def news(connection: Connection, known: Mapping[str, int]) -> dict[str, News]:
-    """By job, given the seq that is known of each; a job that is gone is left out.
+    """By topic, given the seq that is known of each; what is gone is left out.
 
     Of a job with more than KEPT new events the last KEPT, and none where the known seq is 0.
     """
-    ids = list(known)
     found: dict[str, News] = {}
-    for start in range(0, len(ids), _AT_ONCE):
-        wanted = col(Job.id).in_(ids[start : start + _AT_ONCE])
+    topics = iter(known)
+    while some := list(islice(topics, _AT_ONCE)):
+        found |= _of_jobs(connection, {topic: known[topic] for topic in some if is_job(topic)})
+        found |= of_sweeps(connection, [topic for topic in some if topic.startswith("sweep_")])
+        proofs = [topic.removeprefix(_PROOF) for topic in some if topic.startswith(_PROOF)]
+        found |= of_proofs(connection, proofs)
+    return found
+
+
+def _of_jobs(connection: Connection, known: Mapping[str, int]) -> dict[str, News]:
+    found: dict[str, News] = {}
+    if known:
+        wanted = col(Job.id).in_(list(known))
         rows: Any = connection.execute(
             select(col(Job.id), col(Job.events), col(Job.status)).where(wanted)
         ).all()
@@ -71,6 +112,36 @@ def news(connection: Connection, known: Mapping[str, int]) -> dict[str, News]:
             told = events(connection, id_, since, KEPT) if 0 < known[id_] < seq else ()
             found[id_] = News(seq, status, told)
     return found
+
+
+def of_sweeps(connection: Connection, ids: Sequence[str]) -> dict[str, News]:
+    """By topic."""
+    return _of_many(connection, Sweep, col(Job.sweep_id), ids)
+
+
+def of_proofs(connection: Connection, ids: Sequence[str]) -> dict[str, News]:
+    """By topic."""
+    found = _of_many(connection, Proof, col(Job.proof_id), ids)
+    return {of_proof(id_): each for id_, each in found.items()}
+
+
+def _of_many(
+    connection: Connection, kind: type[Sweep | Proof], owner: Any, ids: Sequence[str]
+) -> dict[str, News]:
+    """Of what has many jobs, which `owner` names. It ends by no event of them."""
+    if not ids:
+        return {}
+    events_ = type_coerce(func.coalesce(func.sum(Job.events), 0), Integer)
+    about = col(kind.id), col(kind.round), col(kind.status)
+    rows: Any = connection.execute(
+        select(*about, events_)
+        .outerjoin(Job, owner == col(kind.id))
+        .where(col(kind.id).in_(ids))
+        .group_by(*about)
+    ).all()
+    return {
+        id_: News(round_ + seq + (status != _RUNNING), status) for id_, round_, status, seq in rows
+    }
 
 
 def events(connection: Connection, job_id: str, seq: int, limit: int) -> Sequence[Told]:

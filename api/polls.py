@@ -7,20 +7,20 @@ the queue, where its place depends on other jobs and on the workers.
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from threading import Lock
 
-from fastapi import Response
 from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from api import present, queries, views
 from api.callers import Caller
 from api.deps import own
-from api.etags import named, tag_of
+from api.etags import tag_of
+from api.longpoll import Seen
 from api.queries import JobRow
 from api.waiting import waiting
 from contract.database import Database
@@ -33,27 +33,6 @@ _FORM = sha256(repr(views.Job.model_json_schema()).encode()).hexdigest()
 _KEPT, _KEPT_CHARACTERS = 500, 10_000
 # A worker may fall silent, of which nothing is committed.
 _HOLDS_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a look found: `seq` is the job's last event, `body` the answer, `tag` its entity tag."""
-
-    seq: int
-    ended: bool
-    tag: str
-    body: str
-
-    def is_news(self, if_none_match: Sequence[str]) -> bool:
-        """Whether the client has reason not to wait."""
-        return self.ended or bool(if_none_match and not named(self.tag, if_none_match))
-
-    def response(self, if_none_match: Sequence[str]) -> Response:
-        """304 for who has it already."""
-        headers = {"ETag": self.tag, "Cache-Control": "private, no-cache"}
-        if named(self.tag, if_none_match):
-            return Response(status_code=304, headers=headers)
-        return Response(self.body, headers=headers, media_type="application/json")
 
 
 # Whose, which job, and with which members.
@@ -138,7 +117,7 @@ class Poll:
             if last is not None and last.tag == tag:
                 return last
             body = self._body(connection, queue)
-        return Seen(row.events, row.status in TERMINAL, tag, body)
+        return Seen(body, tag, {} if row.status in TERMINAL else {row.id: row.events})
 
     def _body(self, connection: Connection, queue: Mapping[str, views.Queue]) -> str:
         row = queries.job(connection, self.job_id, self.wanted)

@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlmodel import Session
 
-from api import diagnoses, present
+from api import diagnoses, news, present
 from contract import proving
 from contract.numbers import encode
 from contract.outcomes import value_of
+from contract.proof import ProofStatus
 from contract.status import Status
 from contract.tables import Job, Proof, Result
 from diagnosis.trials import Trial
@@ -49,6 +50,15 @@ def proof(session: Session, row: Proof) -> diagnoses.Proof:
             "trials": [_trial(t, judged.get(t.code, {}), found[t.code]) for t in trials],
         }
     )
+
+
+def topics(session: Session, row: Proof) -> dict[str, int]:
+    """What a wait for news of the proof waits for: the topic, and its seq as it is now."""
+    if row.status != ProofStatus.RUNNING:
+        return {}
+    return {
+        topic: found.seq for topic, found in news.of_proofs(session.connection(), [row.id]).items()
+    }
 
 
 def _trial(

@@ -21,7 +21,6 @@ from sqlalchemy import (
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
-from api.fields import Fields
 from contract.datasets import CATALOGUE, AnyDatasetName
 from contract.tables import TABLES, Dataset, EpochRow, Job
 
@@ -32,20 +31,6 @@ SWEEP_ID = r"^sweep_[0-9A-Z]{26}$"
 Epoch = tuple[int, Mapping[Any, Any], float, float]
 # Of a job: an object of a session, what was selected of its columns, or what was inserted.
 JobRow: TypeAlias = Job | Row[Any] | SimpleNamespace
-
-
-class JobPoll(BaseModel):
-    wait: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=60,
-            allow_inf_nan=False,
-            description="seconds to wait for the job's next change of status or next epoch, unless "
-            "If-None-Match says that the client does not have what is there now",
-        ),
-    ] = 0
-    fields: Fields = []
 
 
 class EventPage(BaseModel):

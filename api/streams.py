@@ -10,7 +10,9 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 
 from api import views
-from api.feed import Channel, Feed
+from api.channel import Channel
+from api.feed import Feed
+from api.limits import Place
 from api.news import News
 from contract.status import TERMINAL, Status
 
@@ -21,12 +23,14 @@ HEARTBEAT_SECONDS = 15.0
 _RETRY_MILLISECONDS = (1_000, 3_000)
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Vary": "Accept"}
 _BROKEN_OFF = b": broken off before the end: connect again with Last-Event-ID\n\n"
+_LOCKED_OUT = b": the key was revoked, or has expired\n\n"
 
 
 class EventStream(StreamingResponse):
     """The events of a job after `seq`, those to come included, and `end` when it has ended.
 
-    `place` is entered for as long as the client is there; what it raises is still an answer.
+    `place` is entered for as long as the client is there; what it raises is still an answer. Where
+    it is lost the stream breaks off, and who comes back with the same key is told why.
     A client that does not read stops this stream alone: uvicorn holds some 64 KiB for it, and here
     are its position and a page at most. It is not cut: its socket would stay, and its place would
     be another's.
@@ -35,7 +39,7 @@ class EventStream(StreamingResponse):
     media_type = MEDIA_TYPE
 
     def __init__(
-        self, feed: Feed, job_id: str, read: News, seq: int, place: AbstractContextManager[None]
+        self, feed: Feed, job_id: str, read: News, seq: int, place: AbstractContextManager[Place]
     ) -> None:
         super().__init__((), headers=_HEADERS)
         self.feed = feed
@@ -47,26 +51,32 @@ class EventStream(StreamingResponse):
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self.place, self.feed.listening(self.job_id, self.read) as self.channel:
-            async with aclosing(self._blocks()) as self.body_iterator:
+        listening = self.feed.listening(self.job_id, self.read)
+        with self.place as place, listening as self.channel:
+            async with aclosing(self._blocks(place)) as self.body_iterator:
                 await super().__call__(scope, receive, send)
 
-    async def _blocks(self) -> AsyncGenerator[bytes]:
+    async def _blocks(self, place: Place) -> AsyncGenerator[bytes]:
         yield format_sse_event(retry=random.randint(*_RETRY_MILLISECONDS))
-        while True:
-            told = await self.feed.after(self.job_id, self.channel, self.seq, HEARTBEAT_SECONDS)
+        while not (last := self._last(place)):
+            told = await self.feed.after(
+                self.job_id, self.channel, self.seq, HEARTBEAT_SECONDS, place
+            )
             if told:
                 # At once: each part costs more than the events in it.
                 yield b"".join(each.block for each in told)
                 self.seq = told[-1].seq
-                continue
-            if self.channel.status in TERMINAL and self.seq >= self.channel.seq:
-                yield self._end()
-                return
-            if self.feed.closed or self.channel.gone:
-                yield _BROKEN_OFF
-                return
-            yield KEEPALIVE_COMMENT
+            elif not self._last(place):
+                yield KEEPALIVE_COMMENT
+        yield last
+
+    def _last(self, place: Place) -> bytes:
+        """What the stream ends with; nothing while it goes on."""
+        if place.lost:
+            return _LOCKED_OUT
+        if self.channel.status in TERMINAL and self.seq >= self.channel.seq:
+            return self._end()
+        return _BROKEN_OFF if self.feed.closed or self.channel.gone else b""
 
     def _end(self) -> bytes:
         """Without an id: who comes back after it names the last event, and is told to stop."""

@@ -5,17 +5,18 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 from ulid import ULID
 
-from api import datasets, limits, sweep_views
-from api.etags import tag_of
+from api import datasets, limits, news, sweep_views
+from api.etags import named, tag_of
+from api.longpoll import Seen
 from api.new_sweep import Reader
 from api.submission import Submission
 from contract import clock, sweeping
 from contract.axes import Cell
 from contract.cells import Run, Spread, best, by_cell, spread_of
+from contract.database import Database
 from contract.numbers import encode
 from contract.plan import Plan, objective_of
 from contract.reached import Counts, counts, runs
@@ -105,11 +106,15 @@ def table(session: Session, row: Sweep) -> sweep_views.SweepTable:
     )
 
 
-def tag(session: Session, row: Sweep) -> str:
-    """Of all that the table follows from: each change of a job is an event."""
-    events = select(func.sum(Job.events)).where(col(Job.sweep_id) == row.id)
-    state = (row.id, row.round, row.status, row.reason, row.finished_at)
-    return tag_of(_FORM, *state, session.exec(events).one())
+def look(database: Database, sweep_id: str, if_none_match: Sequence[str]) -> Seen:
+    """The sweep as it is now; without its table for who has that already."""
+    with database.reading() as session:
+        row = session.get_one(Sweep, sweep_id)
+        (seq,) = (each.seq for each in news.of_sweeps(session.connection(), [row.id]).values())
+        # All that the table follows from: each change of a job is an event.
+        tag = tag_of(_FORM, row.id, row.round, row.status, row.reason, row.finished_at, seq)
+        body = "" if named(tag, if_none_match) else table(session, row).model_dump_json()
+    return Seen(body, tag, {row.id: seq} if row.status == SweepStatus.RUNNING else {})
 
 
 def _of_job(session: Session, job: Job) -> sweep_views.SweepTable:

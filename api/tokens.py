@@ -7,12 +7,12 @@ bits are the secret. So many bits need no slow hash.
 import hmac
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Literal
 
-from sqlalchemy import update
+from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
 from ulid import ULID
 
@@ -73,6 +73,16 @@ def find(session: Session, token: str) -> ApiKey:
             told = f"The key expired at {row[0].expires_at}: {_NEW}."
             raise Unauthorized(told, "invalid_token")
     return row[0]
+
+
+def ended(session: Session, key_ids: Collection[str]) -> set[str]:
+    """Those of the keys that hold no longer, or are gone."""
+    hold = select(ApiKey.id).where(
+        col(ApiKey.id).in_(key_ids),
+        col(ApiKey.revoked_at).is_(None),
+        or_(col(ApiKey.expires_at).is_(None), col(ApiKey.expires_at) > now()),
+    )
+    return set(key_ids) - set(session.exec(hold).all())
 
 
 def listed(session: Session) -> Sequence[ApiKey]:

@@ -1,14 +1,15 @@
 """Two jobs: what differs between them, and which difference explains how they ended."""
 
+from functools import partial
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api import comparisons, datasets, diagnoses, limits
+from api import comparisons, datasets, diagnoses, limits, longpoll
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, Ring, job_of
-from api.rendered import rendered
-from api.threads import in_threads
+from api.longpoll import POLLED, IfNoneMatch, Wait
+from api.threads import in_threads, run_in
 from contract import clock, proving
 from contract.errors import Conflict, NothingToTry
 from contract.spec import Experiment
@@ -47,12 +48,29 @@ def _pair(
 Pair = Annotated[_Pair, Depends(_pair)]
 
 
-@router.get("", response_model=diagnoses.Comparison, responses={404: {}})
-@in_threads("working")
-def get_comparison(pair: Pair, database: AppDatabase) -> Response:
-    """What differs in the specs, the curves and the results, and which difference explains it."""
-    with database.reading() as session:
-        return rendered(comparisons.comparison(session, *pair))
+@router.get("", response_model=diagnoses.Comparison, responses=POLLED | {404: {}})
+async def get_comparison(
+    request: Request,
+    pair: Pair,
+    caller: AppCaller,
+    database: AppDatabase,
+    wait: Wait = 0,
+    if_none_match: IfNoneMatch = (),
+) -> Response:
+    """What differs in the specs, the curves and the results, and which difference explains it.
+
+    With `wait` the answer comes when one of the two has got on, or one of the runs between them.
+    """
+
+    def look() -> longpoll.Seen:
+        with database.reading() as session:
+            first, second = (session.get_one(Job, job.id) for job in pair)
+            view = comparisons.comparison(session, first, second)
+            return longpoll.seen(view, comparisons.topics(session, first, second))
+
+    return await longpoll.answer(
+        request, caller, partial(run_in, "working", look), wait, if_none_match
+    )
 
 
 @router.post("", status_code=202, responses={404: {}, 409: {}})

@@ -1,5 +1,6 @@
 """Datasets: what a spec may name, the catalogue's and one's own."""
 
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
@@ -10,6 +11,7 @@ from api.body import allow_upload
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppIntake, AppSettings, Store
 from api.intake import Sent
+from api.limits import Place
 from api.openapi import answers
 from api.threads import in_threads
 from api.uploads import Media, Wanted
@@ -79,7 +81,8 @@ async def create_dataset(
     length = request.headers.get("content-length", "")
     told = int(length) if length.isdecimal() else None
     sent = Sent(description.name, media, wanted, caller, told)
-    row = await intake.take(request.stream(), sent)
+    with request.app.state.streams.uncounted(caller) as place:
+        row = await intake.take(_checked(request.stream(), place), sent)
     view = present.dataset(row)
     response.headers["Location"] = view.urls.self
     return view
@@ -120,6 +123,13 @@ def delete_dataset(
     with database.writing() as session:
         row = datasets.delete(session, dataset_id, caller.owner)
     datasets.discard(store, row.key)
+
+
+async def _checked(blocks: AsyncIterable[bytes], place: Place) -> AsyncIterator[bytes]:
+    """Raises Unauthorized once the key has ended that an upload came with."""
+    async for block in blocks:
+        place.check()
+        yield block
 
 
 def _media(content_type: str) -> Media | None:

@@ -1,15 +1,18 @@
 """Why a run failed, and the runs that prove it."""
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body, Request, Response
 from pydantic import BaseModel, Field
 from sqlmodel import Session
+from starlette.concurrency import run_in_threadpool
 
-from api import datasets, diagnoses, limits, present, proofs
+from api import datasets, diagnoses, limits, longpoll, present, proofs
 from api.body import JSONRoute
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, EndedJob, JobById, Ring
+from api.longpoll import POLLED, IfNoneMatch, Wait
 from api.threads import in_threads
 from contract import clock, proving
 from contract.errors import Conflict, NothingToTry, SpecRefused
@@ -46,11 +49,28 @@ def get_diagnosis(job: EndedJob, database: AppDatabase) -> diagnoses.Diagnosis:
         return proofs.diagnosis(session, job)
 
 
-@router.get("/repairs", responses={409: {}})
-def get_repairs(job: JobById, database: AppDatabase) -> diagnoses.Proof:
-    """The proof of the job's diagnosis; 409 while there is none."""
-    with database.reading() as session:
-        return proofs.proof(session, _proof(session, job))
+@router.get("/repairs", response_model=diagnoses.Proof, responses=POLLED | {409: {}})
+async def get_repairs(
+    request: Request,
+    job: JobById,
+    caller: AppCaller,
+    database: AppDatabase,
+    wait: Wait = 0,
+    if_none_match: IfNoneMatch = (),
+) -> Response:
+    """The proof of the job's diagnosis; 409 while there is none.
+
+    With `wait` the answer comes when one of its runs has got on, or the proof has.
+    """
+
+    def look() -> longpoll.Seen:
+        with database.reading() as session:
+            row = _proof(session, job)
+            return longpoll.seen(proofs.proof(session, row), proofs.topics(session, row))
+
+    return await longpoll.answer(
+        request, caller, partial(run_in_threadpool, look), wait, if_none_match
+    )
 
 
 @router.post("/repairs", status_code=202, responses={409: {}, 422: {}})

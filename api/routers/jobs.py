@@ -1,24 +1,24 @@
 """Jobs: submit, look at, stop, run again."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Path, Query, Request, Response
 from typing_extensions import override
 
-from api import job_pages, present, preview, queries, views
+from api import job_pages, longpoll, present, preview, views
 from api.body import JSONRoute
 from api.callers import AppCaller, identify
-from api.connection import while_connected
 from api.deps import AppDatabase, AppSettings, JobById
-from api.fields import ALL, selected
+from api.fields import ALL, Fields, selected
 from api.findings import AcceptedJob
+from api.longpoll import POLLED, IfNoneMatch, Wait
 from api.openapi import answers
 from api.polls import Poll
 from api.posted import Posted
 from api.submission import AppSubmission
 from api.threads import in_threads
-from contract import deadline, lifecycle
+from contract import lifecycle
 from contract.budget import check
 from contract.datasets import facts_of
 from contract.errors import Conflict
@@ -30,18 +30,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JSONRoute)
 _DRY_RUN: answers.Answers = {
     200: {"model": preview.DryRun, "description": "With dry_run: what the job would be."}
 }
-_ETAG = {"ETag": answers.header("changes whenever the answer does")}
-POLLED: answers.Answers = {
-    200: {"headers": _ETAG},
-    304: {
-        "description": "The client has it already: its ETag is among If-None-Match.",
-        "headers": _ETAG,
-    },
-}
 DryRun = Annotated[bool, Query(description="check and estimate, store nothing: 200")]
-IfNoneMatch = Annotated[
-    Sequence[str], Header(alias="If-None-Match", description="ETags of what the client has, or *")
-]
 
 
 @router.post(
@@ -93,9 +82,6 @@ def list_jobs(
     return _json(page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}}))
 
 
-_NO_QUERY = queries.JobPoll()
-
-
 class _PollRoute(JSONRoute):
     """Most polls have no query, and then there is nothing that FastAPI has to read and check
     parameter by parameter, which takes longer than the poll itself."""
@@ -109,7 +95,8 @@ class _PollRoute(JSONRoute):
                 return await handler(request)
             caller = await identify(request)
             tags = request.headers.getlist("if-none-match")
-            return await get_job(request, request.path_params["job_id"], _NO_QUERY, caller, tags)
+            job_id = request.path_params["job_id"]
+            return await get_job(request, job_id, caller, [], if_none_match=tags)
 
         return without_query
 
@@ -117,25 +104,21 @@ class _PollRoute(JSONRoute):
 async def get_job(
     request: Request,
     job_id: Annotated[str, Path(description="job_ and a ULID")],
-    wanted: Annotated[queries.JobPoll, Query()],
     caller: AppCaller,
+    fields: Annotated[Fields, Query(default_factory=list)],
+    wait: Wait = 0,
     if_none_match: IfNoneMatch = (),
 ) -> Response:
     """A job as it is now: its status, its progress, its place in the queue and what it waits for.
 
     Its ETag changes whenever the answer does; who sends it back in If-None-Match gets 304 as long
-    as there is nothing new. With `wait` the answer comes at the job's next change.
+    as there is nothing new. With `wait` the answer comes at the job's next change of status or its
+    next epoch.
     """
     app = request.app.state
-    members = selected(wanted.fields)
+    members = selected(fields)
     poll = Poll(app.database, app.settings, app.answers, caller, job_id, members)
-    seen = await poll.seen()
-    if wanted.wait and not seen.is_news(if_none_match):
-        with app.streams.one_more(caller):
-            await while_connected(request, app.feed.changed(job_id, seen.seq, wanted.wait))
-        deadline.begin(app.settings.request_seconds)  # so long it waited because it was asked to
-        seen = await poll.seen()
-    return seen.response(if_none_match)
+    return await longpoll.answer(request, caller, poll.seen, wait, if_none_match)
 
 
 router.add_api_route(

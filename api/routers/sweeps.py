@@ -3,18 +3,18 @@
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
-from api import datasets, sweep_pages, sweep_views, sweeps, views
+from api import datasets, longpoll, sweep_pages, sweep_views, sweeps, views
 from api.body import JSONRoute
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, SweepById
-from api.etags import named
+from api.longpoll import POLLED, IfNoneMatch, Wait
 from api.new_sweep import NewSweep, Reader
 from api.openapi import answers
-from api.routers.jobs import POLLED, DryRun, IfNoneMatch
+from api.routers.jobs import DryRun
 from api.submission import AppSubmission
-from api.threads import in_threads
+from api.threads import in_threads, run_in
 from contract import sweeping
 from contract.axes import MAX_AXES, MAX_VALUES
 from contract.errors import Conflict
@@ -75,20 +75,23 @@ def list_sweeps(
 
 
 @router.get("/{sweep_id}", response_model=sweep_views.SweepTable, responses=POLLED)
-@in_threads("working")
-def get_sweep(sweep: SweepById, database: AppDatabase, if_none_match: IfNoneMatch = ()) -> Response:
+async def get_sweep(
+    request: Request,
+    sweep: SweepById,
+    caller: AppCaller,
+    database: AppDatabase,
+    wait: Wait = 0,
+    if_none_match: IfNoneMatch = (),
+) -> Response:
     """A sweep as it is now: how its jobs stand, and a row for each combination of values.
 
-    Its ETag changes whenever one of its jobs does.
+    Its ETag changes whenever one of its jobs does. With `wait` the answer comes at the next change
+    of any of them, or of the sweep.
     """
-    with database.reading() as session:
-        row = session.get_one(Sweep, sweep.id)
-        tag = sweeps.tag(session, row)
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if named(tag, if_none_match):
-            return Response(status_code=304, headers=headers)
-        body = sweeps.table(session, row).model_dump_json()
-    return Response(body, headers=headers, media_type="application/json")
+    look = partial(sweeps.look, database, sweep.id, if_none_match)
+    return await longpoll.answer(
+        request, caller, partial(run_in, "working", look), wait, if_none_match
+    )
 
 
 @router.post("/{sweep_id}/cancel", responses={409: {}})
