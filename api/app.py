@@ -13,6 +13,7 @@ from api.callers import authenticated, keys_needed
 from api.door import Door
 from api.drawn import Drawn
 from api.feed import Feed
+from api.head import HeadAsGet
 from api.headers import SecurityHeaders
 from api.intake import Intake
 from api.keyring import Keyring
@@ -88,6 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.metrics = Metrics()
     app.add_middleware(InTime)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Door, settings=settings)
     app.add_middleware(Observed, metrics=app.state.metrics)

@@ -4,9 +4,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HeadAsGet:
-    """ASGI middleware that lets the routes see GET; uvicorn, which sees HEAD, sends no body.
+    """ASGI middleware that lets the routes see GET. uvicorn, which sees HEAD, sends no body.
 
-    A stream is over with its first block.
+    An answer is over with the first block of its body: a stream would go on for long.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -15,17 +15,16 @@ class HeadAsGet:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "HEAD":
             return await self.app(scope, receive, send)
+        seen: Scope = {**scope, "method": "GET"}
         over = False
 
         async def without_body(message: Message) -> None:
             nonlocal over
-            if message["type"] != "http.response.body":
+            if message["type"] == "http.response.start":
+                scope.update({**seen, "method": "HEAD"})  # the route, for what logs and counts
                 await send(message)
             elif not over:
                 over = True
                 await send({"type": "http.response.body"})
 
-        async def hung_up() -> Message:
-            return {"type": "http.disconnect"} if over else await receive()
-
-        return await self.app({**scope, "method": "GET"}, hung_up, without_body)
+        return await self.app(seen, receive, without_body)

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Header, Query, Request, Response
-from pydantic import BaseModel, Field, WithJsonSchema
+from fastapi import Depends, Header, Query, Request, Response
+from pydantic import BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from api.callers import Caller
 from api.connection import while_connected
@@ -29,12 +30,21 @@ Wait = Annotated[
         "says that the client does not have what is there now",
     ),
 ]
-# A list to us. To who generates a client it is what HTTP has, one string.
-IfNoneMatch = Annotated[
-    Sequence[str],
-    WithJsonSchema({"type": "string"}),
-    Header(alias="If-None-Match", description="ETags of what the client has, or *"),
-]
+
+
+async def _sent(
+    request: Request,
+    if_none_match: Annotated[
+        str | SkipJsonSchema[None],
+        Header(alias="If-None-Match", description="ETags of what the client has, or *"),
+    ] = None,
+) -> Sequence[str]:
+    """All of them: the header may come several times. What generates clients from the API's
+    description knows it as HTTP does, as one string, and leaves out a route with a list there."""
+    return request.headers.getlist("if-none-match") if if_none_match else ()
+
+
+IfNoneMatch = Annotated[Sequence[str], Depends(_sent)]
 _ETAG = {"ETag": answers.header("changes whenever the answer does")}
 POLLED: answers.Answers = {
     200: {"headers": _ETAG},

@@ -160,7 +160,8 @@ def _meant(request: Request) -> str:
 def _methods(request: Request) -> str:
     """Those of all routes with this path; the framework names only one route's."""
     here = _routes(request.scope)
-    return ", ".join(sorted({method for route in here for method in route.methods or ()}))
+    methods = {method for route in here for method in route.methods or ()}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 def _routes(scope: Scope) -> list[APIRoute]:

@@ -23,6 +23,7 @@ You POST an experiment; a worker trains it; you poll the job, and fetch what the
 - Errors are problem details (RFC 9457, `application/problem+json`): programs compare `type`; people
   read `detail`; `errors` has a JSON pointer to each field at fault.
 - Where keys are on, send `Authorization: Bearer TOKEN`. What is another owner's is 404.
+- HEAD is answered wherever GET is.
 - `Retry-After` says when it is worth asking again. Each answer has an `X-Request-ID`, which the
   log has too.
 """
@@ -46,6 +47,7 @@ FACTS: dict[str, Any] = {
     "summary": "Trains Keras experiments, and returns their learning curves.",
     "description": _ABOUT,
     "openapi_tags": _TAGS,
+    "servers": [{"url": "/", "description": "where this description came from"}],
     "license_info": {"name": "MIT", "identifier": "MIT"},
 }
 # Recorded by `make examples`: by operation, what was sent and what came.

@@ -54,8 +54,8 @@ async def get_comparison(
     pair: Pair,
     caller: AppCaller,
     database: AppDatabase,
+    if_none_match: IfNoneMatch,
     wait: Wait = 0,
-    if_none_match: IfNoneMatch = (),
 ) -> Response:
     """What differs in the specs, the curves and the results, and which difference explains it.
 

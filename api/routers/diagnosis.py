@@ -55,8 +55,8 @@ async def get_repairs(
     job: JobById,
     caller: AppCaller,
     database: AppDatabase,
+    if_none_match: IfNoneMatch,
     wait: Wait = 0,
-    if_none_match: IfNoneMatch = (),
 ) -> Response:
     """The proof of the job's diagnosis; 409 while there is none.
 

@@ -96,7 +96,7 @@ class _PollRoute(JSONRoute):
             caller = await identify(request)
             tags = request.headers.getlist("if-none-match")
             job_id = request.path_params["job_id"]
-            return await get_job(request, job_id, caller, [], if_none_match=tags)
+            return await get_job(request, job_id, caller, [], tags)
 
         return without_query
 
@@ -106,8 +106,8 @@ async def get_job(
     job_id: Annotated[str, Path(description="job_ and a ULID")],
     caller: AppCaller,
     fields: Annotated[Fields, Query(default_factory=list)],
+    if_none_match: IfNoneMatch,
     wait: Wait = 0,
-    if_none_match: IfNoneMatch = (),
 ) -> Response:
     """A job as it is now: its status, its progress, its place in the queue and what it waits for.
 

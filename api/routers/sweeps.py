@@ -80,8 +80,8 @@ async def get_sweep(
     sweep: SweepById,
     caller: AppCaller,
     database: AppDatabase,
+    if_none_match: IfNoneMatch,
     wait: Wait = 0,
-    if_none_match: IfNoneMatch = (),
 ) -> Response:
     """A sweep as it is now: how its jobs stand, and a row for each combination of values.
 

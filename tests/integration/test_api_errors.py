@@ -214,8 +214,8 @@ def test_unknown_routes_and_methods_are_problems(api: Api) -> None:
     for path in ("/v", "/v1", "/v1/job", "/v1/jobs/", "/v1/jobs/a/b/c", "/v1/%00"):
         assert api.refused(path, 404)["type"] == "/problems/not-found"
     for method, path, allowed in (
-        ("DELETE", "/v1/jobs", "GET, POST"),
-        ("POST", "/v1/recipes", "GET"),
+        ("DELETE", "/v1/jobs", "GET, HEAD, POST"),
+        ("POST", "/v1/recipes", "GET, HEAD"),
         ("GET", "/v1/jobs/x/cancel", "POST"),
     ):
         answer = api.client.request(method, path)
