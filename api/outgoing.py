@@ -6,6 +6,7 @@ transport's buffer before it writes, but then writes a body of any size at once.
 
 import fcntl
 import logging
+import socket
 import struct
 import termios
 from asyncio import AbstractEventLoop, Transport
@@ -56,6 +57,9 @@ class Outgoing:
         return self.left
 
     def abort(self) -> None:
+        """By a reset, or the kernel would keep what it has."""
+        plain = self._transport.get_extra_info("socket")
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._transport.abort()
 
 

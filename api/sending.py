@@ -21,6 +21,7 @@ class SendingProtocol(HttpToolsProtocol):
     max_leftover_bytes = 64_000_000
     outgoing: Outgoing
     _next: tuple[RequestResponseCycle, Any] | None = None
+    _answered: RequestResponseCycle | None = None
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -30,6 +31,9 @@ class SendingProtocol(HttpToolsProtocol):
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._next = None
+        if self._answered is not None:  # uvicorn tells the last that came alone
+            self._answered.disconnected = True
+            self._answered.message_event.set()
         super().connection_lost(exc)
 
     @override
@@ -45,6 +49,7 @@ class SendingProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self._next = cycle, app
         else:
+            self._answered = cycle
             super()._start_asgi_task(cycle, self._sending(cycle, app))
 
     def _sending(self, cycle: RequestResponseCycle, app: ASGIApp) -> Any:
