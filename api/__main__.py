@@ -10,6 +10,7 @@ from types import FrameType
 
 from api.app import create_app
 from api.callers import on_loopback
+from api.outgoing import give_up_stalled
 from api.server import Server, allow_many_connections, configuration
 from contract import logs
 from contract.environment import warn_of_unknown_settings
@@ -54,7 +55,8 @@ def _listening(settings: Settings) -> socket.socket:
     place = f"{settings.host}:{settings.port}"
     try:
         family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        address = (settings.host, settings.port)
+        return give_up_stalled(socket.create_server(address, family=family, backlog=2048))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             sys.exit(

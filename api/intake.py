@@ -17,6 +17,7 @@ from ulid import ULID
 from api.callers import Caller
 from api.datasets import discard
 from api.limits import check_storage
+from api.places import Places
 from api.scratch import Scratch
 from api.uploads import Limits, Media, Wanted
 from contract import clock, deadline
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Each may fill the disk with a received file and, while it is read, with copies of it.
-UNDER_WAY = 16
 # Reading keeps a core busy, and requests need some as well.
 _READERS = 2
 _BLOCK = 1 << 20
@@ -60,7 +59,7 @@ class Intake:
         self._store = store
         self._scratch = Scratch(settings.var_dir / "uploads")
         self._readers = ThreadPoolExecutor(_READERS, "intake")
-        self._under_way = 0
+        self._places = Places()
 
     @contextmanager
     def running(self) -> Iterator["Intake"]:
@@ -74,30 +73,21 @@ class Intake:
     async def take(self, body: AsyncIterator[bytes], sent: Sent) -> Dataset:
         """The row of what `body` holds, stored. After any error, nothing of it is left.
 
-        Raises DatasetRefused, TooManyBytes, Unavailable, StorageFull, and what `body` raises. Once
-        all was received, the dataset is stored even if the sender hangs up.
+        Raises DatasetRefused, TooManyBytes, TooManyUploads, Unavailable, StorageFull, and what
+        `body` raises. Once all was received, the dataset is stored even if the sender hangs up.
         """
-        with self._one_more(), _full_disks(), self._scratch.folder() as folder:
+        with (
+            self._places.one_more(sent.caller) as place,
+            _full_disks(),
+            self._scratch.folder() as folder,
+        ):
             await run_in_threadpool(self._check_storage, sent.caller)
             received = folder / "received"
-            await _receive(body, received, sent.length)
+            async with place.receiving(body) as pieces:
+                await _receive(pieces, received, sent.length)
             run = copy_context().run  # what is logged there names the request
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(self._readers, run, self._take, received, sent)
-
-    @contextmanager
-    def _one_more(self) -> Iterator[None]:
-        if self._under_way >= UNDER_WAY:
-            raise Unavailable(
-                f"{self._under_way} uploads are under way, as many as this server takes at once: "
-                "try again",
-                _BUSY_SECONDS,
-            )
-        self._under_way += 1
-        try:
-            yield
-        finally:
-            self._under_way -= 1
 
     def _check_storage(self, caller: Caller) -> None:
         """Before anything is received: whether there is any room at all."""

@@ -77,6 +77,15 @@ def end_stalled(connections: Iterable[Outgoing], now: float) -> None:
         each.abort()
 
 
+def give_up_stalled(listener: socket.socket) -> socket.socket:
+    """Let the kernel do the same with what it still has of an answer, closed or not; Linux only."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listener.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(STALLED_SECONDS * 1000)
+        )
+    return listener
+
+
 def _in_kernel(transport: Transport) -> int:
     """Bytes that the other side has not acknowledged; Linux only (SIOCOUTQ of tcp(7)), else 0."""
     plain = transport.get_extra_info("socket")

@@ -27,6 +27,7 @@ _HTTP = {
     400: ("malformed-body", "The body is not JSON as it is taken here"),
     404: ("not-found", "Not found"),
     405: ("method-not-allowed", "This route does not have this method"),
+    408: ("too-slow", "The request came too slowly"),
     413: ("body-too-large", "The body is too large"),
     415: ("unsupported-media-type", "The body's media type is not accepted"),
     503: ("unavailable", Unavailable.title),
@@ -34,7 +35,7 @@ _HTTP = {
 # What api.wire answers to what it cannot or will not read.
 WIRE = {
     400: ("malformed-request", "This is not HTTP"),
-    408: ("too-slow", "The request came too slowly"),
+    408: _HTTP[408],
     431: ("head-too-large", "The request's head is too large"),
 }
 _PARAMETER = ("invalid-parameter", "A parameter cannot be accepted")

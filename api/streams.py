@@ -31,9 +31,8 @@ class EventStream(StreamingResponse):
 
     `place` is entered for as long as the client is there; what it raises is still an answer. Where
     it is lost the stream breaks off, and who comes back with the same key is told why.
-    A client that does not read stops this stream alone: uvicorn holds some 64 KiB for it, and here
-    are its position and a page at most. It is not cut: its socket would stay, and its place would
-    be another's.
+    A client that does not read stops this stream alone: some 128 KiB wait for it, and here are its
+    position and a page at most. After 30 s in which it took nothing it is cut off (api.outgoing).
     """
 
     media_type = MEDIA_TYPE

@@ -20,6 +20,7 @@ PlateauError
 │   │   ├── TooManyRequests
 │   │   ├── TooManyJobs
 │   │   ├── TooManyBytes
+│   │   ├── TooManyUploads
 │   │   └── TooManyStreams
 │   └── Unavailable      503
 ├── StorageFull          507
@@ -154,6 +155,10 @@ class TooManyJobs(TooMany):
 
 class TooManyBytes(TooMany):
     title = "Too much is stored already"
+
+
+class TooManyUploads(TooMany):
+    title = "Too many uploads are under way already"
 
 
 class TooManyStreams(TooMany):

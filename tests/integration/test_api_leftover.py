@@ -113,7 +113,7 @@ def test_a_request_too_many(closed_api: Api, folder: Path) -> None:
 def test_no_room_for_one_more_upload(
     open_api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.intake.UNDER_WAY", 0)
+    monkeypatch.setattr("api.places.UNDER_WAY", 0)
     assert clients.by_urllib(url(open_api, UPLOADS), filled(folder, 5_000_000), CSV) == 503
 
 
