@@ -8,12 +8,14 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 
 _UNLESS_SET = (
     (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
     # Not same-origin: a notebook on another port of this host may show a curve's picture.
     (b"cross-origin-resource-policy", b"same-site"),
 )
+_POLICY = b"default-src 'none'; frame-ancestors 'none'"
+# SVG has its styles within, and browsers add their own to the page that they show a picture on.
+_PICTURES = b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 # What has an ETag may be kept for asking again with it.
 _CACHE_CONTROL = ((b"cache-control", b"no-store"), (b"cache-control", b"private, no-cache"))
 
@@ -39,8 +41,11 @@ class SecurityHeaders:
 def completed(headers: RawHeaders) -> list[tuple[bytes, bytes]]:
     """`headers`, whose names are lower case as in ASGI, and those that are missing."""
     headers = list(headers)
-    names = {name for name, _ in headers}
-    headers += [header for header in _UNLESS_SET if header[0] not in names]
-    if b"cache-control" not in names:
-        headers.append(_CACHE_CONTROL[b"etag" in names])
+    given = dict(headers)
+    headers += [header for header in _UNLESS_SET if header[0] not in given]
+    if b"content-security-policy" not in given:
+        picture = given.get(b"content-type", b"").startswith(b"image/")
+        headers.append((b"content-security-policy", _PICTURES if picture else _POLICY))
+    if b"cache-control" not in given:
+        headers.append(_CACHE_CONTROL[b"etag" in given])
     return headers

@@ -65,6 +65,13 @@ def test_every_answer_has_the_security_headers(api: Api, path: str) -> None:
     assert "server" not in answer.headers
 
 
+@pytest.mark.parametrize("format_", ["svg", "png"])
+def test_a_picture_may_have_styles_and_no_scripts(api: Api, format_: str) -> None:
+    answer = api.client.get(f"/v1/jobs/{jobs.submit(api.database)}/curves.{format_}")
+    policy = answer.headers["content-security-policy"].split("; ")
+    assert policy == ["default-src 'none'", "style-src 'unsafe-inline'", "frame-ancestors 'none'"]
+
+
 def test_the_documentation_loads_nothing_from_elsewhere(api: Api) -> None:
     page = api.client.get("/docs")
     assert "script-src 'self'" in page.headers["content-security-policy"]
