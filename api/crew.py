@@ -10,7 +10,7 @@ from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
 from api.queries import Limit
-from contract.clock import now
+from contract.clock import recent
 from contract.settings import Settings
 from contract.status import HELD
 from contract.tables import TABLES, Job, Worker
@@ -45,7 +45,7 @@ def _alive(lease_seconds: float) -> Select[Any]:
     held = columns_of(func.count()).where(jobs.worker_id == workers.id, jobs.status.in_(HELD))
     return columns_of(
         workers.id, workers.queues, workers.slots, held.scalar_subquery().label("busy")
-    ).where(workers.stopped_at.is_(None), workers.heartbeat_at > now(-lease_seconds))
+    ).where(workers.stopped_at.is_(None), recent(workers.heartbeat_at, lease_seconds))
 
 
 def busy_slots(session: Session, worker_ids: Iterable[str]) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, literal, select
+from sqlalchemy import ColumnElement, DateTime, Dialect, and_, literal, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.functions import FunctionElement
@@ -49,6 +49,12 @@ def _postgresql(element: now, compiler: Any, **kwargs: Any) -> str:
     seconds = compiler.process(element.clauses, **kwargs)
     # Not CURRENT_TIMESTAMP, which stands still within a transaction that waited for a lock.
     return f"(clock_timestamp() + make_interval(secs => {seconds}))"
+
+
+def recent(column: Any, seconds: float) -> ColumnElement[bool]:
+    """Whether `column` is a time of the last `seconds`. One that lies further ahead is not: it was
+    written before the clock was set back."""
+    return and_(column > now(-seconds), column < now(seconds))
 
 
 def read(session: Session) -> datetime:

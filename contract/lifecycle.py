@@ -24,10 +24,11 @@ from contract.holding import (
     step_back,
     succeed,
 )
+from contract.leases import leases, reap
 from contract.moves import Claim, event, move, write
 from contract.progress import Checkpoint, FinishedEpoch
 from contract.refusals import due, refused
-from contract.status import HELD, TERMINAL, Status, leading_to
+from contract.status import TERMINAL, Status, leading_to
 from contract.tables import Job
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "crashed",
     "fail",
     "keep",
+    "leases",
     "queued_for",
     "reap",
     "record",
@@ -115,24 +117,6 @@ def cancel(session: Session, job_id: str, reason: str | None = None) -> Job:
     if job.status in TERMINAL:
         raise Conflict(f"{job_id} has ended already: it is {job.status}.")
     return job
-
-
-def reap(session: Session, *, max_crashes: int) -> int:
-    """Let the jobs go on elsewhere whose worker fell silent. Returns how many.
-
-    Such a job is queued again, or ends: as cancelled if that was asked, as failed after
-    `max_crashes` in a row.
-    """
-    expired = col(Job.lease_expires_at) < now()
-    # In one order, so that two reapers wait for each other and never deadlock.
-    rows = session.exec(
-        select(Job.id, Job.fence).where(col(Job.status).in_(HELD), expired).order_by(Job.id)
-    ).all()
-    reason = "its worker fell silent (killed, or cut off from the database)"
-    return sum(
-        crashed(session, Claim(id_, fence), reason, max_crashes=max_crashes, also=[expired])
-        for id_, fence in rows
-    )
 
 
 def cancelling(session: Session, job_ids: Iterable[str]) -> set[Claim]:

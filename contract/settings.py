@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         3, ge=1, description="crashes without an epoch in between that end a job as failed"
     )
     max_refusals: int = Field(
-        7,
+        6,
         ge=1,
         description="times in a row that a worker could not train a job, for its disk or its "
         "store, while it trained others: they end the job as failed",

@@ -170,7 +170,8 @@ def cancel(database: Database, job_id: str) -> str:
 
 def reap(database: Database, *, max_crashes: int = 3) -> int:
     with database.writing() as session:
-        return lifecycle.reap(session, max_crashes=max_crashes)
+        expired = [lease for lease in lifecycle.leases(session) if lease.expired]
+        return lifecycle.reap(session, expired, max_crashes=max_crashes)
 
 
 def finished(epoch: int) -> FinishedEpoch:

@@ -5,7 +5,7 @@ import sys
 
 from sqlmodel import col, select
 
-from contract.clock import now
+from contract.clock import recent
 from contract.database import Database
 from contract.settings import read_settings
 from contract.tables import Worker
@@ -16,7 +16,7 @@ def main() -> int:
     alive = select(Worker.id).where(
         col(Worker.host) == socket.gethostname(),
         col(Worker.stopped_at).is_(None),
-        col(Worker.heartbeat_at) > now(-settings.lease_seconds),
+        recent(col(Worker.heartbeat_at), settings.lease_seconds),
     )
     with Database(settings.database_url).reading() as session:
         found = session.exec(alive).first()

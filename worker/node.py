@@ -16,8 +16,10 @@ from contract.revision import OtherSchema
 from contract.settings import Settings
 from worker import gpus, pruner
 from worker.commit import AWAY, Lost, told
+from worker.drift import Drift
 from worker.periodic import Periodic
 from worker.process import TrainerDied, TrainerProcess, Unfit
+from worker.reaper import Reaper
 from worker.registration import Registration
 from worker.run import Run
 from worker.searcher import Searcher
@@ -45,9 +47,11 @@ class Node:
         self._draining = False
         self._unfit_seconds = 0.0
         self._pruned = pruner.START
+        self._reaper = Reaper(self._database, settings)
         self._sweeper = Sweeper(self._database, settings, app, self.slots)
         search = Searcher(self._database, settings, self._sweeper.wake).search
         self._searcher = Periodic("searcher", settings.search_seconds, search)
+        self._drift = Drift(self._database)
         self._duties = [
             self._searcher,
             Periodic("heartbeat", settings.heartbeat_seconds, self._beat),
@@ -80,17 +84,15 @@ class Node:
                 if run is None:
                     return
                 name = run.held.job_id
-                self._follow(run)
-            self._unfit_seconds = 0.0
+                try:
+                    self._follow(run)
+                    self._unfit_seconds = 0.0
+                except Unfit as reason:
+                    self._pause(name, reason)
         except TrainerDied as death:
             log.warning("%s: %s", name, death)
         except Lost:
             log.warning("%s was lost to another worker; nothing more is written", name)
-        except Unfit as reason:
-            # Else this node would take and give back one job after another.
-            self._unfit_seconds = min(2 * self._unfit_seconds + 1, _LONGEST_PAUSE_SECONDS)
-            log.error("%s given back, pausing %g s: %s", name, self._unfit_seconds, reason)
-            self.slots.pause(self._unfit_seconds)
         self._sweeper.wake()
         self._searcher.wake()
 
@@ -148,6 +150,12 @@ class Node:
             with self._lock:
                 del self._runs[id(run)]
 
+    def _pause(self, name: str, reason: Unfit) -> None:
+        """Else this node would take and give back one job after another."""
+        self._unfit_seconds = min(2 * self._unfit_seconds + 1, _LONGEST_PAUSE_SECONDS)
+        log.error("%s given back, pausing %g s: %s", name, self._unfit_seconds, reason)
+        self.slots.pause(self._unfit_seconds)
+
     def _held(self) -> list[Run]:
         with self._lock:
             return list(self._runs.values())
@@ -172,14 +180,12 @@ class Node:
             run.watch_time()
 
     def _reap(self) -> None:
-        with self._database.writing() as session:
-            reaped = lifecycle.reap(session, max_crashes=self._settings.max_crashes)
-        if reaped:
-            log.warning("%d jobs taken from silent workers", reaped)
+        if self._reaper.reap({run.held for run in self._held()}):
             self._sweeper.wake()
 
     def _prune(self) -> None:
-        self._pruned = pruner.prune(self._settings, self._database, self._store, self._pruned)
+        about = self._settings, self._database, self._store
+        self._pruned = pruner.prune(*about, self._pruned, self._drift)
 
     def _stop_cancelled(self) -> None:
         if not (runs := self._held()):

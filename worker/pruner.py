@@ -13,6 +13,7 @@ from contract.clock import UTCDateTime, now
 from contract.database import Database
 from contract.settings import Settings
 from contract.tables import Event, Job, Result, SignalRow
+from worker.drift import Drift
 
 log = logging.getLogger(__name__)
 
@@ -24,17 +25,23 @@ _DAY = 86_400
 
 
 def prune(
-    settings: Settings, database: Database, store: ArtifactStore, since: Ended = START
+    settings: Settings,
+    database: Database,
+    store: ArtifactStore,
+    since: Ended = START,
+    drift: Drift | None = None,
 ) -> Ended:
     """Keep to `Settings.retain_days`. Several at once are safe: all of it can be done twice.
 
     Looks at the jobs that ended after `since`; returns what the next look can begin with. Files go
-    before the rows that name them: what is interrupted is found again.
+    before the rows that name them: what is interrupted is found again. By what the clock has jumped
+    ahead (`drift`) jobs are younger than they seem.
     """
     if not settings.retain_days:
         return since
+    seconds = settings.retain_days * _DAY + (drift.ahead() if drift else 0.0)
     with database.reading() as session:
-        until = session.scalars(select(now(-settings.retain_days * _DAY))).one()
+        until = session.scalars(select(now(-seconds))).one()
     while due := _due(database, since, until):
         for _, job_id in due:
             store.delete(f"jobs/{job_id}")

@@ -65,7 +65,7 @@ def _no_fence() -> None:
 @breaks("no lease")
 def _no_lease() -> None:
     """Nobody takes a job from a worker that is gone."""
-    replace(lifecycle, "reap", lambda _session, *, max_crashes: 0 * max_crashes)
+    replace(lifecycle, "reap", lambda *_, max_crashes: 0 * max_crashes)
 
 
 @breaks("no sweeper")

@@ -87,6 +87,7 @@ CHANGES: dict[str, Callable[[World], None]] = {
     "most of an epoch": lambda world: world.renew(0.75),
     "an epoch": World.record,
     "release": lambda world: world.as_worker(jobs.release),
+    "refused": lambda world: world.as_worker(jobs.refuse),
     "crash": lambda world: world.as_worker(jobs.crash),
     "succeed": lambda world: world.as_worker(jobs.succeed),
     "fail": lambda world: world.as_worker(jobs.fail),

@@ -456,8 +456,9 @@ class TestReap:
         held = jobs.running(postgres)
         jobs.expire(postgres, held)
         with postgres.writing() as session:
+            leases = lifecycle.leases(session)
             before_update(session, 0, partial(do, postgres, renew, held))
-            assert lifecycle.reap(session, max_crashes=3) == 0
+            assert lifecycle.reap(session, leases, max_crashes=3) == 0
         assert jobs.stored(postgres, held.job_id).status == "running"
 
 

@@ -16,6 +16,7 @@ from tests import jobs
 from tests.served import Api
 from tests.sse import connected
 from worker import pruner
+from worker.drift import Drift
 from worker.pruner import prune
 
 DAY = timedelta(days=1)
@@ -111,6 +112,18 @@ def test_what_was_kept_of_a_run_that_was_cut_short_goes_too(api: Api, tmp_path: 
         prune(Settings(retain_days=1), api.database, store)
     assert not (Path(api.settings.artifacts_url) / "jobs" / held.job_id).exists()
     assert jobs.stored(api.database, held.job_id).checkpoint is None
+
+
+def test_a_clock_that_jumped_ahead_deletes_nothing(api: Api, tmp_path: Path) -> None:
+    """It jumped by two hours since the worker watches it, whose own clock stood still."""
+    store, seconds = ArtifactStore(api.settings.artifacts_url), iter((0.0, 3600.0, -7200.0))
+    drift = Drift(api.database, lambda: next(seconds))
+    assert [drift.ahead(), drift.ahead()] == [0.0, 0.0]
+    young = ended(api, store, tmp_path / "file", 1.01)
+    prune(Settings(retain_days=1), api.database, store, drift=drift)
+    assert api.client.get(f"/v1/jobs/{young}/model").content == b"a model"
+    prune(Settings(retain_days=1), api.database, store)
+    assert api.client.get(f"/v1/jobs/{young}/model").status_code == 410
 
 
 def test_a_stream_of_what_is_left_comes_to_its_end(api: Api, tmp_path: Path) -> None:
