@@ -18,12 +18,12 @@ from api.callers import Caller
 from api.datasets import discard
 from api.limits import check_storage
 from api.places import Places
-from api.scratch import Scratch
 from api.uploads import Limits, Media, Wanted
 from contract import clock, deadline
 from contract.artifacts import ArtifactStore
 from contract.database import BUSY_SECONDS, Database
 from contract.errors import DatasetRefused, StorageFull, Unavailable
+from contract.scratch import Scratch
 from contract.settings import Settings
 from contract.tables import Dataset
 

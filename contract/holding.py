@@ -46,7 +46,7 @@ def record(
         epoch_fraction=0.0,
         seconds_per_epoch=seconds / len(epochs),
         train_seconds=Job.train_seconds + seconds,
-        checkpoint=checkpoint.to_dict(),
+        **_going_on_from(checkpoint),
         crashes=0,
         refusals=0,
         refused_at=None,
@@ -86,7 +86,7 @@ def keep(session: Session, held: Claim, checkpoint: Checkpoint, *, lease_seconds
     A run that took a step back comes by them again; their rows stay as they were told.
     """
     lease = now(lease_seconds)
-    job = write(session, held.where, checkpoint=checkpoint.to_dict(), lease_expires_at=lease)
+    job = write(session, held.where, **_going_on_from(checkpoint), lease_expires_at=lease)
     return job is not None
 
 
@@ -101,7 +101,8 @@ def succeed(
 ) -> bool:
     """End a run that came to its end, well or badly; a job that is being cancelled is cancelled."""
     outcome = {"metrics": metrics, "verdict": verdict, "headline": headline}
-    if move(session, Status.SUCCEEDED, held.where, {}, **outcome, **ENDED) is None:
+    kept = {"stored_bytes": sum(each.get("bytes", 0) for each in result.artifacts.values())}
+    if move(session, Status.SUCCEEDED, held.where, {}, **outcome, **(ENDED | kept)) is None:
         return acknowledge_cancel(session, held)
     session.add(result)
     session.flush()
@@ -115,8 +116,8 @@ def fail(
 
     `checkpoint` is kept, of a run that was cut short.
     """
-    values = {"checkpoint": checkpoint.to_dict()} if checkpoint else {}
-    failed = move(session, Status.FAILED, held.where, error, error=error, **values, **ENDED)
+    values = ENDED | _going_on_from(checkpoint)
+    failed = move(session, Status.FAILED, held.where, error, error=error, **values)
     return failed is not None or acknowledge_cancel(session, held)
 
 
@@ -133,13 +134,13 @@ def release(
     session: Session, held: Claim, reason: str, checkpoint: Checkpoint | None = None
 ) -> bool:
     """Give a job back unharmed (the worker stops): it goes on elsewhere from its checkpoint."""
-    values = {} if checkpoint is None else {"checkpoint": checkpoint.to_dict()}
+    values = {} if checkpoint is None else _going_on_from(checkpoint)
     return requeue(session, held.where, reason, **values) or acknowledge_cancel(session, held)
 
 
 def step_back(session: Session, held: Claim, reason: str, before: Checkpoint | None) -> bool:
     """Give a job back whose checkpoint is no use: it goes on from the one before, or its start."""
-    to = {"checkpoint": before and before.to_dict()}
+    to = _going_on_from(before)
     return requeue(session, held.where, reason, **to) or acknowledge_cancel(session, held)
 
 
@@ -150,11 +151,13 @@ def crashed(
     *,
     max_crashes: int,
     also: Sequence[ColumnElement[bool]] = (),
+    uncleared: bool = False,
 ) -> bool:
     """Queue a job again whose trainer or worker died; after `max_crashes` in a row it fails.
 
     In a row means without an epoch in between: what dies at the same place each time is the
-    job's own doing. `also` narrows the UPDATE's WHERE.
+    job's own doing. `also` narrows the UPDATE's WHERE; `uncleared` says that whoever asks for this
+    has no hand on the job's files.
     """
     where = [*held.where, *also]
     error = {
@@ -162,12 +165,12 @@ def crashed(
         "message": f"The run died {max_crashes} times without finishing an epoch: {reason}",
         "hint": "Most often this is memory: try a smaller batch_size or model.",
     }
-    crashes = Job.crashes + 1
+    crashes, ended = Job.crashes + 1, ENDED | {"uncleared": uncleared}
     last = [*where, col(Job.crashes) + 1 >= max_crashes]
     return (
-        move(session, Status.FAILED, last, error, error=error, crashes=crashes, **ENDED) is not None
+        move(session, Status.FAILED, last, error, error=error, crashes=crashes, **ended) is not None
         or requeue(session, where, reason, crashes=crashes)
-        or _cancelled(session, where)
+        or _cancelled(session, where, **ended)
     )
 
 
@@ -179,6 +182,14 @@ def requeue(
     return move(session, Status.QUEUED, where, {"reason": reason}, **values) is not None
 
 
-def _cancelled(session: Session, where: Sequence[ColumnElement[bool]]) -> bool:
+def _cancelled(session: Session, where: Sequence[ColumnElement[bool]], **values: Any) -> bool:
     cancelling = col(Job.status) == Status.CANCELLING
-    return move(session, Status.CANCELLED, [*where, cancelling], {}, **ENDED) is not None
+    ended = ENDED | values
+    return move(session, Status.CANCELLED, [*where, cancelling], {}, **ended) is not None
+
+
+def _going_on_from(checkpoint: Checkpoint | None) -> dict[str, Any]:
+    """The columns of a job that has this checkpoint, and no other file."""
+    if checkpoint is None:
+        return {"checkpoint": None, "stored_bytes": 0}
+    return {"checkpoint": checkpoint.to_dict(), "stored_bytes": checkpoint.stored_bytes}

@@ -51,6 +51,7 @@ def reap(session: Session, silent: Iterable[Lease], *, max_crashes: int) -> int:
             reason,
             max_crashes=max_crashes,
             also=[col(Job.lease_expires_at) == lease.until],
+            uncleared=True,
         )
         for lease in silent
     )

@@ -6,7 +6,7 @@ False means that the job is someone else's now: stop, and write nothing more.
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import case, literal
+from sqlalchemy import and_, case, literal, null
 from sqlmodel import Session, String, col, select
 from sqlmodel.sql.expression import Select
 
@@ -103,6 +103,9 @@ def cancel(session: Session, job_id: str, reason: str | None = None) -> Job:
             (queued, literal(Status.CANCELLED, String)), else_=literal(Status.CANCELLING, String)
         ),
         finished_at=case((queued, now()), else_=None),
+        checkpoint=case((queued, null()), else_=col(Job.checkpoint)),
+        # Nobody holds it who could remove what it has left.
+        uncleared=and_(queued, col(Job.attempts) > 0),
         events=Job.events + 1,
         updated_at=now(),
     )

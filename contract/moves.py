@@ -13,7 +13,12 @@ from contract.tables import Event, Job
 
 LET_GO: dict[str, Any] = {"worker_id": None, "lease_expires_at": None}
 # The worker stays named: it is the one that ran the job.
-ENDED: dict[str, Any] = {"lease_expires_at": None, "finished_at": now()}
+ENDED: dict[str, Any] = {
+    "lease_expires_at": None,
+    "finished_at": now(),
+    "checkpoint": None,
+    "stored_bytes": 0,
+}
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,13 @@ class Checkpoint:
     """A file in the artifact store that a run can go on from: `key`, and the hash of its bytes.
 
     `before` is what a run goes on from if the file turns out damaged; None is the run's start.
+    Of a checkpoint of before they were counted, `bytes` is 0.
     """
 
     key: str
     sha256: str
     before: "Checkpoint | None" = None
+    bytes: int = 0
 
     @staticmethod
     def from_dict(stored: Mapping[str, Any]) -> "Checkpoint":
@@ -26,6 +28,16 @@ class Checkpoint:
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: see `contract.tables.Job.checkpoint`."""
         return asdict(self)
+
+    @property
+    def keys(self) -> set[str]:
+        """Of it and those before it."""
+        return {self.key} | (self.before.keys if self.before else set())
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of it and those before it."""
+        return self.bytes + (self.before.stored_bytes if self.before else 0)
 
     def after(self, other: "Checkpoint | None") -> "Checkpoint":
         """The same with `other` as the one before, whose own predecessors are forgotten."""

@@ -5,7 +5,7 @@ from sqlalchemy import Connection, text
 from contract.errors import Unavailable
 
 # The head of `migrations/versions`.
-REVISION = "0008"
+REVISION = "0009"
 _SECONDS = 5
 
 

@@ -41,6 +41,10 @@ def document(*, nullable: bool = True) -> Any:
 
 def listed(*columns: str) -> Index:
     """For lists in the order of ids, which leave out the runs of proofs: there are many more."""
-    without_parent = text("parent_id IS NULL")
-    name = "_".join(("ix_jobs", *columns, "id"))
-    return Index(name, *columns, "id", sqlite_where=without_parent, postgresql_where=without_parent)
+    return partial("parent_id IS NULL", *columns, "id")
+
+
+def partial(condition: str, *columns: str) -> Index:
+    """Of the jobs that meet the condition alone."""
+    where, name = text(condition), "_".join(("ix_jobs", *columns))
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)

@@ -7,10 +7,11 @@ from sqlalchemy import BigInteger, Index
 from sqlmodel import Field
 
 from contract.clock import UTCDateTime
+from contract.key import ApiKey as ApiKey
 from contract.proof import Proof as Proof
 from contract.schema import TABLES as TABLES
 from contract.schema import Base as Base
-from contract.schema import document, listed
+from contract.schema import document, listed, partial
 from contract.status import Status
 from contract.sweep import Sweep as Sweep
 from contract.worker import Worker as Worker
@@ -26,6 +27,8 @@ class Job(Base, table=True):
     it outlives; null for one of the catalogue. A run of a proof names that, the job it is about
     (`parent_id`) and the trial, one of a sweep that and its cell. `refused_at` is the first of the
     `refusals` in a row, `not_before` when the next try is. `train_seconds`: of epochs.
+    `stored_bytes` are those of the files that the job's rows name; `uncleared` says that it ended
+    while nobody held it, and has left files that no row names.
     """
 
     __tablename__ = "jobs"
@@ -36,6 +39,8 @@ class Job(Base, table=True):
         *(listed(*columns) for columns in (("owner",), ("owner", "status"), ("owner", "verdict"))),
         Index("ix_jobs_proof_id_status", "proof_id", "status"),
         *(Index(None, column, "id") for column in ("sweep_id", "finished_at")),
+        partial("stored_bytes > 0", "owner", "stored_bytes"),
+        partial("uncleared", "id"),
     )
 
     id: str = Field(primary_key=True)
@@ -70,6 +75,8 @@ class Job(Base, table=True):
     seconds_per_epoch: float | None = None
     train_seconds: float = 0.0
     checkpoint: dict[str, Any] | None = document()
+    stored_bytes: int = Field(default=0, sa_type=BigInteger)
+    uncleared: bool = False
 
     verdict: str | None = None
     headline: str | None = None
@@ -112,21 +119,6 @@ class Idempotency(Base, table=True):
     request: str
     job_id: str = Field(foreign_key="jobs.id")
     created_at: datetime = Field(sa_type=UTCDateTime)
-
-
-class ApiKey(Base, table=True):
-    """A bearer token, of which only the hash is known here."""
-
-    __tablename__ = "api_keys"
-
-    id: str = Field(primary_key=True)
-    owner: str = Field(index=True)
-    name: str
-    sha256: str
-    scopes: list[str] = document(nullable=False)
-    created_at: datetime = Field(sa_type=UTCDateTime)
-    expires_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
-    revoked_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
 
 class JobTag(Base, table=True):

@@ -2,9 +2,13 @@
 
 import logging
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from contract.artifacts import ArtifactStore
+from contract.database import Database
 from contract.progress import Checkpoint
 from contract.tables import Job
+from worker.clearing import clear
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +21,7 @@ class Checkpoints:
     """
 
     def __init__(self, job: Job, store: ArtifactStore) -> None:
-        self._folder = f"jobs/{job.id}/checkpoints"
+        self._job_id = job.id
         self._store = store
         self.newest = Checkpoint.from_dict(job.checkpoint) if job.checkpoint else None
 
@@ -28,21 +32,20 @@ class Checkpoints:
 
     def point_to(self, new: Checkpoint | None) -> None:
         """The row has changed: delete what it named and names no longer."""
-        gone = _keys(self.newest) - _keys(new)
+        gone = (self.newest.keys if self.newest else set()) - (new.keys if new else set())
         self.newest = new
         for key in gone:
             self._delete(key)
 
-    def clear(self) -> None:
-        """Delete them all: the job has ended."""
-        self._delete(self._folder)
+    def clear(self, database: Database) -> None:
+        """Delete them all if the job has ended, and what else no row names."""
+        try:
+            clear(database, self._store, self._job_id)
+        except (OSError, SQLAlchemyError) as error:
+            log.warning("what %s has left could not be deleted: %s", self._job_id, error)
 
     def _delete(self, key: str) -> None:
         try:
             self._store.delete(key)
         except OSError as error:
             log.warning("%s could not be deleted: %s", key, error)
-
-
-def _keys(checkpoint: Checkpoint | None) -> set[str]:
-    return {checkpoint.key} | _keys(checkpoint.before) if checkpoint else set()

@@ -1,13 +1,12 @@
 """A run's files on this node."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from contract.artifacts import ArtifactStore
+from contract.scratch import Scratch
 from contract.settings import Settings
 from worker.dataset_cache import DatasetCache
 from worker.messages import Train
@@ -26,20 +25,24 @@ class Desk:
     """Where the files of one run after the other lie while it lasts."""
 
     def __init__(self, settings: Settings, store: ArtifactStore) -> None:
-        self._folder = settings.var_dir / "scratch"
+        # Its name begins with the process's id, so that the worker can clean up after it.
+        self._scratch = Scratch(settings.var_dir / "scratch")
         self._store = store
         self._datasets = DatasetCache(store, settings.var_dir / "datasets")
 
     @contextmanager
     def laid_out(self, order: Train) -> Iterator[Files]:
-        """In a folder named by the process, so that its worker can clean up after it.
+        """In a folder of its own.
 
         Raises ArtifactDamaged for the checkpoint, DatasetUnavailable, and OSError where the store
         or the disk is at fault.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f"{os.getpid()}-", dir=self._folder) as name:
-            yield self._brought(order, Path(name))
+        with self._scratch.folder() as folder:
+            yield self._brought(order, folder)
+
+    def close(self) -> None:
+        """Remove what there is: the process ends."""
+        self._scratch.close()
 
     def _brought(self, order: Train, scratch: Path) -> Files:
         resume = dataset = None

@@ -94,7 +94,7 @@ class Ledger:
         if status == Status.FAILED:
             self._checkpoints.point_to(kept)
         else:  # a cancel was first
-            self._checkpoints.clear()
+            self._checkpoints.clear(self._database)
 
     def fail(self, report: Failed) -> None:
         error = report.model_dump(include={"code", "message", "hint"})
@@ -102,14 +102,16 @@ class Ledger:
 
     def end(self, change: Callable[[Session], bool]) -> None:
         """Commit `change`, after which the job has ended."""
-        self._write(change)
-        log.info("%s has ended", self.held.job_id)
-        self._checkpoints.clear()
+        try:
+            self._write(change)
+            log.info("%s has ended", self.held.job_id)
+        finally:  # it may have ended by a commit of ours whose answer was lost
+            self._checkpoints.clear(self._database)
 
     def _give_back(self, change: Callable[[Session], bool]) -> None:
         """Commit `change`, after which the job waits again, or has ended after all."""
         if self._status_after(change) in TERMINAL:
-            self._checkpoints.clear()
+            self._checkpoints.clear(self._database)
 
     def _status_after(self, change: Callable[[Session], bool]) -> str:
         self._write(change)

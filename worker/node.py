@@ -14,7 +14,7 @@ from contract.database import Database
 from contract.environment import cores
 from contract.revision import OtherSchema
 from contract.settings import Settings
-from worker import gpus, pruner
+from worker import clearing, gpus, leftovers, pruner
 from worker.commit import AWAY, Lost, told
 from worker.drift import Drift
 from worker.periodic import Periodic
@@ -52,6 +52,7 @@ class Node:
         search = Searcher(self._database, settings, self._sweeper.wake).search
         self._searcher = Periodic("searcher", settings.search_seconds, search)
         self._drift = Drift(self._database)
+        stores = self._database, self._store
         self._duties = [
             self._searcher,
             Periodic("heartbeat", settings.heartbeat_seconds, self._beat),
@@ -60,6 +61,8 @@ class Node:
             Periodic("time keeper", settings.cancel_poll_seconds, self._stop_overdue),
             Periodic("cancel watch", settings.cancel_poll_seconds, self._stop_cancelled),
             Periodic("pruner", 600.0, self._prune),
+            Periodic("clearing", settings.reap_seconds, lambda: clearing.clear_all(*stores)),
+            Periodic("leftovers", 21_600.0, lambda: leftovers.sweep(settings, *stores)),
         ]
 
     def open(self) -> None:

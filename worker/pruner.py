@@ -34,8 +34,8 @@ def prune(
     """Keep to `Settings.retain_days`. Several at once are safe: all of it can be done twice.
 
     Looks at the jobs that ended after `since`; returns what the next look can begin with. Files go
-    before the rows that name them: what is interrupted is found again. By what the clock has jumped
-    ahead (`drift`) jobs are younger than they seem.
+    once no row names them; where that is interrupted, `worker.leftovers` finds them. By what the
+    clock has jumped ahead (`drift`) jobs are younger than they seem.
     """
     if not settings.retain_days:
         return since
@@ -43,10 +43,11 @@ def prune(
     with database.reading() as session:
         until = session.scalars(select(now(-seconds))).one()
     while due := _due(database, since, until):
-        for _, job_id in due:
-            store.delete(f"jobs/{job_id}")
+        job_ids = [job_id for _, job_id in due]
         with database.writing() as session:
-            _forget(session, [job_id for _, job_id in due])
+            _forget(session, job_ids)
+        for job_id in job_ids:
+            store.delete(f"jobs/{job_id}")
         log.info("%d jobs that ended long ago were pruned", len(due))
         since = due[-1]
     return until, ""
@@ -74,5 +75,6 @@ def _forget(session: Session, job_ids: Sequence[str]) -> None:
     session.execute(delete(Event).where(*of_epochs))
     beyond_curve = [col(SignalRow.job_id).in_(job_ids), col(SignalRow.kind) != "losses"]
     session.execute(delete(SignalRow).where(*beyond_curve))
-    session.execute(update(Job).where(col(Job.id).in_(job_ids)).values(checkpoint=None))
     session.execute(update(Result).where(col(Result.job_id).in_(job_ids)).values(artifacts={}))
+    pruned = update(Job).where(col(Job.id).in_(job_ids))
+    session.execute(pruned.values(checkpoint=None, stored_bytes=0))

@@ -46,7 +46,7 @@ class Reporter:
         key = f"jobs/{order.job_id}/checkpoints/{order.fence}-{self._checkpoints}.npz"
         stored = self._store.put(key, checkpoint)
         checkpoint.unlink()
-        return Checkpoint(stored.key, stored.sha256)
+        return Checkpoint(stored.key, stored.sha256, bytes=stored.bytes)
 
     def keep_artifact(self, file: Path) -> Stored:
         """Store what is left of the run, one file a suffix; the fence keeps attempts apart."""

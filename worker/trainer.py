@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,8 @@ class Trainer:
                 else:
                     self._orders.put(order)
         finally:
+            with suppress(Exception):
+                self._desk.close()
             os._exit(0)  # from a thread, and in the middle of a graph call: nothing gentler acts
 
     def _obey(self, order: Train, run: Run) -> End:

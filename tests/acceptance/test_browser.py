@@ -68,7 +68,8 @@ def seen(browser: str, folder: Path, address: str) -> np.ndarray:
     shot = folder / "shot.png"
     run(browser, folder, f"--screenshot={shot}", address)
     pixels: np.ndarray = imread(io.BytesIO(shot.read_bytes()), "png")[..., :3]
-    return np.rint(pixels * 255).astype(int)
+    found: np.ndarray = np.rint(pixels * 255).astype(int)
+    return found
 
 
 def share(pixels: np.ndarray, colour: tuple[int, int, int]) -> float:

@@ -86,7 +86,7 @@ def _plain_writes() -> None:
         key = f"jobs/{self._order.job_id}/checkpoints/only.npz"
         stored = self._store.put(key, checkpoint)
         checkpoint.unlink()
-        return Checkpoint(stored.key, stored.sha256)
+        return Checkpoint(stored.key, stored.sha256, bytes=stored.bytes)
 
     def put(self: ArtifactStore, key: str, source: Path) -> Stored:
         target, content = Path(self._path(key)), source.read_bytes()

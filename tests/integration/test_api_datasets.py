@@ -19,10 +19,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from sqlmodel import select
 
-from api import datasets, scratch
+from api import datasets
 from api.places import UNDER_WAY
 from api.wire import BoundedProtocol
-from contract import lifecycle
+from contract import lifecycle, scratch
 from contract.artifacts import ArtifactStore
 from contract.datasets import CATALOGUE, Upload
 from contract.settings import Settings

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from api import scratch
-from api.scratch import Scratch
+from contract import scratch
+from contract.scratch import Scratch
 
 PROCESSES, ROUNDS = 8, 150
 

@@ -311,7 +311,8 @@ def test_what_is_left_of_a_cancelled_job_is_its_curve(embedded: Site) -> None:
         embedded.wait_for_end(id_)
         artifacts = embedded.folder / "var" / "artifacts" / "jobs" / id_
         processes.wait_for("its checkpoint to go", lambda: not list(artifacts.rglob("*.npz")))
-    assert not list((embedded.folder / "var" / "scratch").iterdir())
+    scratch = embedded.folder / "var" / "scratch"
+    processes.wait_for("its trainers to go", lambda: not list(scratch.iterdir()))
 
 
 def test_an_uploaded_dataset_comes_from_the_store(embedded: Site) -> None:

@@ -161,6 +161,39 @@ def test_of_what_jobs_of_before_took_their_epochs_tell(database_url: str, engine
     assert took == [0.75, 0.0]
 
 
+def test_of_what_jobs_of_before_store_their_results_tell(database_url: str, engine: Engine) -> None:
+    with engine.begin() as connection:
+        command.upgrade(module.config(connection), "0006")
+        values = {
+            "name": "old", "owner": "local", "priority": 0, "dataset": "digits", "device": "any",
+            "spec": {}, "fence": 1, "events": 1, "attempts": 1, "crashes": 0, "epoch": 2,
+            "train_seconds": 0.0, "epochs": 3, "epoch_fraction": 0.0, "created_at": AT,
+            "updated_at": AT, "checkpoint": {"key": "k", "sha256": "0", "before": None},
+        }  # fmt: skip
+        tables = MetaData()
+        kept, results = (
+            Table(name, tables, autoload_with=connection) for name in ("jobs", "results")
+        )
+        statuses = {
+            "job_1": "succeeded",
+            "job_2": "cancelled",
+            "job_3": "queued",
+            "job_4": "succeeded",
+        }
+        rows = [{"id": id_, "status": status, **values} for id_, status in statuses.items()]
+        connection.execute(kept.insert(), rows)
+        artifacts = {"model": {"key": "m", "bytes": 5_000_000_000}, "scaling": {"bytes": 7}}
+        row: dict[str, Any] = {"timing": {}, "environment": {}, "diagnosis": {}}
+        found = [{"job_id": "job_1", "artifacts": artifacts}, {"job_id": "job_4", "artifacts": {}}]
+        connection.execute(results.insert(), [each | row for each in found])
+    upgrade(database_url)
+    with Session(engine) as session:
+        jobs = session.exec(select(Job).order_by(Job.id)).all()
+    assert [job.stored_bytes for job in jobs] == [5_000_000_007, 0, 0, 0]
+    assert [job.checkpoint is not None for job in jobs] == [False, False, True, False]
+    assert not any(job.uncleared for job in jobs)
+
+
 def test_a_forgotten_migration_is_seen(database_url: str, engine: Engine) -> None:
     upgrade(database_url)
     declared = copy_of_declared()

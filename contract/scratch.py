@@ -1,4 +1,4 @@
-"""Files that live no longer than a request, in a folder that lives no longer than its process."""
+"""Files of a request or a run, in a folder that lives no longer than its process."""
 
 import fcntl
 import os
