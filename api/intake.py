@@ -9,26 +9,21 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from starlette.concurrency import run_in_threadpool
-from ulid import ULID
 
 from api.callers import Caller
-from api.datasets import discard
 from api.limits import check_storage
 from api.places import Places
+from api.shelf import FULL, Shelf
 from api.uploads import Limits, Media, Wanted
-from contract import clock, deadline
 from contract.artifacts import ArtifactStore
-from contract.database import BUSY_SECONDS, Database
-from contract.errors import DatasetRefused, StorageFull, Unavailable
+from contract.database import Database
+from contract.errors import DatasetRefused, StorageFull
 from contract.scratch import Scratch
 from contract.settings import Settings
 from contract.tables import Dataset
-
-if TYPE_CHECKING:
-    from api.uploads.reading import Read
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +31,6 @@ log = logging.getLogger(__name__)
 _READERS = 2
 _BLOCK = 1 << 20
 _BUSY_SECONDS = 10
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class Intake:
     def __init__(self, settings: Settings, database: Database, store: ArtifactStore) -> None:
         self._settings = settings
         self._database = database
-        self._store = store
+        self._shelf = Shelf(settings, database, store)
         self._scratch = Scratch(settings.var_dir / "uploads")
         self._readers = ThreadPoolExecutor(_READERS, "intake")
         self._places = Places()
@@ -71,7 +65,7 @@ class Intake:
             self._scratch.close()
 
     async def take(self, body: AsyncIterator[bytes], sent: Sent) -> Dataset:
-        """The row of what `body` holds, stored. After any error, nothing of it is left.
+        """The row of what `body` holds, stored; see `api.shelf.Shelf` for what errors leave.
 
         Raises DatasetRefused, TooManyBytes, TooManyUploads, Unavailable, StorageFull, and what
         `body` raises. Once all was received, the dataset is stored even if the sender hangs up.
@@ -99,32 +93,8 @@ class Intake:
 
         media = sent.media or _media(received)
         limits = Limits.of(self._settings)
-        return self._keep(read(received, media, sent.wanted, limits, received.parent), sent)
-
-    def _keep(self, found: "Read", sent: Sent) -> Dataset:
-        """The file before the row, so that there is no row without a file."""
-        id_ = f"ds_{ULID()}"
-        key = f"datasets/{id_}.npz"
-        try:
-            with _faults_of_the_store():
-                stored = self._store.put(key, found.file)
-            deadline.begin(BUSY_SECONDS)  # what was received and read is not to be lost now
-            with self._database.writing() as session:
-                check_storage(session, sent.caller, self._settings, stored.bytes)
-                row = Dataset(
-                    id=id_,
-                    owner=sent.caller.owner,
-                    name=sent.name,
-                    facts=vars(found.facts),
-                    report=found.report.model_dump(mode="json"),
-                    created_at=clock.read(session),
-                    **vars(stored),
-                )
-                session.add(row)
-                return row
-        except BaseException:
-            discard(self._store, key)
-            raise
+        found = read(received, media, sent.wanted, limits, received.parent)
+        return self._shelf.keep(found, sent.name, sent.caller)
 
 
 async def _receive(body: AsyncIterator[bytes], path: Path, declared: int | None = None) -> None:
@@ -167,24 +137,10 @@ def _full_disks() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         log.exception("an upload did not fit")
         raise StorageFull(
             "the server's disk has no room for this dataset: delete one that is no longer needed, "
             "or tell who runs the server"
-        ) from error
-
-
-@contextmanager
-def _faults_of_the_store() -> Iterator[None]:
-    """A full disk passes through; each kind of store has errors of its own."""
-    try:
-        yield
-    except Exception as error:
-        if getattr(error, "errno", None) in _FULL:
-            raise
-        log.exception("the artifact store is away")
-        raise Unavailable(
-            "the artifact store does not take the dataset: try again", _BUSY_SECONDS
         ) from error

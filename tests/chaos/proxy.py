@@ -17,7 +17,9 @@ _RESET = struct.pack("ii", 1, 0)
 class Proxy:
     """Passes connections to its own port on to `target`, in a thread of its own.
 
-    `overheard` is called with each block that a client sends, after it was passed on.
+    `overheard` is called with each block that a client sends, after it was passed on;
+    `holds_answers_to` with the connection too, and before: if it says so, no answer passes any
+    more, on any connection, until `heal`.
     """
 
     def __init__(self, target: int) -> None:
@@ -25,9 +27,12 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.overheard: Callable[[bytes], None] | None = None
+        self.holds_answers_to: Callable[[object, bytes], bool] | None = None
         self._loop = asyncio.new_event_loop()
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self._answering = asyncio.Event()
+        self._answering.set()
         self._over = asyncio.Event()
         self._writers: set[StreamWriter] = set()
         self._connections: set[asyncio.Task[None]] = set()
@@ -47,7 +52,8 @@ class Proxy:
 
     def heal(self) -> None:
         """Let the bytes flow, also those that were held back."""
-        self._loop.call_soon_threadsafe(self._flowing.set)
+        for each in (self._flowing, self._answering):
+            self._loop.call_soon_threadsafe(each.set)
 
     def reset(self) -> None:
         """Cut all connections; new ones are welcome."""
@@ -62,6 +68,7 @@ class Proxy:
         await self._over.wait()
         server.close()
         self._flowing.set()
+        self._answering.set()
         self._cut()
         if self._connections:
             await asyncio.wait(self._connections)
@@ -96,9 +103,16 @@ class Proxy:
             with suppress(OSError):
                 while block := await reader.read(_BLOCK):
                     await self._flowing.wait()
+                    await self._may_pass(writer, block, upward)
                     writer.write(block)
                     await writer.drain()
                     if upward and self.overheard is not None:
                         await asyncio.to_thread(self.overheard, block)
         finally:
             writer.close()
+
+    async def _may_pass(self, writer: StreamWriter, block: bytes, upward: bool) -> None:
+        if not upward:
+            await self._answering.wait()
+        elif self.holds_answers_to is not None and self.holds_answers_to(writer, block):
+            self._answering.clear()
