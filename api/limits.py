@@ -10,20 +10,22 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from api.callers import Caller
-from contract.errors import TooManyBytes, TooManyJobs, TooManyStreams, Unauthorized
+from api.storage import check_bytes
+from contract.errors import TooManyJobs, TooManyStreams, Unauthorized
 from contract.settings import Settings
 from contract.status import Status
-from contract.tables import Dataset, Job
+from contract.tables import Job
 
 _JOBS_SECONDS = 10
-_BYTES_SECONDS = 60
 _STREAMS_SECONDS = 10
 # Any two numbers that no other advisory lock has.
 _JOBS_LOCK, _BYTES_LOCK = 0x706A, 0x7062
 
 
 def check_queue(session: Session, caller: Caller, settings: Settings, adding: int = 1) -> None:
-    """Raises TooManyJobs if `adding` more would be too many. `session` goes on to store them."""
+    """Raises TooManyJobs if `adding` more would be too many; TooManyBytes where nothing more may be
+    stored, for they leave models. `session` goes on to store them.
+    """
     if caller.key_id is None:
         return
     _one_at_a_time(session, _JOBS_LOCK, caller.owner)
@@ -37,26 +39,18 @@ def check_queue(session: Session, caller: Caller, settings: Settings, adding: in
             "until some have run, or cancel some",
             _JOBS_SECONDS,
         )
+    check_bytes(session, caller.owner, settings, 1)
 
 
 def check_storage(session: Session, caller: Caller, settings: Settings, adding: int) -> None:
-    """Raises TooManyBytes if `adding` bytes more of datasets would be too many.
+    """Raises TooManyBytes if `adding` bytes more of datasets and files of jobs would be too many.
 
     Final only in the transaction that goes on to store the dataset.
     """
     if caller.key_id is None:
         return
     _one_at_a_time(session, _BYTES_LOCK, caller.owner)
-    stored = session.exec(
-        select(func.coalesce(func.sum(Dataset.bytes), 0)).where(Dataset.owner == caller.owner)
-    ).one()
-    if stored + adding > settings.max_stored_bytes:
-        raise TooManyBytes(
-            f"{caller.owner} may store {settings.max_stored_bytes:,} bytes of datasets "
-            f"(PLATEAU_MAX_STORED_BYTES), and has {int(stored):,}; {adding:,} more do not fit: "
-            "delete a dataset",
-            _BYTES_SECONDS,
-        )
+    check_bytes(session, caller.owner, settings, adding)
 
 
 def _one_at_a_time(session: Session, lock: int, owner: str) -> None:

@@ -25,7 +25,7 @@ from api.submissions import Asked, Submissions
 from contract import deadline
 from contract.database import Database
 from contract.datasets import CATALOGUE
-from contract.errors import IdempotencyKeyReused
+from contract.errors import IdempotencyKeyReused, NotFound
 from contract.settings import Settings
 from contract.spec import Experiment
 from contract.tables import Idempotency, Job
@@ -111,7 +111,8 @@ class Submission:
                 raise
         if stored is None:
             earlier = await self.earlier(asked)
-            assert earlier is not None, "keys are never deleted"
+            if earlier is None:
+                raise NotFound("The job that this Idempotency-Key made was deleted just now.")
             return earlier
         self.ring(stored.job)
         view = present.submitted(stored.job, stored.queue)

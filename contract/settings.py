@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     )
     max_columns: int = Field(10_000, ge=1, description="columns of an uploaded table")
     max_stored_bytes: int = Field(
-        5_000_000_000, ge=1, description="per owner of keys: uploaded datasets in all"
+        5_000_000_000, ge=1, description="per owner of keys: bytes of datasets, models, checkpoints"
     )
     max_queued_jobs: int = Field(1_000, ge=1, description="per owner of keys: jobs that wait")
     max_sweep_jobs: int = Field(1_000, ge=1, description="jobs of one sweep")

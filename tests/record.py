@@ -144,6 +144,7 @@ def _post(recorder: Recorder, site: Site) -> None:
         recorder.ask("list_events", "GET", f"/v1/jobs/{job_id}/events", headers=STREAM)
         again = recorder.ask("retry_job", "POST", f"/v1/jobs/{job_id}/retry")["id"]
         site.wait_for_end(again)
+        recorder.ask("delete_job", "DELETE", f"/v1/jobs/{again}")
         _explain(recorder, site)
     _cancel_sweep(recorder)
     recorder.ask("delete_dataset", "DELETE", dataset["urls"]["self"])

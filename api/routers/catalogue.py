@@ -1,11 +1,11 @@
-"""What can be run, and by whom."""
+"""What can be run, and by whom, and what is stored of it."""
 
 import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api import crew, inventory, views
+from api import crew, inventory, storage, views
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings
 from api.recipes import RECIPES
@@ -52,3 +52,10 @@ def list_workers(
         for row in rows
     ]
     return views.Page(data=data, has_more=has_more)
+
+
+@router.get("/usage")
+def get_usage(caller: AppCaller, database: AppDatabase, settings: AppSettings) -> storage.Usage:
+    """How much the caller stores, how much may be stored, and what to delete to store less."""
+    with database.reading() as session:
+        return storage.usage(session, caller, settings)

@@ -90,7 +90,7 @@ def create_comparison(
     again gives the same runs. 409 unless both have succeeded and differ in several fields.
     """
     with database.writing() as session:
-        first, second = (session.get_one(Job, job.id) for job in pair)
+        first, second = (job_of(session, job.id, caller) for job in pair)
         if session.get(Proof, proving.pair(first, second)) is None:
             changes = _deciding(first, second)
             variants = Variants(first, settings, [second])

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from api import datasets, diagnoses, limits, longpoll, present, proofs
 from api.body import JSONRoute
 from api.callers import AppCaller
-from api.deps import AppDatabase, AppSettings, EndedJob, JobById, Ring
+from api.deps import AppDatabase, AppSettings, EndedJob, JobById, Ring, job_of
 from api.longpoll import POLLED, IfNoneMatch, Wait
 from api.threads import in_threads
 from contract import clock, proving
@@ -93,7 +93,7 @@ def create_repairs(
     with database.writing() as session:
         proof = session.get(Proof, job.id)
         if proof is None:
-            row = session.get_one(Job, job.id)
+            row = job_of(session, job.id, caller)
             trials, variants = _planned(session, row, wanted, settings)
             limits.check_queue(session, caller, settings, adding=len(trials) * wanted.seeds)
             datasets.hold(session, Experiment.model_validate(row.spec))

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from typing_extensions import override
 
-from api import job_pages, longpoll, present, preview, views
+from api import datasets, deletion, job_pages, longpoll, present, preview, views
 from api.body import JSONRoute
 from api.callers import AppCaller, identify
-from api.deps import AppDatabase, AppSettings, JobById
+from api.deps import AppDatabase, AppSettings, JobById, Store
 from api.fields import ALL, Fields, selected
 from api.findings import AcceptedJob
 from api.longpoll import POLLED, IfNoneMatch, Wait
@@ -128,6 +128,21 @@ router.add_api_route(
     responses=POLLED,
     route_class_override=_PollRoute,
 )
+
+
+@router.delete("/{job_id}", status_code=204, response_class=Response, responses={409: {}})
+@in_threads("writing")
+def delete_job(job: JobById, database: AppDatabase, store: Store) -> None:
+    """Delete a job that has ended, with its curve, its results and all its files, for good.
+
+    The proofs that it has a part in go too, with their runs; a sweep goes on without it, and its
+    Idempotency-Key is forgotten. 409 while it has not ended, or a proof or sweep that it belongs
+    to is running.
+    """
+    with database.writing() as session:
+        job_ids = deletion.delete_job(session, job.id)
+    for job_id in job_ids:
+        datasets.discard(store, f"jobs/{job_id}")
 
 
 @router.post("/{job_id}/cancel", responses={409: {}})

@@ -81,7 +81,7 @@ def test_many_at_once_get_no_further(database: Database) -> None:
             if number % 2:
                 submit(database, ME)
             else:
-                store(database, ME, 250)
+                store(database, YOU, 250)  # what I store bounds my jobs too
         except PlateauError:
             return False
         return True
