@@ -68,8 +68,7 @@ def seen(browser: str, folder: Path, address: str) -> np.ndarray:
     shot = folder / "shot.png"
     run(browser, folder, f"--screenshot={shot}", address)
     pixels: np.ndarray = imread(io.BytesIO(shot.read_bytes()), "png")[..., :3]
-    found: np.ndarray = np.rint(pixels * 255).astype(int)
-    return found
+    return (pixels * 255).round().astype(np.int64)
 
 
 def share(pixels: np.ndarray, colour: tuple[int, int, int]) -> float:
