@@ -72,7 +72,7 @@ class BodyLimit:
 
 
 class JSONRoute(APIRoute):
-    """A route whose body, if it takes one, is JSON.
+    """A route whose body, if it takes one, is JSON; one that takes none refuses it.
 
     `free_values` is how many items its body may have besides those of an experiment.
     """
@@ -82,11 +82,14 @@ class JSONRoute(APIRoute):
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
-        if self.body_field is None:
+        if self.methods == {"GET"}:
             return handler
 
         async def checked(request: Request) -> Response:
             await identify(request)  # of a stranger's body nothing is read
+            if self.body_field is None:
+                _check_empty(await request.body())
+                return await handler(request)
             return await handler(_JSONRequest(request, self.free_values))
 
         return checked
@@ -108,6 +111,14 @@ class _JSONRequest(Request):
         body = await self.body()
         _check_members(body, self.app.state.settings, self._free_values)
         return parse(body)
+
+
+def _check_empty(body: bytes) -> None:
+    """Where nothing is taken, a wish in the body must not be passed over."""
+    if body.strip() not in (b"", b"{}"):
+        raise HTTPException(
+            400, f"expected no body, or {{}}: nothing is taken here; received {len(body):,} bytes"
+        )
 
 
 def _check_media_type(given: str, body: bytes) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlmodel import Session
 
-from api import diagnoses, outcomes, present, proofs, queries
+from api import diagnoses, outcomes, proofs, queries
+from api.job_urls import url
 from contract import proving
 from contract.outcomes import measure_of, value_of
 from contract.signals import stored_signals
@@ -50,7 +51,7 @@ def _compared(session: Session, job: Job) -> dict[str, Any]:
     return {
         **job.model_dump(include=set(diagnoses.Compared.model_fields)),
         "job": job.id,
-        "url": present.url(job.id),
+        "url": url(job.id),
         "curves": outcomes.curves(queries.epochs(session, job.id)),
         "signals": stored_signals(session, job.id),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from api import queries, views
-from api.present import url
+from api.job_urls import url
 from contract.numbers import encode
 from contract.tables import Job, Result
 

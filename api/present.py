@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row
 from sqlmodel import Session
 
 from api import fields, inventory, queries, views
+from api.job_urls import urls
 from api.queries import JobRow
 from api.uploads import Report
 from api.waiting import waiting
@@ -16,11 +17,6 @@ from contract.status import HELD, TERMINAL, Status
 from contract.tables import Dataset, Job
 
 _AS_STORED = (views.Job.model_fields.keys() & Job.model_fields.keys()) - {"spec"}
-_RELATED = views.JobUrls.model_fields.keys() - {"self"}
-
-
-def url(job_id: str, *rest: str) -> str:
-    return "/".join(("/v1/jobs", job_id, *rest))
 
 
 def jobs(
@@ -93,17 +89,13 @@ def _columns(row: JobRow) -> dict[str, Any]:
         "terminal": row.status in TERMINAL,
         "progress": _progress(row),
         "worker": row.worker_id,
-        "urls": _urls(row.id),
+        "urls": urls(row.id),
     }
 
 
 def _transitions(row: JobRow, history: Sequence[Any]) -> list[views.Transition]:
     """Not those that came after `row` was read."""
     return [_transition(event) for event in history if event.seq <= row.events]
-
-
-def _urls(job_id: str) -> dict[str, str]:
-    return {"self": url(job_id)} | {name: url(job_id, name) for name in _RELATED}
 
 
 def _progress(row: JobRow) -> views.Progress:

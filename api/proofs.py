@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlmodel import Session
 
-from api import diagnoses, news, present
+from api import diagnoses, news
+from api.job_urls import url
 from contract import proving
 from contract.numbers import encode
 from contract.outcomes import value_of
@@ -81,7 +82,7 @@ def _trial(
 def _run(job: Job) -> diagnoses.Run:
     return diagnoses.Run(
         job=job.id,
-        url=present.url(job.id),
+        url=url(job.id),
         seed=job.spec["training"].get("seed", 0),
         status=Status(job.status),
         value=encode(value_of(job)),

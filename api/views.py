@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.job_urls import JobUrls
 from contract.status import Status
 
 Item = TypeVar("Item")
@@ -68,21 +69,6 @@ class Transition(BaseModel):
     status: Status
     at: datetime
     reason: str | None = Field(None, description="why, where the status alone does not say")
-
-
-class JobUrls(BaseModel):
-    """Paths on this server."""
-
-    self: str = Field(description="GET: the job as it is now")
-    results: str
-    curves: str
-    signals: str
-    events: str
-    cancel: str
-    retry: str
-    model: str
-    diagnosis: str = Field(description="GET: why it failed, and the proof")
-    repairs: str = Field(description="POST: prove them; GET: how far that is")
 
 
 class Job(BaseModel):

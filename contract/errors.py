@@ -10,7 +10,8 @@ PlateauError
 ├── NotFound             404
 ├── Gone                 410  it was there, and was not kept
 ├── Conflict             409  the job's status does not allow it
-│   └── NothingToTry          nor its diagnosis, or what it differs in: no run would tell more
+│   ├── NothingToTry          nor its diagnosis, or what it differs in: no run would tell more
+│   └── AskedOtherwise        of a thing that there is once, and that another request made
 ├── DatasetKept          409  a dataset that cannot be deleted, or not yet
 ├── DatasetGone          409  a job asked for on an upload that was deleted
 ├── IdempotencyKeyReused 409  it came before, with another request
@@ -111,6 +112,10 @@ class Conflict(PlateauError):
 
 class NothingToTry(Conflict):
     title = "There is nothing to be tried here"
+
+
+class AskedOtherwise(Conflict):
+    title = "It was asked for in another way before"
 
 
 class DatasetKept(PlateauError):

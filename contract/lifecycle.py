@@ -91,7 +91,7 @@ def claim_next(
 def cancel(session: Session, job_id: str, reason: str | None = None) -> Job:
     """Cancel a queued job at once, ask a running one to stop; asking again changes nothing.
 
-    `reason` is told by the event. Raises NotFound, and Conflict when the job has ended.
+    `reason` is told by the event. Raises NotFound, and Conflict when the job has ended otherwise.
     """
     queued = col(Job.status) == Status.QUEUED
     from_ = leading_to(Status.CANCELLING) | {Status.QUEUED}
@@ -117,7 +117,7 @@ def cancel(session: Session, job_id: str, reason: str | None = None) -> Job:
     job = session.get(Job, job_id, populate_existing=True)
     if job is None:
         raise NotFound(f"There is no job {job_id}.")
-    if job.status in TERMINAL:
+    if job.status in TERMINAL - {Status.CANCELLED}:
         raise Conflict(f"{job_id} has ended already: it is {job.status}.")
     return job
 

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from api import comparisons, datasets, diagnoses, limits, longpoll
+from api.body import JSONRoute
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, Ring, job_of
 from api.longpoll import POLLED, IfNoneMatch, Wait
@@ -19,7 +20,7 @@ from contract.variants import Variants
 from diagnosis.attribution import hybrids
 from diagnosis.report import Change
 
-router = APIRouter(prefix="/v1/compare", tags=["diagnosis"])
+router = APIRouter(prefix="/v1/compare", tags=["diagnosis"], route_class=JSONRoute)
 
 _ID = "job_[0-9A-HJKMNP-TV-Z]{26}"
 

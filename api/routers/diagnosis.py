@@ -1,5 +1,6 @@
 """Why a run failed, and the runs that prove it."""
 
+import json
 from functools import partial
 from typing import Annotated
 
@@ -8,15 +9,17 @@ from pydantic import BaseModel, Field
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
-from api import datasets, diagnoses, limits, longpoll, present, proofs
+from api import datasets, diagnoses, limits, longpoll, proofs
 from api.body import JSONRoute
 from api.callers import AppCaller
 from api.deps import AppDatabase, AppSettings, EndedJob, JobById, Ring, job_of
+from api.job_urls import url
 from api.longpoll import POLLED, IfNoneMatch, Wait
 from api.threads import in_threads
 from contract import clock, proving
-from contract.errors import Conflict, NothingToTry, SpecRefused
+from contract.errors import AskedOtherwise, Conflict, NothingToTry, SpecRefused
 from contract.part import Count
+from contract.proof import ProofStatus
 from contract.settings import Settings
 from contract.spec import Experiment
 from contract.status import Status
@@ -24,7 +27,7 @@ from contract.tables import Job, Proof, Result
 from contract.variants import Variants
 from diagnosis.proof import plan
 from diagnosis.report import Diagnosis
-from diagnosis.trials import Trial
+from diagnosis.trials import BASELINE, Trial
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["diagnosis"], route_class=JSONRoute)
 
@@ -87,13 +90,16 @@ def create_repairs(
     """Train the repairs of the job's diagnosis, and their rivals, and compare.
 
     Each changes one thing; where none is enough, several are tried together. At most 10 trials,
-    with the job's budget and seed, as jobs of their own: `GET /v1/jobs?parent=` lists them. Asking
-    again gives the same proof. 409 unless the job has succeeded, and its diagnosis names causes.
+    with the job's budget and seed, as jobs of their own: `GET /v1/jobs?parent=` lists them. A job
+    has one proof: to ask the same again gives it, to ask for another is 409. 409 unless the job has
+    succeeded, and its diagnosis names causes.
     """
     with database.writing() as session:
+        row = job_of(session, job.id, caller)
         proof = session.get(Proof, job.id)
-        if proof is None:
-            row = job_of(session, job.id, caller)
+        if proof is not None:
+            _check_same(session, row, proof, wanted, settings)
+        else:
             trials, variants = _planned(session, row, wanted, settings)
             limits.check_queue(session, caller, settings, adding=len(trials) * wanted.seeds)
             datasets.hold(session, Experiment.model_validate(row.spec))
@@ -104,20 +110,23 @@ def create_repairs(
             for run in runs or ():
                 ring(run)
         view = proofs.proof(session, _proof(session, job))
-    response.headers.update({"Location": present.url(job.id, "repairs"), "Retry-After": "2"})
+    response.headers.update({"Location": url(job.id, "repairs"), "Retry-After": "2"})
     return view
 
 
 @router.post("/repairs/cancel", responses={409: {}})
 @in_threads("writing")
 def cancel_repairs(job: JobById, database: AppDatabase) -> diagnoses.Proof:
-    """Start no further trials, and cancel those under way; 409 unless a proof is running."""
+    """Start no further trials, and cancel those under way.
+
+    Asking again changes nothing; 409 where there is no proof, or it is done or has failed.
+    """
     with database.writing() as session:
         proof = _proof(session, job)
-        if not proving.cancel(session, proof.id):
-            session.refresh(proof)
-            raise Conflict(f"The repairs of {job.id} have ended already: they are {proof.status}.")
+        cancelled = proving.cancel(session, proof.id)
         session.refresh(proof)
+        if not cancelled and proof.status != ProofStatus.CANCELLED:
+            raise Conflict(f"The repairs of {job.id} have ended already: they are {proof.status}.")
         return proofs.proof(session, proof)
 
 
@@ -128,6 +137,25 @@ def _proof(session: Session, job: Job) -> Proof:
             f"No repairs of {job.id} were run; POST /v1/jobs/{job.id}/repairs does that."
         )
     return proof
+
+
+def _check_same(
+    session: Session, job: Job, proof: Proof, wanted: Wanted, settings: Settings
+) -> None:
+    """Raises AskedOtherwise where `proof` is not what is wanted."""
+    trials = [code for code in (trial["code"] for trial in proof.plan) if code != BASELINE]
+    # Of the changes that were named, those that could not be trained are not among the trials.
+    same = len(proof.seeds) == wanted.seeds and proof.last_round == bool(wanted.changes)
+    if same and wanted.changes and set(trials) != set(wanted.changes):
+        again, _ = _planned(session, job, wanted, settings)
+        same = {trial.code for trial in again} - {BASELINE} == set(trials)
+    if not same:
+        before = {"seeds": len(proof.seeds), "changes": trials if proof.last_round else []}
+        raise AskedOtherwise(
+            f"The repairs of {job.id} were asked for with {json.dumps(before)} before; received "
+            f"{wanted.model_dump_json()}: a job has one proof. GET the same shows it; to have "
+            f"another, POST /v1/jobs/{job.id}/retry, and ask for the repairs of that job."
+        )
 
 
 def _planned(

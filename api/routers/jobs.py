@@ -150,7 +150,7 @@ def delete_job(job: JobById, database: AppDatabase, store: Store) -> None:
 def cancel_job(job: JobById, database: AppDatabase, settings: AppSettings) -> views.Job:
     """End a queued job at once, a running one at its next step boundary (`cancelling` till then).
 
-    Asking again changes nothing; 409 once the job has ended.
+    Asking again changes nothing; 409 once the job has succeeded or failed.
     """
     with database.writing() as session:
         return present.job(session, lifecycle.cancel(session, job.id), settings)

@@ -18,7 +18,7 @@ from api.threads import in_threads, run_in
 from contract import sweeping
 from contract.axes import MAX_AXES, MAX_VALUES
 from contract.errors import Conflict
-from contract.sweep import Sweep
+from contract.sweep import Sweep, SweepStatus
 
 
 class _SweepRoute(JSONRoute):
@@ -97,11 +97,14 @@ async def get_sweep(
 @router.post("/{sweep_id}/cancel", responses={409: {}})
 @in_threads("writing")
 def cancel_sweep(sweep: SweepById, database: AppDatabase) -> sweep_views.SweepTable:
-    """Cancel its jobs that have not ended, and begin no others; 409 once the sweep has ended."""
+    """Cancel its jobs that have not ended, and begin no others.
+
+    Asking again changes nothing; 409 once the sweep is done or has failed.
+    """
     with database.writing() as session:
         row = session.get_one(Sweep, sweep.id)
-        if not sweeping.cancel(session, row.id):
-            session.refresh(row)
-            raise Conflict(f"{row.id} has ended already: it is {row.status}.")
+        cancelled = sweeping.cancel(session, row.id)
         session.refresh(row)
+        if not cancelled and row.status != SweepStatus.CANCELLED:
+            raise Conflict(f"{row.id} has ended already: it is {row.status}.")
         return sweeps.table(session, row)

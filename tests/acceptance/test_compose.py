@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,6 +29,13 @@ EXACT = re.compile(r"(postgres:\d+\.\d+|\w+:\d+\.\d+\.\d+)(-[\w.-]+)?(@sha256:[0
 TENSORFLOW_BYTES = 700_000_000
 OWN = ("migrate", "api", "worker", "worker-gpu")
 VAR_DIR = "/var/lib/plateau"
+# Of settings that are no numbers: another value than by default.
+OTHERS = {
+    "artifacts_url": "s3://bucket/plateau",
+    "trainer": "tests.fake_trainer",
+    "log_level": "ERROR",
+    "log_format": "json",
+}
 JOB = {
     "name": "composed",
     "dataset": {"name": "digits", "scaling": "unit", "limit": 500},
@@ -148,6 +156,47 @@ def test_the_api_wants_keys_unless_told(variables: dict[str, str], auth: str) ->
     """Within its container it listens on every address."""
     environment = compose.services(VARIABLES | variables)["api"]["environment"]
     assert (environment["PLATEAU_HOST"], environment["PLATEAU_AUTH"]) == ("0.0.0.0", auth)
+
+
+def reaching(name: str, variables: dict[str, str]) -> Settings:
+    """What the service `name` makes of the variables in .env."""
+    environment = compose.services(VARIABLES | variables)[name]["environment"]
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, value in environment.items():
+            patch.setenv(variable, str(value))
+        return Settings()
+
+
+def set_by_the_file() -> set[str]:
+    """By what the README says."""
+    readme = (compose.ROOT / "README.md").read_text("utf-8")
+    told = re.search(r"those\nthat docker-compose.yml sets itself: (.*?)\.\n", readme, re.DOTALL)
+    assert told is not None
+    return {name.lower() for name in re.findall(r"PLATEAU_([A-Z_]+)", told[1])}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_containers_obey_the_settings(name: str) -> None:
+    """All but those that the README names; unset ones are as everywhere."""
+    unset, plain = reaching(name, {}), Settings()
+    for field, info in Settings.model_fields.items():
+        default = getattr(plain, field)
+        if field in set_by_the_file():
+            continue
+        if field != "artifacts_url":
+            fixed = field == "sweep_seconds"  # it follows from the broker
+            assert fixed or getattr(unset, field) == default, field
+        other: Any = OTHERS.get(field) or (default + 1 if info.annotation in (int, float) else "")
+        found = getattr(reaching(name, {f"PLATEAU_{field.upper()}": str(other)}), field)
+        assert found == other, f"{field} does not reach {name}"
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_what_the_file_sets_itself_is_named(name: str) -> None:
+    for field in set_by_the_file():
+        variable = f"PLATEAU_{field.upper()}"
+        environment = compose.services(VARIABLES | {variable: "other"})[name]["environment"]
+        assert environment.get(variable) != "other"
 
 
 def test_redis_is_a_version_without_known_remote_code_execution() -> None:

@@ -83,13 +83,46 @@ def test_repairs_are_jobs_that_only_their_parent_lists(api: Api) -> None:
     assert api.get(answer.headers["location"]) == told
 
 
-def test_asking_again_gives_the_same_proof(api: Api) -> None:
+BODIES: list[dict[str, Any]] = [
+    {},
+    {"seeds": 3},
+    {"changes": ["unit"]},
+    {"changes": ["unit", "leaky"]},
+    {"changes": ["unit", "slower", "leaky", "norm"]},
+    {"seeds": 2, "changes": ["unit"]},
+]
+
+
+@pytest.mark.parametrize("asked", BODIES, ids=str)
+def test_asking_the_same_again_gives_the_same_proof_and_nothing_else_does(
+    api: Api, asked: dict[str, Any]
+) -> None:
     id_ = proofs.diagnosed(api.database)
-    first = api.post(f"/v1/jobs/{id_}/repairs")
-    assert api.post(f"/v1/jobs/{id_}/repairs", seeds=3) == first
-    proofs.run_all(api.database, id_, proofs.HOLDS)
-    proofs.prove_on(api.database)
-    assert api.post(f"/v1/jobs/{id_}/repairs")["status"] == "done"
+    path = f"/v1/jobs/{id_}/repairs"
+    first = api.post(path, **asked)
+    turned = {"seeds": 1, **asked, "changes": asked.get("changes", [])[::-1]}
+    for ended in (False, True):
+        if ended:
+            proofs.run_all(api.database, id_, {**proofs.HOLDS, "baseline": proofs.OWN})
+            proofs.prove_on(api.database)
+            first = api.get(path)
+            assert first["status"] == "done"
+        for same in (asked, turned):
+            assert api.post(path, **same) == first
+        for other in BODIES:
+            if other != asked:
+                told = problem(api.client.post(path, json=other), 409)
+                assert told["type"] == "/problems/asked-otherwise"
+                assert f'"seeds": {asked.get("seeds", 1)}' in told["detail"]
+                assert all(code in told["detail"] for code in asked.get("changes", []))
+    assert api.get(path) == first
+
+
+def test_a_proof_that_began_by_itself_is_that_of_an_empty_body(api: Api) -> None:
+    id_ = proofs.started(api.database)
+    path = f"/v1/jobs/{id_}/repairs"
+    assert api.client.post(path).json() == api.post(path) == api.get(path)
+    problem(api.client.post(path, json={"seeds": 2}), 409)
 
 
 def test_the_proof_tells_what_held_and_what_that_means(api: Api) -> None:
@@ -167,7 +200,7 @@ def test_repairs_can_be_cancelled(api: Api) -> None:
     told = api.post(f"/v1/jobs/{id_}/repairs/cancel", 200)
     assert told["status"] == "cancelled"
     assert {run["status"] for trial in told["trials"] for run in trial["runs"]} == {"cancelled"}
-    assert "cancelled" in api.refused(f"/v1/jobs/{id_}/repairs/cancel", 409, "POST")["detail"]
+    assert api.post(f"/v1/jobs/{id_}/repairs/cancel", 200) == told
     assert api.post(f"/v1/jobs/{id_}/repairs")["status"] == "cancelled"
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import event
 from contract import clock, entry, lifecycle
 from contract.datasets import Upload
 from contract.tables import LOCAL, Worker
-from tests import jobs, uploaded
+from tests import jobs, keyring, uploaded
 from tests.served import Api, looking_for, problem, serving, settings_for
 
 NOWHERE = "job_01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -148,20 +148,6 @@ def test_a_queued_job_shows_what_it_is(api: Api) -> None:
     job = api.post("/v1/jobs", **spec(tags=["b", "a", "b"], device="cpu"))
     at = job["created_at"]
     assert job["urls"].pop("self") == f"/v1/jobs/{job['id']}"
-    assert job["urls"] == {
-        name: f"/v1/jobs/{job['id']}/{name}"
-        for name in (
-            "results",
-            "curves",
-            "signals",
-            "events",
-            "cancel",
-            "retry",
-            "model",
-            "diagnosis",
-            "repairs",
-        )
-    }
     shown = {name: job[name] for name in ("object", "name", "tags", "status", "terminal", "device")}
     assert shown == {
         "object": "job", "name": "small", "tags": ["b", "a"], "status": "queued",
@@ -287,9 +273,45 @@ def test_a_queued_job_is_cancelled_at_once(api: Api) -> None:
     assert job["status"] == "cancelled"
     assert job["terminal"] is True
     assert job["finished_at"] is not None
-    told = api.refused(f"/v1/jobs/{job['id']}/cancel", 409, "POST")
+    assert api.post(f"/v1/jobs/{job['id']}/cancel", 200) == job
+
+
+@pytest.mark.parametrize("end", [jobs.succeed, jobs.fail])
+def test_what_has_ended_otherwise_cannot_be_cancelled(api: Api, end: Any) -> None:
+    held = jobs.running(api.database)
+    with api.database.writing() as session:
+        end(session, held)
+    status = api.get(f"/v1/jobs/{held.job_id}")["status"]
+    told = api.refused(f"/v1/jobs/{held.job_id}/cancel", 409, "POST")
     assert told["type"] == "/problems/conflict"
-    assert "cancelled" in told["detail"]
+    assert status in told["detail"]
+
+
+def test_urls_lead_to_all_that_there_is_of_a_job(api: Api) -> None:
+    id_ = jobs.submit(api.database)
+    jobs.reach(api.database, id_, 0.9)
+    urls = api.get(f"/v1/jobs/{id_}")["urls"]
+    routes = [route for _, route in keyring.guarded(api.app)]
+    below = {str(route.path) for route in routes if "{job_id}" in str(route.path)}
+    below.remove("/v1/jobs/{job_id}/repairs/cancel")
+    assert set(urls.values()) == {path.format(job_id=id_) for path in below}
+    assert urls["self"] == f"/v1/jobs/{id_}"
+    for picture in ("png", "svg", "csv"):
+        answer = api.client.get(urls[f"curves_{picture}"])
+        assert answer.status_code == 200
+        assert picture in answer.headers["content-type"]
+
+
+@pytest.mark.parametrize("action", ["cancel", "retry"])
+def test_what_takes_no_body_hears_none(api: Api, action: str) -> None:
+    id_ = jobs.submit(api.database)
+    jobs.cancel(api.database, id_)
+    path = f"/v1/jobs/{id_}/{action}"
+    told = problem(api.client.post(path, json={"reason": "too dear"}), 400)
+    assert "expected no body" in told["detail"]
+    for nothing in (b"", b"{}"):
+        expected = 200 if action == "cancel" else 202
+        assert api.client.post(path, content=nothing).status_code == expected
 
 
 def test_a_running_job_is_asked_to_stop(api: Api) -> None:
