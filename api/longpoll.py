@@ -22,7 +22,8 @@ from api.openapi import answers
 from contract import deadline
 
 # What may be waited for, in seconds; a proxy commonly cuts what is silent for longer.
-Seconds = Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)]
+LONGEST_SECONDS = 60
+Seconds = Annotated[float, Field(ge=0, le=LONGEST_SECONDS, allow_inf_nan=False)]
 Wait = Annotated[
     Seconds,
     Query(

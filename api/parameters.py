@@ -29,7 +29,7 @@ async def check(request: Request) -> None:
 
 
 def _errors(query: bytes, dependant: Dependant) -> Iterator[Error]:
-    many = dict(_taken(dependant))
+    many = dict(taken(dependant))
     seen: set[str] = set()
     # What is not UTF-8 becomes surrogates.
     told = query.decode("ascii", "surrogateescape")
@@ -48,7 +48,7 @@ def _error(kind: str, name: str, value: str, context: Mapping[str, Any] = {}) ->
     return {"type": kind, "loc": ("query", printable), "msg": "", "input": value, "ctx": context}
 
 
-def _taken(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+def taken(dependant: Dependant) -> Iterator[tuple[str, bool]]:
     """Each parameter that the route takes, and whether it may come several times."""
     for field in dependant.query_params:
         kind = field.field_info.annotation
@@ -58,7 +58,7 @@ def _taken(dependant: Dependant) -> Iterator[tuple[str, bool]]:
         else:
             yield field.alias, _is_list(kind)
     for below in dependant.dependencies:
-        yield from _taken(below)
+        yield from taken(below)
 
 
 def _is_list(kind: Any) -> bool:
