@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import fmean, variance
 from typing import Literal
 
-from diagnosis.chance import Task, chance_of
+from diagnosis.chance import Task
 
 _STANDARD_ERRORS = 2.0
 
@@ -15,7 +15,7 @@ _STANDARD_ERRORS = 2.0
 class Yardstick:
     """What a result is measured by: `metric` is accuracy or r2, `floor` what needs no learning.
 
-    `answers` are the test examples that a result is the mean of. `attainable` is what a simple
+    `answers` are those that a result is the mean of. `attainable` is what a simple
     baseline reaches, where it is known.
     """
 
@@ -52,15 +52,12 @@ class Yardstick:
 
 
 def yardstick(
-    task: Task,
-    classes: int | None,
-    class_counts: Sequence[int],
-    test_examples: int,
-    attainable: float | None = None,
+    task: Task, chance: float | None, answers: int, attainable: float | None = None
 ) -> Yardstick:
-    """That of a run; `class_counts` are the test examples of each class, or with each label."""
+    """That of a run; `chance` is the accuracy of no learning, as its summary has it.
+
+    `answers` are the test examples, or of multi-label sets one for each of their labels.
+    """
     if task == "regression":
-        return Yardstick("r2", 0.0, test_examples, attainable)
-    answers = test_examples * (len(class_counts) or 1 if task == "multi_label" else 1)
-    floor = chance_of(task, classes, class_counts, test_examples) or 0.0
-    return Yardstick("accuracy", floor, answers, attainable)
+        return Yardstick("r2", 0.0, answers, attainable)
+    return Yardstick("accuracy", chance or 0.0, answers, attainable)

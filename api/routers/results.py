@@ -22,9 +22,9 @@ from contract.artifacts import ArtifactDamaged, ArtifactStore
 from contract.database import Database
 from contract.datasets import facts_of
 from contract.errors import Gone, NotFound, Unavailable
+from contract.outcomes import chance_of
 from contract.signals import first_losses
 from contract.tables import Job, Result
-from diagnosis.chance import chance_level
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
@@ -163,9 +163,8 @@ async def _picture(job: Job, database: Database, drawn: Drawn, format_: pictures
 
 
 def _draw(job: Job, database: Database, format_: pictures.Format) -> bytes:
-    # Of labels that most examples lack, a blind guess says less than always saying no.
-    classes = facts_of(job.dataset, job.upload).classes
-    chance = None if classes is None else chance_level(classes)
+    with database.reading() as session:
+        chance = chance_of(facts_of(job.dataset, job.upload), session.get(Result, job.id))
     run = pictures.Run(job.name, thinned(_columns(job, database), _POINTS), chance)
     return pictures.draw([run], format_, title=f"{job.name} ({job.status})")
 

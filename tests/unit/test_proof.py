@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contract.stored import read
 from diagnosis.chance import Task
 from diagnosis.conclusion import concluded
 from diagnosis.judgement import Report
@@ -112,7 +113,7 @@ def test_a_plan_has_each_spec_once_and_few(made: Diagnosis, seeds: int) -> None:
         assert spec["training"]["epochs"] == trial.epochs
         assert not trial.changes or trial.repairs or trial.rival_of
         stored = json.loads(json.dumps(trial.to_dict()))
-        assert json.loads(json.dumps(Trial.from_dict(stored).to_dict())) == stored
+        assert json.loads(json.dumps(read(Trial, stored).to_dict())) == stored
 
 
 def test_the_likeliest_repairs_come_first_and_then_their_rivals() -> None:
@@ -326,7 +327,7 @@ def test_regression_is_judged_by_r2() -> None:
     """No worse than always answering the mean counts as worse, however bad."""
     made = diagnosis(cause("a", [UNIT]))
     trials = plan(made, variants)
-    measure = yardstick("regression", None, (), 89, attainable=0.45)
+    measure = yardstick("regression", None, 89, attainable=0.45)
     report = judge(made, trials, outcomes(-1e9, unit=0.44), measure)
     assert (report.metric, report.held, report.baseline) == ("r2", ["unit"], -1e9)
     assert report.judgements[0].gain == 0.44
@@ -335,21 +336,19 @@ def test_regression_is_judged_by_r2() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "classes", "counts", "floor", "answers"),
+    ("task", "chance", "metric", "floor"),
     [
-        ("classification", 10, [], 0.1, 100),
-        ("classification", 2, [70, 30], 0.7, 100),
-        ("multi_label", None, [10, 50], 0.7, 200),
-        ("multi_label", None, [], 0.0, 100),
-        ("regression", None, [], 0.0, 100),
+        ("classification", 0.7, "accuracy", 0.7),
+        ("multi_label", 0.92, "accuracy", 0.92),
+        ("classification", None, "accuracy", 0.0),
+        ("regression", None, "r2", 0.0),
     ],
 )
 def test_the_floor_is_what_needs_no_learning(
-    task: Task, classes: int | None, counts: list[int], floor: float, answers: int
+    task: Task, chance: float | None, metric: str, floor: float
 ) -> None:
-    measure = yardstick(task, classes, counts, 100)
-    assert measure.floor == pytest.approx(floor)
-    assert measure.answers == answers
+    measure = yardstick(task, chance, 200)
+    assert (measure.metric, measure.floor, measure.answers) == (metric, floor, 200)
 
 
 def test_the_final_diagnosis_quotes_the_proof() -> None:
@@ -360,8 +359,8 @@ def test_the_final_diagnosis_quotes_the_proof() -> None:
     assert [each["code"] for each in final["causes"]] == ["input_scale", "b"]
     assert final["headline"].startswith("10.0 % on test. Unit reaches 93.5 % with everything else")
     assert (final["verdict"], final["more"]) == ("unhealthy", 1)
-    read = Diagnosis.from_dict(json.loads(json.dumps(final)))
-    assert [each.code for each in read.causes] == ["input_scale", "b"]
+    told = read(Diagnosis, json.loads(json.dumps(final)))
+    assert [each.code for each in told.causes] == ["input_scale", "b"]
 
 
 def test_what_the_proof_refuted_is_no_longer_said_as_a_fact() -> None:
