@@ -1,16 +1,18 @@
 """Two jobs side by side: what differs, and which of it explains how they ended."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlmodel import Session
 
 from api import diagnoses, outcomes, proofs, queries
 from api.job_urls import url
 from contract import proving
+from contract.errors import Unreadable
 from contract.outcomes import measure_of, value_of
 from contract.signals import stored_signals
 from contract.status import TERMINAL, Status
+from contract.stored import read
 from contract.tables import Job, Proof, Result
 from contract.variants import full_spec
 from diagnosis.differences import Difference, differences
@@ -47,14 +49,15 @@ def topics(session: Session, first: Job, second: Job) -> dict[str, int]:
     return open_ | (proofs.topics(session, proof) if proof else {})
 
 
-def _compared(session: Session, job: Job) -> dict[str, Any]:
-    return {
+def _compared(session: Session, job: Job) -> diagnoses.Compared:
+    told = {
         **job.model_dump(include=set(diagnoses.Compared.model_fields)),
         "job": job.id,
         "url": url(job.id),
         "curves": outcomes.curves(queries.epochs(session, job.id)),
         "signals": stored_signals(session, job.id),
     }
+    return read(diagnoses.Compared, told)
 
 
 def _explanation(
@@ -86,11 +89,17 @@ def _by_runs(
     outcomes = [
         Outcome(run.trial or "", 0, run.status == Status.SUCCEEDED, value_of(run)) for run in runs
     ]
-    trials = [Trial.from_dict(stored) for stored in proof.plan]
+    trials = read(list[Trial], proof.plan)
     return explain_by_runs(sides, trials, outcomes, fields, measure)
 
 
 def _side(session: Session, job: Job) -> Side:
     result = session.get(Result, job.id)
-    stored: Mapping[str, Any] | None = result.diagnosis if result else None
-    return Side(value_of(job), Diagnosis.from_dict(stored) if stored else None)
+    return Side(value_of(job), _diagnosis(result) if result else None)
+
+
+def _diagnosis(result: Result) -> Diagnosis | None:
+    """None of another version's that cannot be read."""
+    with suppress(Unreadable):
+        return read(Diagnosis, result.diagnosis)
+    return None

@@ -3,8 +3,9 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from threading import Lock
-from typing import Any, get_args
+from typing import get_args
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from sqlalchemy import func
@@ -15,10 +16,11 @@ from contract import clock
 from contract.cost import training_examples
 from contract.database import Database
 from contract.datasets import facts_of
+from contract.errors import Unreadable
 from contract.settings import Queue, Settings
-from contract.spec import Experiment
 from contract.status import HELD, Status
 from contract.tables import EpochRow, Job
+from contract.variants import experiment_of
 
 DEVICES = get_args(Queue)
 _LONG_SECONDS, _SPARED = 0.25, 20
@@ -119,19 +121,17 @@ def _epochs(session: Session) -> Metric:
 
 def _speed(session: Session) -> Metric:
     rows = session.exec(
-        select(Job.spec, Job.upload, Job.seconds_per_epoch).where(
-            col(Job.status).in_(HELD), col(Job.seconds_per_epoch) > 0
-        )
+        select(Job).where(col(Job.status).in_(HELD), col(Job.seconds_per_epoch) > 0)
     )
     family = GaugeMetricFamily(
         "plateau_examples_per_second", "Training examples a second, over the running jobs."
     )
-    speeds = [_examples(spec, upload) / seconds for spec, upload, seconds in rows if seconds]
-    family.add_metric([], sum(speeds))
+    family.add_metric([], sum(_examples(job) / (job.seconds_per_epoch or 1) for job in rows))
     return family
 
 
-def _examples(spec: Mapping[str, Any], upload: Mapping[str, Any] | None) -> int:
-    """Of an epoch of a job."""
-    experiment = Experiment.model_validate(spec)
-    return training_examples(experiment, facts_of(experiment.dataset.name, upload))
+def _examples(job: Job) -> int:
+    """Of an epoch; 0 of a job of another version that cannot be read."""
+    with suppress(Unreadable):
+        return training_examples(experiment_of(job), facts_of(job.dataset, job.upload))
+    return 0

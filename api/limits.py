@@ -6,20 +6,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 
-from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from api.callers import Caller
 from api.storage import check_bytes
+from contract import room
 from contract.errors import TooManyJobs, TooManyStreams, Unauthorized
 from contract.settings import Settings
-from contract.status import Status
-from contract.tables import Job
 
 _JOBS_SECONDS = 10
 _STREAMS_SECONDS = 10
-# Any two numbers that no other advisory lock has.
-_JOBS_LOCK, _BYTES_LOCK = 0x706A, 0x7062
+# Any number that no other advisory lock has.
+_BYTES_LOCK = 0x7062
 
 
 def check_queue(session: Session, caller: Caller, settings: Settings, adding: int = 1) -> None:
@@ -28,10 +26,8 @@ def check_queue(session: Session, caller: Caller, settings: Settings, adding: in
     """
     if caller.key_id is None:
         return
-    _one_at_a_time(session, _JOBS_LOCK, caller.owner)
-    waiting = session.exec(
-        select(func.count()).where(Job.owner == caller.owner, col(Job.status) == Status.QUEUED)
-    ).one()
+    room.hold(session, caller.owner)
+    waiting = room.waiting(session, caller.owner)
     if waiting + adding > settings.max_queued_jobs:
         raise TooManyJobs(
             f"{caller.owner} may have {settings.max_queued_jobs:,} jobs in the queue "
@@ -49,14 +45,8 @@ def check_storage(session: Session, caller: Caller, settings: Settings, adding: 
     """
     if caller.key_id is None:
         return
-    _one_at_a_time(session, _BYTES_LOCK, caller.owner)
+    room.one_at_a_time(session, _BYTES_LOCK, caller.owner)
     check_bytes(session, caller.owner, settings, adding)
-
-
-def _one_at_a_time(session: Session, lock: int, owner: str) -> None:
-    """Let no two transactions count at once and then both add; SQLite has one writer anyway."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(select(func.pg_advisory_xact_lock(lock, func.hashtext(owner))))
 
 
 @dataclass(eq=False)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from api import queries, views
 from api.job_urls import url
 from contract.numbers import encode
+from contract.stored import read
 from contract.tables import Job, Result
 
 
@@ -30,7 +31,8 @@ def results(
     """`result` is None for jobs that failed or were cancelled."""
     first_taken = row.started_at or row.finished_at
     queued = (first_taken - row.created_at).total_seconds() if first_taken else None
-    return views.Results.model_validate(
+    return read(
+        views.Results,
         {
             "job": row.id,
             "status": row.status,
@@ -45,7 +47,7 @@ def results(
             "environment": result.environment if result else {},
             "diagnosis": result and result.diagnosis,
             "artifacts": _artifacts(row.id, result.artifacts if result else {}),
-        }
+        },
     )
 
 

@@ -1,6 +1,7 @@
 """Rows into the objects that the API answers with."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -12,8 +13,10 @@ from api.queries import JobRow
 from api.uploads import Report
 from api.waiting import waiting
 from contract.datasets import CATALOGUE, Facts, facts_of
+from contract.errors import Unreadable
 from contract.settings import Settings
 from contract.status import HELD, TERMINAL, Status
+from contract.stored import read
 from contract.tables import Dataset, Job
 
 _AS_STORED = (views.Job.model_fields.keys() & Job.model_fields.keys()) - {"spec"}
@@ -80,7 +83,7 @@ def _tags(
 
 
 def _view(row: JobRow, **rest: Any) -> views.Job:
-    return views.Job.model_validate(_columns(row) | rest)
+    return read(views.Job, _columns(row) | rest)
 
 
 def _columns(row: JobRow) -> dict[str, Any]:
@@ -121,16 +124,23 @@ def retry_after_seconds(row: JobRow) -> int:
 
 def dataset(row: Dataset) -> inventory.KnownDataset:
     """An upload; `catalogued` is for the others."""
-    report = Report.model_validate(row.report)
+    report = _report(row)
     return _dataset(
         row.id,
         facts_of(row.id, upload(row)),
         **row.model_dump(include={"name", "bytes", "sha256", "created_at"}),
         kind="upload",
-        class_names=report.class_names,
-        class_counts=_class_counts(report),
+        class_names=report and report.class_names,
+        class_counts=report and _class_counts(report),
         report=report,
     )
+
+
+def _report(row: Dataset) -> Report | None:
+    """None of another version's that cannot be read."""
+    with suppress(Unreadable):
+        return read(Report, row.report)
+    return None
 
 
 def upload(row: Dataset) -> dict[str, Any]:

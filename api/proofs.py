@@ -1,55 +1,81 @@
 """Diagnoses and proofs into the objects that the API answers with."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlmodel import Session
 
-from api import diagnoses, news
+from api import diagnoses, news, views
 from api.job_urls import url
 from contract import proving
 from contract.numbers import encode
 from contract.outcomes import value_of
 from contract.proof import ProofStatus
 from contract.status import Status
+from contract.stored import read
 from contract.tables import Job, Proof, Result
 from diagnosis.trials import Trial
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """Of `diagnosis.report.Diagnosis` what is answered as it is stored."""
+
+    causes: list[dict[str, Any]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Report:
+    """Of `diagnosis.judgement.Report` likewise."""
+
+    baseline: views.Number = None
+    bar: views.Number = None
+    best: str | None = None
+    ties: list[str] = field(default_factory=list)
+    needed: dict[str, bool] = field(default_factory=dict)
+    causes: dict[str, str] = field(default_factory=dict)
+    judgements: list[dict[str, Any]] = field(default_factory=list)
+
+
+_AS_STORED = ("baseline", "bar", "best", "ties", "needed")
 
 
 def diagnosis(session: Session, job: Job) -> diagnoses.Diagnosis:
     """Of a job that has ended."""
     result, row = session.get(Result, job.id), session.get(Proof, job.id)
-    stored: Mapping[str, Any] = result.diagnosis if result else {}
-    standing: Mapping[str, Any] = (row.report or {}).get("causes", {}) if row else {}
-    causes = [{**c, "standing": standing.get(c["code"])} for c in stored.get("causes", ())]
-    return diagnoses.Diagnosis.model_validate(
+    stored = read(_Stored, result.diagnosis if result else {})
+    standing = read(_Report, row.report or {}).causes if row else {}
+    causes = [{**c, "standing": standing.get(str(c.get("code")))} for c in stored.causes]
+    return read(
+        diagnoses.Diagnosis,
         {
             "job": job.id,
             "status": job.status,
             "verdict": job.verdict,
             "headline": job.headline,
             "causes": causes,
-            "remarks": stored.get("remarks", ()),
+            "remarks": stored.remarks,
             "proof": row and proof(session, row),
-        }
+        },
     )
 
 
 def proof(session: Session, row: Proof) -> diagnoses.Proof:
-    report = row.report or {}
-    judged = {each["trial"]: each for each in report.get("judgements", ())}
+    report = read(_Report, row.report or {})
+    judged = {each.get("trial"): each for each in report.judgements}
     runs = proving.runs(session, row.id)
-    trials = [Trial.from_dict(stored) for stored in row.plan]
+    trials = read(list[Trial], row.plan)
     found = {t.code: [_run(run) for run in runs if run.trial == t.code] for t in trials}
-    return diagnoses.Proof.model_validate(
+    return read(
+        diagnoses.Proof,
         {
             **row.model_dump(include=set(diagnoses.Proof.model_fields) - {"object"}),
             "job": row.job_id,
-            **{name: report.get(name) for name in ("baseline", "bar", "best")},
-            "ties": report.get("ties", []),
-            "needed": report.get("needed", {}),
+            **{name: getattr(report, name) for name in _AS_STORED},
             "trials": [_trial(t, judged.get(t.code, {}), found[t.code]) for t in trials],
-        }
+        },
     )
 
 

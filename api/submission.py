@@ -29,6 +29,7 @@ from contract.errors import IdempotencyKeyReused, NotFound
 from contract.settings import Settings
 from contract.spec import Experiment
 from contract.tables import Idempotency, Job
+from contract.variants import experiment_of
 
 _KEY = r"^[!-~]{1,200}$"
 IdempotencyKey = Annotated[
@@ -159,7 +160,7 @@ class Submission:
 
     def _view(self, session: Session, job: Job) -> AcceptedJob:
         view = present.job(session, job, self.settings)
-        return accepted(view, Experiment.model_validate(job.spec), job.upload)
+        return accepted(view, experiment_of(job), job.upload)
 
     def _remember(self, session: Session, job: Job, asked: Any) -> None:
         if self.key is not None:

@@ -1,7 +1,7 @@
 """Sweeps: how a request becomes one, and how rows become what is answered."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -20,6 +20,7 @@ from contract.database import Database
 from contract.numbers import encode
 from contract.plan import Plan, objective_of
 from contract.reached import Counts, counts, runs
+from contract.stored import read
 from contract.sweep import Sweep, SweepStatus
 from contract.tables import Job
 
@@ -81,7 +82,7 @@ def preview(reader: Reader) -> sweep_views.SweepDryRun:
 def summaries(session: Session, rows: Sequence[Sweep]) -> list[sweep_views.Sweep]:
     """As many as rows, in one statement more."""
     found = counts(session, [row.id for row in rows])
-    return [sweep_views.Sweep.model_validate(_summary(row, found[row.id])) for row in rows]
+    return [read(sweep_views.Sweep, _summary(row, found[row.id])) for row in rows]
 
 
 def table(session: Session, row: Sweep) -> sweep_views.SweepTable:
@@ -95,14 +96,15 @@ def table(session: Session, row: Sweep) -> sweep_views.SweepTable:
         for number, (spread, cell) in enumerate(zip(spreads, own, strict=True))
     ]
     first = best(spreads, maximized=objective.maximized)
-    return sweep_views.SweepTable.model_validate(
+    return read(
+        sweep_views.SweepTable,
         {
             **_summary(row, counts(session, [row.id])[row.id]),
             "objective": objective,
             "best": None if first is None else cells[first],
             "cells": cells,
             "base": row.base,
-        }
+        },
     )
 
 
@@ -122,12 +124,13 @@ def _of_job(session: Session, job: Job) -> sweep_views.SweepTable:
 
 
 def _summary(row: Sweep, found: Counts) -> dict[str, Any]:
-    budget: Mapping[str, Any] = row.plan["budget"]
+    budget = row.plan.get("budget")
+    most = {"epochs": None, "seconds": None} | (budget if isinstance(budget, dict) else {})
     return {
         **row.model_dump(include={"id", "name", "status", "reason", "created_at", "finished_at"}),
         "terminal": row.status != SweepStatus.RUNNING,
         "jobs": found.jobs,
-        "budget": {**budget, "spent_epochs": found.epochs, "spent_seconds": found.seconds},
+        "budget": {**most, "spent_epochs": found.epochs, "spent_seconds": found.seconds},
         "plan": {name: value for name, value in row.plan.items() if value is not None},
         "urls": {
             "self": url(row.id),

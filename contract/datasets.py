@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, TypeAdapter, ValidationError, WrapValidator
+from pydantic import Field, ValidationError, WrapValidator
 from pydantic_core import PydanticKnownError
 
 from contract.errors import SpecRefused
 from contract.part import Count, Fraction, Part, Seed
+from contract.stored import read
 
 Task = Literal["classification", "multi_label", "regression"]
 Scaling = Literal["none", "unit", "symmetric", "standard"]
@@ -82,17 +83,9 @@ class Upload:
     key: str
     sha256: str
 
-    @staticmethod
-    def from_dict(stored: Mapping[str, Any]) -> "Upload":
-        """What `to_dict` gave, from JSON or not. Raises ValidationError."""
-        return _UPLOAD.validate_python(stored)
-
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: see `contract.tables.Job.upload`."""
         return asdict(self)
-
-
-_UPLOAD = TypeAdapter(Upload)
 
 
 CATALOGUE: dict[str, Facts] = {
@@ -146,10 +139,10 @@ CATALOGUE: dict[str, Facts] = {
 def facts_of(name: str, upload: Mapping[str, Any] | None = None) -> Facts:
     """The facts of the dataset that a spec or a job names; `upload` as in `contract.tables.Job`.
 
-    Raises SpecRefused for an id without its upload.
+    Raises SpecRefused for an id without its upload, Unreadable for another version's.
     """
     if upload is not None:
-        return Upload.from_dict(upload).facts
+        return read(Upload, upload).facts
     if name in CATALOGUE:
         return CATALOGUE[name]
     raise SpecRefused(

@@ -11,7 +11,8 @@ PlateauError
 ├── Gone                 410  it was there, and was not kept
 ├── Conflict             409  the job's status does not allow it
 │   ├── NothingToTry          nor its diagnosis, or what it differs in: no run would tell more
-│   └── AskedOtherwise        of a thing that there is once, and that another request made
+│   ├── AskedOtherwise        of a thing that there is once, and that another request made
+│   └── Unreadable            nor what another version stored, and this one cannot read
 ├── DatasetKept          409  a dataset that cannot be deleted, or not yet
 ├── DatasetGone          409  a job asked for on an upload that was deleted
 ├── IdempotencyKeyReused 409  it came before, with another request
@@ -116,6 +117,10 @@ class NothingToTry(Conflict):
 
 class AskedOtherwise(Conflict):
     title = "It was asked for in another way before"
+
+
+class Unreadable(Conflict):
+    title = "Another version of the service stored this"
 
 
 class DatasetKept(PlateauError):

@@ -1,10 +1,7 @@
 """What a run reports while it trains, in the words of both the trainer and the database."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
-
-from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True)
@@ -19,11 +16,6 @@ class Checkpoint:
     sha256: str
     before: "Checkpoint | None" = None
     bytes: int = 0
-
-    @staticmethod
-    def from_dict(stored: Mapping[str, Any]) -> "Checkpoint":
-        """What `to_dict` gave, from JSON or not. Raises ValidationError."""
-        return _CHECKPOINT.validate_python(stored)
 
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON: see `contract.tables.Job.checkpoint`."""
@@ -42,9 +34,6 @@ class Checkpoint:
     def after(self, other: "Checkpoint | None") -> "Checkpoint":
         """The same with `other` as the one before, whose own predecessors are forgotten."""
         return replace(self, before=other and replace(other, before=None))
-
-
-_CHECKPOINT = TypeAdapter(Checkpoint)
 
 
 @dataclass(frozen=True)

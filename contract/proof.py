@@ -25,11 +25,16 @@ class ProofStatus(StrEnum):
 
 @dataclass(frozen=True)
 class RunOf:
-    """The columns of a job that is one of a proof's runs."""
+    """The columns of a job that is one of a proof's runs.
+
+    `sweep_id` is that of the job it is about, where the proof began by itself: what the service
+    makes of a sweep's own accord counts as the sweep's, but is no cell of it.
+    """
 
     parent_id: str
     proof_id: str
     trial: str
+    sweep_id: str | None = None
 
 
 class Proof(Base, table=True):

@@ -21,7 +21,7 @@ from contract.moves import event, write
 from contract.proof import ProofStatus, RunOf
 from contract.status import TERMINAL, Status
 from contract.tables import Job, Proof, Result
-from contract.variants import Patch, Variants, full_spec
+from contract.variants import Patch, Variants, experiment_of
 
 _NAME = 100
 
@@ -38,7 +38,7 @@ class Trial(Protocol):
 
 def repairs_of(job: Job, *, at: datetime, seeds: int = 1, last_round: bool = False) -> Proof:
     """A proof of `job`'s diagnosis, to be started; the job's own seed is the first."""
-    first = full_spec(job)["training"]["seed"]
+    first = _seed(job)
     return Proof(
         id=job.id,
         kind="repairs",
@@ -61,32 +61,35 @@ def hybrids_of(job: Job, other: Job, *, at: datetime) -> Proof:
         kind="hybrids",
         job_id=job.id,
         other_id=other.id,
-        seeds=[full_spec(job)["training"]["seed"]],
+        seeds=[_seed(job)],
         last_round=True,
         created_at=at,
     )
 
 
 def start(
-    session: Session, proof: Proof, trials: Sequence[Trial], variants: Variants, parent: Job
+    session: Session, proof: Proof, trials: Sequence[Trial], variants: Variants, sweep: str | None
 ) -> list[Job] | None:
-    """Store a new proof, and queue the runs of its first round; None where there is one already."""
+    """Store a new proof, and queue the runs of its first round; None where there is one already.
+
+    `sweep` is the `sweep_id` of `RunOf`.
+    """
     try:
         with session.begin_nested():
             session.add(proof)
     except IntegrityError:
         return None
-    return go_on(session, proof, trials, variants, parent)
+    return go_on(session, proof, trials, variants, sweep)
 
 
 def go_on(
-    session: Session, proof: Proof, trials: Sequence[Trial], variants: Variants, parent: Job
+    session: Session, proof: Proof, trials: Sequence[Trial], variants: Variants, sweep: str | None
 ) -> list[Job]:
     """Queue the runs of another round: one for each trial and seed."""
     proof.plan = [*proof.plan, *(trial.to_dict() for trial in trials)]
     session.add(proof)
     return [
-        _submit(session, proof, trial, seed, variants, parent)
+        _submit(session, proof, trial, seed, variants, sweep)
         for trial in trials
         # The job itself is a run of the unchanged spec, with the first seed.
         for seed in (proof.seeds if trial.patch else proof.seeds[1:])
@@ -125,7 +128,7 @@ def finish(session: Session, proof: Proof, report: dict[str, Any] | None) -> Non
     )
 
 
-def cancel(session: Session, proof_id: str) -> bool:
+def cancel(session: Session, proof_id: str, reason: str | None = None) -> bool:
     """Start no further round, and cancel the runs under way. False where it has ended already."""
     statement = (
         update(Proof)
@@ -137,7 +140,7 @@ def cancel(session: Session, proof_id: str) -> bool:
         return False
     for job_id in session.exec(select(Job.id).where(*_unended(proof_id)).order_by(Job.id)).all():
         with suppress(Conflict):  # it ended just now
-            lifecycle.cancel(session, job_id)
+            lifecycle.cancel(session, job_id, reason)
     return True
 
 
@@ -165,9 +168,14 @@ def runs(session: Session, proof_id: str) -> Sequence[Job]:
     return session.exec(select(Job).where(Job.proof_id == proof_id).order_by(col(Job.id))).all()
 
 
+def _seed(job: Job) -> int:
+    return int(experiment_of(job).training.seed)
+
+
 def _submit(
-    session: Session, proof: Proof, trial: Trial, seed: int, variants: Variants, parent: Job
+    session: Session, proof: Proof, trial: Trial, seed: int, variants: Variants, sweep: str | None
 ) -> Job:
+    parent = variants.job
     values: dict[str, Any] = {"/name": f"{parent.name}: {trial.code}"[:_NAME], "/repair": "off"}
     if seed != proof.seeds[0]:  # the first is that of the spec itself
         values["/training/seed"] = seed
@@ -178,7 +186,7 @@ def _submit(
         experiment,
         owner=parent.owner,
         upload=variants.upload(experiment),
-        run_of=RunOf(parent.id, proof.id, trial.code),
+        run_of=RunOf(parent.id, proof.id, trial.code, sweep),
     )
 
 

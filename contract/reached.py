@@ -10,7 +10,7 @@ from sqlmodel import Session, col
 from contract.cells import Run
 from contract.numbers import decode
 from contract.plan import Objective
-from contract.status import Status
+from contract.status import TERMINAL, Status
 from contract.tables import EpochRow, Job
 
 _STORED = ("cell", "status", "verdict", "epoch", "epochs", "train_seconds")
@@ -18,15 +18,17 @@ _STORED = ("cell", "status", "verdict", "epoch", "epochs", "train_seconds")
 
 @dataclass
 class Counts:
-    """`jobs` by status; the epochs that all have trained, and the seconds that those took."""
+    """`jobs` of cells by status. The rest is of all, those of proofs that began by themselves too:
+    the epochs that they have trained, the seconds that those took, and how many have not ended."""
 
     jobs: dict[str, int] = field(default_factory=dict)
+    unended: int = 0
     epochs: int = 0
     seconds: float = 0.0
 
 
 def runs(session: Session, sweep_id: str, objective: Objective) -> list[Run]:
-    """All of a sweep's, in the order in which they were queued, in one statement."""
+    """All of a sweep's cells, in the order in which they were queued, in one statement."""
     last = and_(col(EpochRow.job_id) == Job.id, col(EpochRow.epoch) == Job.epoch)
     measured = col(Job.metrics) if objective.final else col(EpochRow.metrics)
     value = type_coerce(measured, JSON)[objective.metric]
@@ -39,7 +41,7 @@ def runs(session: Session, sweep_id: str, objective: Objective) -> list[Run]:
             *(getattr(Job, name) for name in _STORED),
         )
         .outerjoin(EpochRow, last)
-        .where(col(Job.sweep_id) == sweep_id)
+        .where(col(Job.sweep_id) == sweep_id, col(Job.cell).is_not(None))
         .order_by(col(Job.id))
     ).mappings()
     return [Run(**{**row, "value": decode(row["value"])}) for row in rows]
@@ -52,6 +54,7 @@ def counts(session: Session, sweep_ids: Sequence[str]) -> Mapping[str, Counts]:
             col(Job.sweep_id),
             col(Job.status),
             func.count(),
+            func.count(col(Job.cell)),
             func.sum(Job.epoch),
             func.sum(Job.train_seconds),
         )
@@ -59,8 +62,10 @@ def counts(session: Session, sweep_ids: Sequence[str]) -> Mapping[str, Counts]:
         .group_by(col(Job.sweep_id), col(Job.status))
     )
     found = {sweep_id: Counts() for sweep_id in sweep_ids}
-    for sweep_id, status, jobs, epochs, seconds in rows:
-        found[sweep_id].jobs[status] = jobs
+    for sweep_id, status, jobs, of_cells, epochs, seconds in rows:
+        if of_cells:
+            found[sweep_id].jobs[status] = of_cells
+        found[sweep_id].unended += 0 if status in TERMINAL else jobs
         found[sweep_id].epochs += epochs
         found[sweep_id].seconds += seconds
     return found

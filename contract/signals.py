@@ -18,7 +18,7 @@ def stored_signals(session: Session, job_id: str) -> dict[str, Any]:
 
 
 def together(parts: Iterable[Signal | SignalRow]) -> dict[str, Any]:
-    """The fields of `diagnosis.signals.Signals` as far as they are known, for its `from_dict`.
+    """The fields of `diagnosis.signals.Signals` as far as they are known: see `contract.stored`.
 
     `parts` come in the order of their steps.
     """
@@ -28,7 +28,7 @@ def together(parts: Iterable[Signal | SignalRow]) -> dict[str, Any]:
         if row.kind == "run":
             found |= row.document
     return found | {
-        "first_losses": [x for row in rows if row.kind == "losses" for x in row.document["losses"]],
+        "first_losses": [x for row in rows if row.kind == "losses" for x in _losses(row)],
         "non_finite_step": next((row.step for row in rows if row.kind == "non_finite"), None),
         "moments": [row.document for row in rows if row.kind == "moment"],
     }
@@ -37,8 +37,12 @@ def together(parts: Iterable[Signal | SignalRow]) -> dict[str, Any]:
 def first_losses(session: Session, job_id: str) -> list[Any]:
     """The losses of the first training steps alone, in order."""
     parts = session.exec(
-        select(SignalRow.document)
+        select(SignalRow)
         .where(SignalRow.job_id == job_id, SignalRow.kind == "losses")
         .order_by(col(SignalRow.step))
     )
-    return [loss for part in parts for loss in part["losses"]]
+    return [loss for part in parts for loss in _losses(part)]
+
+
+def _losses(part: Signal | SignalRow) -> list[Any]:
+    return list(part.document.get("losses", ()))

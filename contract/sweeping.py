@@ -4,27 +4,33 @@ As with proofs, nothing of a sweep happens in the transactions that end its runs
 whoever finds a step due takes it by one conditional UPDATE, which names the round it was found in.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Integer, func, type_coerce, update
+from sqlalchemy import Integer, exists, func, type_coerce, update
 from sqlmodel import Session, col, select
 
-from contract import clock, entry, lifecycle
+from contract import clock, entry, lifecycle, proving
 from contract.axes import Cell
 from contract.cells import replicas
 from contract.clock import now
-from contract.errors import Conflict
+from contract.errors import Conflict, Unreadable
 from contract.plan import Plan
+from contract.proof import Proof, ProofStatus
 from contract.spec import Experiment
 from contract.status import TERMINAL
+from contract.stored import read
 from contract.sweep import CellOf, Sweep, SweepStatus
 from contract.tables import Job
 
 
 def plan_of(sweep: Sweep) -> Plan:
-    return Plan.model_validate(sweep.plan)
+    """Raises Unreadable."""
+    plan = read(Plan, sweep.plan)
+    if plan.objective is None:
+        raise Unreadable(f"{sweep.id} says nothing that this version could compare its cells by")
+    return plan
 
 
 def add(
@@ -58,16 +64,38 @@ def _jobs(
     ]
 
 
-def moved(session: Session) -> Sequence[tuple[str, int, int]]:
-    """(id, round, events of its jobs) of the sweeps that run: another number says that it moved."""
+def moved(session: Session) -> dict[str, tuple[int, int, int]]:
+    """Of each sweep that runs its round, the events of its jobs and the proofs that go on in it.
+
+    Another number says that it moved.
+    """
     events = func.coalesce(func.sum(Job.events), 0)
-    return session.exec(
+    rows = session.exec(
         select(Sweep.id, Sweep.round, type_coerce(events, Integer))
         .outerjoin(Job, col(Job.sweep_id) == Sweep.id)
         .where(Sweep.status == SweepStatus.RUNNING)
         .group_by(col(Sweep.id), col(Sweep.round))
         .order_by(col(Sweep.id))
     ).all()
+    proofs = _running_proofs(session)
+    return {id_: (round_, events_, proofs.get(id_, 0)) for id_, round_, events_ in rows}
+
+
+def proves(session: Session, sweep_id: str) -> bool:
+    """Whether a proof goes on that began by itself."""
+    about = select(Job.id).where(Job.sweep_id == sweep_id)
+    return session.exec(_proofs(sweep_id, about)).first() is not None
+
+
+def _running_proofs(session: Session) -> Mapping[str, int]:
+    """By sweep, of those that began by themselves."""
+    statement: Any = (
+        select(Job.sweep_id, func.count(col(Job.proof_id).distinct()))
+        .join(Proof, col(Proof.id) == Job.proof_id)
+        .where(Proof.status == ProofStatus.RUNNING, col(Job.sweep_id).is_not(None))
+        .group_by(col(Job.sweep_id))
+    )
+    return dict(session.exec(statement).all())
 
 
 def take(session: Session, sweep_id: str, round_: int) -> Sweep | None:
@@ -111,10 +139,23 @@ def cancel(session: Session, sweep_id: str) -> bool:
 def cancel_runs(
     session: Session, sweep_id: str, reason: str, cells: Iterable[int] | None = None
 ) -> None:
-    """Those that have not ended, of all cells unless told."""
-    unended = [col(Job.sweep_id) == sweep_id, col(Job.status).not_in(TERMINAL)]
+    """Those that have not ended, of all cells unless told, and the proofs that they began.
+
+    The proofs come last: a run that ends just now may have begun one.
+    """
+    own = [col(Job.sweep_id) == sweep_id, col(Job.cell).is_not(None)]
     if cells is not None:
-        unended.append(col(Job.cell).in_(list(cells)))
-    for job_id in session.exec(select(Job.id).where(*unended).order_by(Job.id)).all():
+        own.append(col(Job.cell).in_(list(cells)))
+    unended = select(Job.id).where(*own, col(Job.status).not_in(TERMINAL)).order_by(Job.id)
+    for job_id in session.exec(unended).all():
         with suppress(Conflict):  # it ended just now
             lifecycle.cancel(session, job_id, reason)
+    for proof_id in session.exec(_proofs(sweep_id, select(Job.id).where(*own))).all():
+        proving.cancel(session, proof_id, reason)
+
+
+def _proofs(sweep_id: str, about: Any) -> Any:
+    """Those that go on and began by themselves."""
+    ours = exists().where(col(Job.proof_id) == Proof.id, col(Job.sweep_id) == sweep_id)
+    running = col(Proof.status) == ProofStatus.RUNNING
+    return select(Proof.id).where(running, col(Proof.job_id).in_(about), ours).order_by(Proof.id)

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from contract.budget import check
 from contract.datasets import facts_of
-from contract.errors import SpecRefused
+from contract.errors import SpecRefused, Unreadable
 from contract.settings import Settings
 from contract.spec import Experiment
 from contract.tables import Job
@@ -23,6 +23,7 @@ class Variants:
     """
 
     def __init__(self, job: Job, settings: Settings, others: Sequence[Job] = ()) -> None:
+        self.job = job
         self.spec = full_spec(job)
         self._uploads = {each.dataset: each.upload for each in (*others, job)}
         self._settings = settings
@@ -33,7 +34,9 @@ class Variants:
             experiment = self.experiment(patch)
             facts = facts_of(experiment.dataset.name, self.upload(experiment))
             check(experiment, facts, self._settings)
-        except (JsonPatchException, JsonPointerException, ValidationError, SpecRefused):
+        except (
+            JsonPatchException, JsonPointerException, ValidationError, SpecRefused, Unreadable
+        ):  # fmt: skip
             return None
         return experiment.model_dump(mode="json")
 
@@ -46,6 +49,26 @@ class Variants:
         return self._uploads.get(experiment.dataset.name)
 
 
+def experiment_of(job: Job) -> Experiment:
+    """What a job is to train, of which nothing may be left out. Raises Unreadable."""
+    try:
+        return Experiment.model_validate(job.spec)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        at = "/".join(map(str, ("", *fault["loc"])))
+        raise Unreadable(
+            f"{job.id} was posted to another version of the service, and this one takes no such "
+            f"experiment: {at}: {fault['msg']}; received {str(fault['input'])[:100]}; post it "
+            "again as it is taken now"
+        ) from None
+
+
 def full_spec(job: Job) -> dict[str, Any]:
-    """As JSON, with the defaults that whoever posted it left out."""
-    return Experiment.model_validate(job.spec).model_dump(mode="json")
+    """As JSON, with the defaults that whoever posted it left out.
+
+    Of an experiment that this version no longer takes, what was posted.
+    """
+    try:
+        return experiment_of(job).model_dump(mode="json")
+    except Unreadable:
+        return job.spec

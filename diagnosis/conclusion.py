@@ -20,7 +20,7 @@ def concluded(
     A run that a change repairs was not healthy, whatever it looked like before.
     """
     causes = sorted(
-        stored.get("causes", ()), key=lambda cause: _ORDER.index(report.causes[cause["code"]])
+        stored.get("causes", ()), key=lambda cause: _ORDER.index(_standing(report, cause))
     )
     return {
         **stored,
@@ -30,10 +30,15 @@ def concluded(
     }
 
 
+def _standing(report: Report, cause: Mapping[str, Any]) -> Standing:
+    """Of one that was no part of the proof, since it could not be read, nothing was tried."""
+    return report.causes.get(cause.get("code", ""), "untested")
+
+
 def _headline(stored: Mapping[str, Any], report: Report, proof: str) -> str:
     """It no longer says as a fact what the proof refuted."""
     headline, causes = str(stored["headline"]), stored.get("causes", ())
-    if report.best or not causes or report.causes[causes[0]["code"]] != "refuted":
+    if report.best or not causes or _standing(report, causes[0]) != "refuted":
         return f"{headline} {proof}"
     supposed = lowered(str(causes[0]["title"]))
     reached = headline.partition(f": {supposed}.")[0].removesuffix(".")

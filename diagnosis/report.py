@@ -36,7 +36,7 @@ class Cause:
     score: float
     evidence: Sequence[str]
     numbers: Mapping[str, float | None]
-    repairs: Sequence[Change]
+    repairs: Sequence[Change] = ()
     rivals: Sequence[Change] = ()
 
 
@@ -67,22 +67,3 @@ class Diagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Ready for JSON, but for numbers that JSON does not have."""
         return asdict(self)
-
-    @staticmethod
-    def from_dict(stored: Mapping[str, Any]) -> "Diagnosis":
-        """What `to_dict` gave, or a document with these fields among others, from JSON or not."""
-        return Diagnosis(
-            verdict=stored["verdict"],
-            headline=stored["headline"],
-            causes=[_cause(cause) for cause in stored.get("causes", ())],
-            remarks=stored.get("remarks", ()),
-        )
-
-
-def _cause(stored: Mapping[str, Any]) -> Cause:
-    changes = {
-        name: [Change(**change) for change in stored[name]] for name in ("repairs", "rivals")
-    }
-    # JSON has NaN and infinity as strings.
-    numbers = {n: None if v is None else float(v) for n, v in stored["numbers"].items()}
-    return Cause(**{**stored, **changes, "numbers": numbers})

@@ -4,9 +4,8 @@ Numbers are plain floats and may be NaN or infinite: that is what a failing run 
 was not measured, or has no meaning for the run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 Number = float | None
 
@@ -128,30 +127,3 @@ class Signals:
 
 # What a run without signals has.
 NONE = Signals(None, None, (), None, 0, ())
-
-
-def from_dict(stored: Mapping[str, Any]) -> Signals:
-    """What `dataclasses.asdict` made of signals, from JSON with non-finite numbers as strings."""
-    return Signals(
-        data=_made(DataSignals, stored["data"]),
-        curvature=_made(Curvature, stored["curvature"]),
-        first_losses=[float(loss) for loss in stored["first_losses"]],
-        non_finite_step=stored["non_finite_step"],
-        steps_per_epoch=stored["steps_per_epoch"],
-        moments=[_moment(moment) for moment in stored["moments"]],
-    )
-
-
-def _moment(stored: Mapping[str, Any]) -> Moment:
-    layers = [_made(LayerSignals, layer) for layer in stored["layers"]]
-    return Moment(**{**_numbers(stored), "layers": [layer for layer in layers if layer]})
-
-
-def _made(kind: Any, stored: Mapping[str, Any] | None) -> Any:
-    return None if stored is None else kind(**_numbers(stored))
-
-
-def _numbers(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The strings that stand for NaN and infinity are numbers again."""
-    special = ("NaN", "Infinity", "-Infinity")
-    return {name: float(v) if v in special else v for name, v in stored.items() if name != "layers"}

@@ -42,12 +42,6 @@ class Trial:
         """Ready for JSON."""
         return asdict(self)
 
-    @staticmethod
-    def from_dict(stored: Mapping[str, Any]) -> "Trial":
-        """What `to_dict` gave."""
-        changes = [Change(**change) for change in stored["changes"]]
-        return Trial(**{**stored, "changes": changes})
-
 
 @dataclass(frozen=True)
 class Outcome:

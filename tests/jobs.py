@@ -17,6 +17,7 @@ from contract.progress import Signal
 from contract.revision import REVISION
 from contract.spec import Experiment
 from contract.status import EDGES, HELD, TERMINAL, Status
+from contract.stored import read
 from contract.tables import LOCAL, Base, EpochRow, Event, Job, Result
 from diagnosis.report import Diagnosis
 from migrations.upgrade import FOLDER
@@ -207,7 +208,7 @@ def stored_checkpoint(database: Database, job_id: str) -> Checkpoint:
     """The newest, of a job that has one."""
     document = stored(database, job_id).checkpoint
     assert document is not None
-    return Checkpoint.from_dict(document)
+    return read(Checkpoint, document)
 
 
 def events(database: Database, job_id: str) -> Sequence[Event]:

@@ -10,7 +10,7 @@ from contract.status import Status
 from contract.tables import Job, Proof
 from diagnosis.report import Cause, Change, Diagnosis
 from tests import jobs
-from worker.prover import prove, start_repairs
+from worker.prover import Prover, start_repairs
 
 SETTINGS = Settings()
 OWN = 0.42
@@ -88,7 +88,7 @@ def run_all(database: Database, job_id: str, values: Mapping[str, float]) -> lis
 
 def prove_on(database: Database) -> None:
     """Take the steps that any worker may take now."""
-    prove(database, SETTINGS)
+    Prover(database, SETTINGS).prove()
 
 
 def stored(database: Database, job_id: str) -> Proof:

@@ -6,7 +6,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from contract.artifacts import ArtifactStore
 from contract.database import Database
+from contract.errors import Unreadable
 from contract.progress import Checkpoint
+from contract.stored import read
 from contract.tables import Job
 from worker.clearing import clear
 
@@ -23,7 +25,7 @@ class Checkpoints:
     def __init__(self, job: Job, store: ArtifactStore) -> None:
         self._job_id = job.id
         self._store = store
-        self.newest = Checkpoint.from_dict(job.checkpoint) if job.checkpoint else None
+        self.newest = _of(job)
 
     @property
     def before(self) -> Checkpoint | None:
@@ -49,3 +51,12 @@ class Checkpoints:
             self._store.delete(key)
         except OSError as error:
             log.warning("%s could not be deleted: %s", key, error)
+
+
+def _of(job: Job) -> Checkpoint | None:
+    """One of another version that cannot be read is none: the run begins again."""
+    try:
+        return read(Checkpoint, job.checkpoint) if job.checkpoint else None
+    except Unreadable as error:
+        log.warning("%s goes on from no checkpoint: %s", job.id, error)
+        return None

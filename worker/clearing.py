@@ -1,13 +1,13 @@
 """What a job that has ended leaves in the artifact store: what its rows name, and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import text, update
 from sqlmodel import Session, col, select
 
 from contract.artifacts import ArtifactStore
 from contract.database import Database
-from contract.progress import Checkpoint
 from contract.status import TERMINAL
 from contract.tables import Job, Result
 
@@ -53,9 +53,16 @@ def named(session: Session, job_ids: Sequence[str]) -> set[str]:
     )
     keys: set[str] = set()
     for checkpoint, artifacts in rows:
-        keys |= Checkpoint.from_dict(checkpoint).keys if checkpoint else set()
+        keys |= _checkpoints(checkpoint)
         keys |= {kept["key"] for kept in (artifacts or {}).values()}
     return keys
+
+
+def _checkpoints(stored: Mapping[str, Any] | None) -> set[str]:
+    """The keys in a job's checkpoint and those before it, whichever version stored it."""
+    if not stored:
+        return set()
+    return {str(stored.get("key"))} | _checkpoints(stored.get("before"))
 
 
 def _uncleared(database: Database) -> Sequence[str]:

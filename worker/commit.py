@@ -5,17 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 
-from sqlalchemy.exc import DBAPIError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
 
 from contract.database import Database
-from contract.revision import OtherSchema
+from contract.passing import passes
 
 log = logging.getLogger(__name__)
 
-# The second where Postgres gave up on a transaction that we had frozen over; the third while
-# someone upgrades the database, and this version must write nothing more.
-AWAY = (OperationalError, InternalError, OtherSchema)
 _PAUSE_SECONDS = 1.0
 
 
@@ -46,7 +43,9 @@ def commit(
             with database.writing() as session:
                 if change(session):
                     return
-        except AWAY as error:
+        except Exception as error:
+            if not passes(error):
+                raise
             log.warning("%s: the database is away, will try again: %s", name, told(error))
             gone.wait(_PAUSE_SECONDS)
             continue

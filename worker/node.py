@@ -12,10 +12,14 @@ from contract import lifecycle, logs
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.environment import cores
+from contract.errors import Unreadable
+from contract.passing import passes
 from contract.revision import OtherSchema
 from contract.settings import Settings
+from contract.tables import Job
 from worker import clearing, gpus, leftovers, pruner
-from worker.commit import AWAY, Lost, told
+from worker.checkpoints import Checkpoints
+from worker.commit import Lost, told
 from worker.drift import Drift
 from worker.periodic import Periodic
 from worker.process import TrainerDied, TrainerProcess, Unfit
@@ -125,14 +129,30 @@ class Node:
                 job = lifecycle.claim_next(
                     session, worker_id=me, devices=self.queues, lease_seconds=lease
                 )
-        except AWAY as error:
+        except Exception as error:
+            if not passes(error):
+                raise
             log.warning("no job claimed, the sweeper will ring again: %s", told(error))
             return None
         if job is None:
             return None
         logs.bind(job_id=job.id, attempt=job.attempts, fence=job.fence)
         log.info("%s: attempt %d, trainer %d", job.id, job.attempts, trainer.pid)
-        return Run(job, trainer, self._database, self._store, self._settings)
+        try:
+            return Run(job, trainer, self._database, self._store, self._settings)
+        except Unreadable as error:
+            self._refuse(job, str(error))
+            return None
+
+    def _refuse(self, job: Job, reason: str) -> None:
+        """End a job that another version took on, and that this one cannot train."""
+        log.error("%s is not trained: %s", job.id, reason)
+        hint = "Post it again as it is taken now, or run it with the version that took it."
+        error = {"code": "unreadable", "message": reason, "hint": hint}
+        with self._database.writing() as session:
+            ended = lifecycle.fail(session, lifecycle.Claim(job.id, job.fence), error)
+        if ended:
+            Checkpoints(job, self._store).clear(self._database)
 
     def _follow(self, run: Run) -> None:
         with self._lock:

@@ -2,23 +2,29 @@
 
 import logging
 from dataclasses import asdict
+from typing import Any
 
 from sqlmodel import Session, col, select
 
 from contract import lifecycle
+from contract.errors import Unreadable
 from contract.lifecycle import Claim
 from contract.numbers import decode, encode
+from contract.passing import passes
 from contract.settings import Settings
 from contract.signals import stored_signals
+from contract.stored import read
 from contract.tables import EpochRow, Result
 from diagnosis.case import Case
 from diagnosis.engine import diagnose
 from diagnosis.report import Diagnosis
-from diagnosis.signals import from_dict
+from diagnosis.signals import NONE, Signals
 from worker.messages import Finished, Train
 from worker.prover import start_repairs
 
 log = logging.getLogger(__name__)
+
+_UNDIAGNOSED = Diagnosis("undetermined", "The run came to its end and could not be diagnosed.")
 
 
 def succeed(
@@ -41,43 +47,56 @@ def succeed(
 
 def outcome(session: Session, order: Train, done: Finished) -> tuple[Result, Diagnosis]:
     """The row to store, and the diagnosis of the whole run, earlier attempts' epochs included."""
-    case = _case(session, order, done)
-    diagnosis, attainable = _diagnosis(case, order.job_id)
+    known, diagnosis = _judged(session, order, done)
     result = Result(
         job_id=order.job_id,
         confusion_matrix=done.confusion_matrix,
         timing=done.timing,
         environment=done.environment,
-        diagnosis=encode(
-            {**case.summary.to_dict(), "attainable": attainable, **diagnosis.to_dict()}
-        ),
+        diagnosis=encode({**known, **diagnosis.to_dict()}),
         artifacts={name: vars(stored) for name, stored in done.artifacts.items()},
     )
     return result, diagnosis
+
+
+def _judged(session: Session, order: Train, done: Finished) -> tuple[dict[str, Any], Diagnosis]:
+    """What is known of the run, with what is attainable on its task, and its diagnosis.
+
+    A fault in it is ours: the run's results stand, with as much as could be worked out.
+    """
+    known: dict[str, Any] = {"attainable": None}
+    diagnosis = _UNDIAGNOSED
+    try:
+        case = _case(session, order, done)
+        known |= case.summary.to_dict()
+        diagnosis = Diagnosis("undetermined", case.summary.headline)
+        diagnosis, known["attainable"] = diagnose(case), case.standing.attainable
+    except Exception as error:
+        if passes(error):
+            raise
+        log.exception("%s could not be diagnosed", order.job_id)
+    return known, diagnosis
 
 
 def _case(session: Session, order: Train, done: Finished) -> Case:
     rows = session.exec(
         select(EpochRow).where(col(EpochRow.job_id) == order.job_id).order_by(col(EpochRow.epoch))
     ).all()
+    names = dict.fromkeys(name for row in rows for name in row.metrics)
     return Case(
         spec=order.experiment.model_dump(mode="json"),
         facts=asdict(order.facts),
-        curve={name: [decode(row.metrics[name]) for row in rows] for name in rows[0].metrics},
+        curve={name: [decode(row.metrics.get(name)) for row in rows] for name in names},
         metrics=done.metrics,
         reason=done.reason,
         class_counts=done.class_counts,
-        signals=from_dict(stored_signals(session, order.job_id)),
+        signals=_signals(session, order.job_id),
     )
 
 
-def _diagnosis(case: Case, job_id: str) -> tuple[Diagnosis, float | None]:
-    """With what is attainable on the task, where that is known.
-
-    A fault in the engine is ours: the run's results stand, with what its curve says.
-    """
+def _signals(session: Session, job_id: str) -> Signals:
     try:
-        return diagnose(case), case.standing.attainable
-    except Exception:
-        log.exception("%s could not be diagnosed", job_id)
-        return Diagnosis("undetermined", case.summary.headline), None
+        return read(Signals, stored_signals(session, job_id))
+    except Unreadable as error:
+        log.warning("%s is diagnosed without its signals: %s", job_id, error)
+        return NONE

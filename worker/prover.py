@@ -1,15 +1,19 @@
 """The steps of proofs: what is tried next when a round of runs has ended, and what came of it."""
 
 import logging
+from functools import partial
 
-from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from contract import clock, proving
 from contract.database import Database
+from contract.errors import Unreadable
 from contract.outcomes import measure_of, value_of
+from contract.passing import passes
+from contract.room import room
 from contract.settings import Settings
 from contract.status import Status
+from contract.stored import read
 from contract.tables import Job, Proof, Result
 from contract.variants import Variants
 from diagnosis.conclusion import concluded
@@ -18,30 +22,52 @@ from diagnosis.proof import further, plan
 from diagnosis.report import Diagnosis
 from diagnosis.trials import BASELINE, Outcome, Trial
 from diagnosis.yardstick import yardstick
+from worker.attempts import Attempts
+from worker.places import Full, check_places
 
 log = logging.getLogger(__name__)
 
 
-def prove(database: Database, settings: Settings) -> None:
-    """Take the next step of each proof whose runs have ended."""
-    with database.reading() as session:
-        waiting = proving.ready(session)
-    for proof_id, round_ in waiting:
-        _step(database, settings, proof_id, round_)
+class Prover:
+    """Looks after the proofs whose runs have ended."""
 
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+        self._attempts = Attempts("the proof of")
+        # Those whose next round waits for places in their owner's queue: whose, and how many.
+        self._waiting: dict[str, tuple[str, int]] = {}
 
-def _step(database: Database, settings: Settings, proof_id: str, round_: int) -> None:
-    try:
-        with database.writing() as session:
-            proof = proving.take(session, proof_id, round_)
-            if proof is not None:
-                _go_on(session, proof, settings)
-    except OperationalError:
-        raise
-    except Exception:
-        # It would break again each time: what the runs reached is in their own rows.
-        log.exception("the proof of %s broke off", proof_id)
-        with database.writing() as session:
+    def prove(self) -> None:
+        """Take the next step of each proof that has one."""
+        with self._database.reading() as session:
+            ready = dict(proving.ready(session))
+            full = {id_ for id_ in self._waiting.keys() & ready.keys() if self._full(session, id_)}
+        self._waiting = {id_: self._waiting[id_] for id_ in full}
+        self._attempts.keep(ready)
+        for id_, round_ in ready.items():
+            if id_ not in full and self._attempts.due(id_):
+                step, give_up = partial(self._step, id_, round_), partial(self._fail, id_, round_)
+                if not self._attempts.make(id_, step, give_up):
+                    return
+
+    def _full(self, session: Session, proof_id: str) -> bool:
+        owner, places = self._waiting[proof_id]
+        return room(session, owner, self._settings) < places
+
+    def _step(self, proof_id: str, round_: int) -> None:
+        try:
+            with self._database.writing() as session:
+                proof = proving.take(session, proof_id, round_)
+                if proof is not None:
+                    _go_on(session, proof, self._settings)
+        except Full as full:
+            log.info("the proof of %s waits: %s", proof_id, full)
+            self._waiting[proof_id] = full.owner, full.places
+
+    def _fail(self, proof_id: str, round_: int) -> None:
+        """What the runs reached is in their own rows."""
+        with self._database.writing() as session:
             proof = proving.take(session, proof_id, round_)
             if proof is not None:
                 proving.finish(session, proof, None)
@@ -50,7 +76,8 @@ def _step(database: Database, settings: Settings, proof_id: str, round_: int) ->
 def start_repairs(session: Session, job_id: str, settings: Settings) -> None:
     """Begin the proof of a run that just ended, if it asks for that and is unhealthy.
 
-    A fault of ours in it is logged: the run's end stands.
+    Where there is no room for its runs it does not begin, and the diagnosis says so. A fault of
+    ours in it is logged: the run's end stands.
     """
     job = session.get_one(Job, job_id)
     wanted = job.spec.get("repair") == "auto" and job.verdict == "unhealthy"
@@ -59,34 +86,46 @@ def start_repairs(session: Session, job_id: str, settings: Settings) -> None:
     try:
         with session.begin_nested():
             _start(session, job, settings)
-    except OperationalError:
-        raise
-    except Exception:
+    except Exception as error:
+        if passes(error):
+            raise
         log.exception("the proof of %s could not begin", job_id)
 
 
 def _start(session: Session, job: Job, settings: Settings) -> None:
-    stored = session.get_one(Result, job.id).diagnosis
+    result = session.get_one(Result, job.id)
     variants = Variants(job, settings)
-    trials = plan(Diagnosis.from_dict(stored), variants)
-    if trials:
-        proof = proving.repairs_of(job, at=clock.read(session))
-        proving.start(session, proof, trials, variants, job)
+    trials = plan(read(Diagnosis, result.diagnosis), variants)
+    if not trials:
+        return
+    refused = check_places(session, job.owner, job.sweep_id, len(trials), settings)
+    if refused is not None:
+        log.info("the proof of %s does not begin: %s", job.id, refused)
+        told = f"Its repairs were not tried: {refused}. POST /v1/jobs/{job.id}/repairs tries them."
+        remarks = [*result.diagnosis.get("remarks", ()), told]
+        result.diagnosis = {**result.diagnosis, "remarks": remarks}
+        return
+    proof = proving.repairs_of(job, at=clock.read(session))
+    proving.start(session, proof, trials, variants, job.sweep_id)
 
 
 def _go_on(session: Session, proof: Proof, settings: Settings) -> None:
+    """Raises Full where the next round has to wait."""
     if proof.kind == "hybrids":  # what they show is worked out when it is asked for
         return proving.finish(session, proof, {})
     job = session.get_one(Job, proof.job_id)
     stored = session.get_one(Result, proof.job_id).diagnosis
-    diagnosis, variants = Diagnosis.from_dict(stored), Variants(job, settings)
-    trials = [Trial.from_dict(trial) for trial in proof.plan]
+    diagnosis, variants = read(Diagnosis, stored), Variants(job, settings)
+    trials = read(list[Trial], proof.plan)
     measure = yardstick(**vars(measure_of(session, job)))
-    outcomes = [_outcome(session, run) for run in [job, *proving.runs(session, proof.id)]]
+    runs = proving.runs(session, proof.id)
+    outcomes = [_outcome(session, run) for run in [job, *runs]]
     report = judge(diagnosis, trials, outcomes, measure)
     more = [] if proof.last_round else further(diagnosis, variants, trials, report, outcomes)
-    if more:
-        proving.go_on(session, proof, more, variants, job)
+    sweep_id = runs[0].sweep_id if runs else None
+    places = len(more) * len(proof.seeds)
+    if more and check_places(session, job.owner, sweep_id, places, settings, waits=True) is None:
+        proving.go_on(session, proof, more, variants, sweep_id)
         return None
     proving.finish(session, proof, report.to_dict())
     final = concluded(stored, report, trials, job.epochs)
@@ -103,5 +142,14 @@ def _outcome(session: Session, run: Job) -> Outcome:
         seed=run.spec["training"].get("seed", 0),
         ran=run.status == Status.SUCCEEDED,
         value=value_of(run),
-        diagnosis=Diagnosis.from_dict(result.diagnosis) if result else None,
+        diagnosis=_diagnosis(result) if result else None,
     )
+
+
+def _diagnosis(result: Result) -> Diagnosis | None:
+    """None of another version's that cannot be read: the run's own result stands."""
+    try:
+        return read(Diagnosis, result.diagnosis)
+    except Unreadable as error:
+        log.warning("%s is judged without its diagnosis: %s", result.job_id, error)
+        return None

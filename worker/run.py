@@ -10,8 +10,9 @@ from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.datasets import Upload
 from contract.settings import Settings
-from contract.spec import Experiment
+from contract.stored import read
 from contract.tables import Job
+from contract.variants import experiment_of
 from worker.ledger import Ledger
 from worker.messages import (
     Began,
@@ -34,7 +35,10 @@ log = logging.getLogger(__name__)
 
 class Run:
     """A claimed job while it trains. Its thread reads the trainer's reports and writes them down;
-    the worker's watchers renew its lease, and stop it, from threads of their own."""
+    the worker's watchers renew its lease, and stop it, from threads of their own.
+
+    Making one raises Unreadable for a job of another version that this one cannot train.
+    """
 
     def __init__(
         self,
@@ -52,8 +56,8 @@ class Run:
         self._order = Train(
             job_id=job.id,
             fence=job.fence,
-            experiment=Experiment.model_validate(job.spec),
-            upload=Upload.from_dict(job.upload) if job.upload else None,
+            experiment=experiment_of(job),
+            upload=read(Upload, job.upload) if job.upload else None,
             checkpoint=self._ledger.newest,
         )
         self._stopwatch = Stopwatch(self._order.experiment, settings, job.train_seconds)

@@ -1,11 +1,10 @@
 """The steps of sweeps: what is tried next, what is pruned, when the budget is used up, the end."""
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 from pydantic import ValidationError
-from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from contract import reached, sweeping
@@ -17,25 +16,31 @@ from contract.datasets import facts_of
 from contract.errors import SpecRefused
 from contract.plan import Plan, objective_of
 from contract.planning import check_objective
+from contract.room import hold, room
 from contract.settings import Settings
 from contract.spec import Experiment
 from contract.sweep import Sweep, SweepStatus
+from worker.attempts import Attempts
 from worker.curves import Curves
 from worker.study import Search
 from worker.trials import Known, Trial, trials_of
 
-log = logging.getLogger(__name__)
-
+# As `sweeping.moved` has it.
+State = tuple[int, int, int]
 _BROKE_OFF = "its search broke off, by a fault of the service: the worker's log has the trace"
 
 
 @dataclass(frozen=True)
 class Step:
-    """What is due: cells to add, what the pruner now knows, why nothing more begins, the end."""
+    """What is due: cells to add, what the pruner now knows, why nothing more begins, the end.
+
+    It `waits` where the owner's queue has no room for all the cells that are wanted.
+    """
 
     cells: Sequence[tuple[Cell, Experiment | str]] = ()
     known: Mapping[int, Known] = field(default_factory=dict)
     reason: str | None = None
+    waits: bool = False
     done: bool = False
 
     @property
@@ -55,39 +60,40 @@ class Searcher:
         self._database = database
         self._settings = settings
         self._added = added
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._attempts = Attempts("the search of")
+        self._seen: dict[str, State] = {}
         self._curves: dict[str, Curves] = {}
 
     def search(self) -> None:
         """Take the next step of each sweep that has one."""
         with self._database.reading() as session:
-            found = {id_: (round_, events) for id_, round_, events in sweeping.moved(session)}
+            found = sweeping.moved(session)
         self._seen = {id_: seen for id_, seen in self._seen.items() if id_ in found}
         self._curves = {id_: curves for id_, curves in self._curves.items() if id_ in found}
-        for id_, (round_, events) in found.items():
-            if self._seen.get(id_) != (round_, events):
-                self._look(id_, round_)
-                self._seen[id_] = round_, events
+        self._attempts.keep(found)
+        for id_, state in found.items():
+            if self._seen.get(id_) != state and self._attempts.due(id_):
+                step, give_up = partial(self._look, id_, state), partial(self._fail, id_, state[0])
+                if not self._attempts.make(id_, step, give_up):
+                    return
 
-    def _look(self, sweep_id: str, round_: int) -> None:
-        try:
-            step = self._due(sweep_id)
-            if step.due:
-                with self._database.writing() as session:
-                    sweep = sweeping.take(session, sweep_id, round_)
-                    if sweep is not None:
-                        _take(session, sweep, step)
-            if step.cells:
-                self._added()
-        except OperationalError:
-            raise
-        except Exception:
-            # It would break again each time: the jobs that there are go their way.
-            log.exception("the search of %s broke off", sweep_id)
+    def _look(self, sweep_id: str, state: State) -> None:
+        step = self._due(sweep_id)
+        if step.due:
             with self._database.writing() as session:
-                sweep = sweeping.take(session, sweep_id, round_)
-                if sweep is not None:
-                    sweeping.end(session, sweep, SweepStatus.FAILED, _BROKE_OFF)
+                sweep = sweeping.take(session, sweep_id, state[0])
+                added = sweep is not None and _take(session, sweep, step, self._settings)
+            if added:
+                self._added()
+        if not step.waits:  # else it has more to do, though it does not move
+            self._seen[sweep_id] = state
+
+    def _fail(self, sweep_id: str, round_: int) -> None:
+        """The jobs that there are go their way."""
+        with self._database.writing() as session:
+            sweep = sweeping.take(session, sweep_id, round_)
+            if sweep is not None:
+                sweeping.end(session, sweep, SweepStatus.FAILED, _BROKE_OFF)
 
     def _due(self, sweep_id: str) -> Step:
         """Worked out before the step is taken: no lock is held while Optuna thinks."""
@@ -96,18 +102,19 @@ class Searcher:
             plan = sweeping.plan_of(sweep)
             runs = reached.runs(session, sweep_id, objective_of(plan))
             curves = self._read(session, sweep_id, plan, runs)
+            counts = reached.counts(session, [sweep_id])[sweep_id]
+            ended = not counts.unended and not sweeping.proves(session, sweep_id)
+            places = room(session, sweep.owner, self._settings) // plan.seeds
         trials = trials_of(sweep, runs, curves) if plan.pruner or plan.adaptive else []
-        used_up = plan.budget.used_up(
-            sum(run.epoch for run in runs), sum(run.train_seconds for run in runs)
-        )
-        ended = all(run.ended for run in runs)
+        used_up = plan.budget.used_up(counts.epochs, counts.seconds)
         if sweep.reason is not None or used_up:
             left = not ended or len(sweep.cells) < plan.cells
             return Step(reason=used_up if sweep.reason is None and left else None, done=ended)
         search = Search(sweep_id, plan, max((run.epochs for run in runs), default=1))
         known = search.prune(trials) if plan.pruner else {}
-        asked = list(self._asked(sweep, search, trials))
-        return Step(asked, known, done=ended and not asked)
+        wanted = _wanted(plan, trials)
+        asked = list(self._asked(sweep, search, trials, min(wanted, places)))
+        return Step(asked, known, waits=len(asked) < wanted, done=ended and not wanted)
 
     def _read(
         self, session: Session, sweep_id: str, plan: Plan, runs: Sequence[Run]
@@ -120,17 +127,13 @@ class Searcher:
         return curves
 
     def _asked(
-        self, sweep: Sweep, search: Search, trials: list[Trial]
+        self, sweep: Sweep, search: Search, trials: list[Trial], count: int
     ) -> Iterator[tuple[Cell, Experiment | str]]:
-        """Cells for the places that are free; those that cannot be run count as tried."""
-        plan = search.plan
-        if not plan.adaptive:
-            return
-        free = plan.at_once - sum(trial.state == "running" for trial in trials)
-        for _ in range(min(free, plan.cells - len(trials))):
+        """So many further cells; those that cannot be run count as tried."""
+        for _ in range(count):
             cell = _fresh(search, trials)
             trials = [*trials, Trial(cell, "running", None, (), Known())]
-            yield cell, self._experiment(sweep, plan, cell)
+            yield cell, self._experiment(sweep, search.plan, cell)
 
     def _experiment(self, sweep: Sweep, plan: Plan, cell: Cell) -> Experiment | str:
         """Checked as if it had been posted; where it would be refused, why."""
@@ -145,7 +148,8 @@ class Searcher:
         return experiment
 
 
-def _take(session: Session, sweep: Sweep, step: Step) -> None:
+def _take(session: Session, sweep: Sweep, step: Step, settings: Settings) -> bool:
+    """Whether further jobs wait."""
     if step.known:
         told = {str(number): asdict(known) for number, known in step.known.items()}
         sweep.trials = {**sweep.trials, **told}
@@ -157,10 +161,29 @@ def _take(session: Session, sweep: Sweep, step: Step) -> None:
     if step.reason:
         sweep.reason = step.reason
         sweeping.cancel_runs(session, sweep.id, step.reason)
-    if step.cells:
-        sweeping.add(session, sweep, step.cells)
     if step.done:
         sweeping.end(session, sweep, SweepStatus.DONE)
+    return bool(step.cells) and _add(session, sweep, step.cells, settings)
+
+
+def _add(
+    session: Session,
+    sweep: Sweep,
+    cells: Sequence[tuple[Cell, Experiment | str]],
+    settings: Settings,
+) -> bool:
+    """Those for which the owner's queue has room by now; what is left is asked for again."""
+    hold(session, sweep.owner)
+    places = room(session, sweep.owner, settings) // sweeping.plan_of(sweep).seeds
+    return bool(sweeping.add(session, sweep, cells[: max(0, places)]))
+
+
+def _wanted(plan: Plan, trials: Sequence[Trial]) -> int:
+    """Cells for the places that are free."""
+    if not plan.adaptive:
+        return 0
+    free = plan.at_once - sum(trial.state == "running" for trial in trials)
+    return max(0, min(free, plan.cells - len(trials)))
 
 
 def _fresh(search: Search, trials: Sequence[Trial]) -> Cell:

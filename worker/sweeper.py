@@ -14,7 +14,7 @@ from contract.database import Database
 from contract.revision import OtherSchema
 from contract.settings import Settings
 from worker.periodic import Periodic
-from worker.prover import prove
+from worker.prover import Prover
 from worker.slots import Slots
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ class Sweeper:
         self._settings = settings
         self._app = app
         self._slots = slots
+        self._prover = Prover(database, settings)
         self._queues: tuple[str, ...] = ()
         self._unanswered_since: float | None = None
         self._state: str | None = None
@@ -65,7 +66,7 @@ class Sweeper:
         """Let proofs go on, and ring; neither in a database that is another version's."""
         if not self._at_home():
             return
-        prove(self._database, self._settings)
+        self._prover.prove()
         with self._database.reading() as session:
             waiting = session.exec(lifecycle.queued_for(self._queues, self._slots.idle)).all()
         if not waiting:

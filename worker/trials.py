@@ -1,13 +1,14 @@
 """What a sweep's cells have come to, as trials of a search."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Literal
 
 from contract.axes import Cell
 from contract.cells import Run, by_cell, spread_of
 from contract.numbers import decode
+from contract.stored import read
 from contract.sweep import Sweep
 from worker.curves import Curves
 
@@ -51,8 +52,8 @@ def trials_of(sweep: Sweep, runs: Sequence[Run], curves: Curves | None) -> list[
 
 
 def _known(stored: Mapping[str, Any]) -> Known:
-    attrs = {name: decode(value) for name, value in stored.get("attrs", {}).items()}
-    return Known(**{**stored, "attrs": attrs})
+    known = read(Known, stored)
+    return replace(known, attrs={name: decode(value) for name, value in known.attrs.items()})
 
 
 def _trial(cell: Cell, runs: Sequence[Run], known: Known, curve: Sequence[float]) -> Trial:

@@ -13,10 +13,9 @@ from api.longpoll import POLLED, IfNoneMatch, Wait
 from api.threads import in_threads, run_in
 from contract import clock, proving
 from contract.errors import Conflict, NothingToTry
-from contract.spec import Experiment
 from contract.status import Status
 from contract.tables import Job, Proof
-from contract.variants import Variants
+from contract.variants import Variants, experiment_of
 from diagnosis.attribution import hybrids
 from diagnosis.report import Change
 
@@ -96,11 +95,11 @@ def create_comparison(
             changes = _deciding(first, second)
             variants = Variants(first, settings, [second])
             for job in (first, second):
-                datasets.hold(session, Experiment.model_validate(job.spec))
+                datasets.hold(session, experiment_of(job))
             proof = proving.hybrids_of(first, second, at=clock.read(session))
             trials = hybrids(changes, variants)
             limits.check_queue(session, caller, settings, adding=len(trials))
-            for run in proving.start(session, proof, trials, variants, first) or ():
+            for run in proving.start(session, proof, trials, variants, None) or ():
                 ring(run)
         view = comparisons.comparison(session, first, second)
     where = f"{router.prefix}?jobs={first.id},{second.id}"

@@ -21,10 +21,10 @@ from contract.errors import AskedOtherwise, Conflict, NothingToTry, SpecRefused
 from contract.part import Count
 from contract.proof import ProofStatus
 from contract.settings import Settings
-from contract.spec import Experiment
 from contract.status import Status
+from contract.stored import read
 from contract.tables import Job, Proof, Result
-from contract.variants import Variants
+from contract.variants import Variants, experiment_of
 from diagnosis.proof import plan
 from diagnosis.report import Diagnosis
 from diagnosis.trials import BASELINE, Trial
@@ -102,11 +102,11 @@ def create_repairs(
         else:
             trials, variants = _planned(session, row, wanted, settings)
             limits.check_queue(session, caller, settings, adding=len(trials) * wanted.seeds)
-            datasets.hold(session, Experiment.model_validate(row.spec))
+            datasets.hold(session, experiment_of(row))
             proof = proving.repairs_of(
                 row, at=clock.read(session), seeds=wanted.seeds, last_round=bool(wanted.changes)
             )
-            runs = proving.start(session, proof, trials, variants, row)
+            runs = proving.start(session, proof, trials, variants, None)
             for run in runs or ():
                 ring(run)
         view = proofs.proof(session, _proof(session, job))
@@ -163,7 +163,7 @@ def _planned(
 ) -> tuple[list[Trial], Variants]:
     """Raises Conflict where there is nothing to prove, SpecRefused for changes nobody proposed."""
     result = session.get(Result, job.id)
-    found = Diagnosis.from_dict(result.diagnosis) if result is not None else None
+    found = read(Diagnosis, result.diagnosis) if result is not None else None
     if job.status != Status.SUCCEEDED or found is None:
         raise Conflict(f"{job.id} is {job.status}: repairs can be run once it has succeeded.")
     if not found.causes:

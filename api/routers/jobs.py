@@ -22,8 +22,8 @@ from contract import lifecycle
 from contract.budget import check
 from contract.datasets import facts_of
 from contract.errors import Conflict
-from contract.spec import Experiment
 from contract.status import TERMINAL
+from contract.variants import experiment_of
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=JSONRoute)
 
@@ -171,7 +171,7 @@ async def retry_job(job: JobById, submission: AppSubmission) -> AcceptedJob:
         return earlier
     if job.status not in TERMINAL:
         raise Conflict(f"{job.id} is {job.status}: it can be run again once it has ended.")
-    experiment = Experiment.model_validate(job.spec)
+    experiment = experiment_of(job)
     check(experiment, facts_of(job.dataset, job.upload), submission.settings)
     return await submission.store(asked, experiment, job.upload, retry_of=job.id)
 

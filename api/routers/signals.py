@@ -7,6 +7,7 @@ from api.deps import AppDatabase, JobById
 from api.rendered import rendered
 from api.threads import in_threads
 from contract.signals import stored_signals
+from contract.stored import read
 
 router = APIRouter(prefix="/v1/jobs/{job_id}", tags=["results"])
 
@@ -18,4 +19,4 @@ def get_signals(job: JobById, database: AppDatabase) -> Response:
     with database.reading() as session:
         found = stored_signals(session, job.id)
     shown = {"job": job.id, "status": job.status, **found}
-    return rendered(signals.Signals.model_validate(shown))
+    return rendered(read(signals.Signals, shown))

@@ -17,8 +17,9 @@ from contract.progress import FinishedEpoch, Signal
 from contract.settings import Settings
 from contract.signals import together
 from contract.spec import Experiment
+from contract.stored import read
 from diagnosis.case import Case
-from diagnosis.signals import from_dict
+from diagnosis.signals import Signals
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Runs:
             metrics={name: decode(value) for name, value in stored["metrics"].items()},
             reason=stored["reason"],
             class_counts=stored["class_counts"],
-            signals=from_dict(stored["signals"]),
+            signals=read(Signals, stored["signals"]),
         )
 
     def facts(self, spec: Spec) -> Facts:

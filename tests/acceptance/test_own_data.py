@@ -12,6 +12,7 @@ import pytest
 from contract.artifacts import ArtifactStore
 from contract.datasets import Task, Upload
 from contract.spec import Experiment
+from contract.stored import read
 from tests import jobs, uploaded
 from tests.acceptance.test_end_to_end import ended
 from tests.acceptance.test_training import NO_FILES, Recorder
@@ -116,7 +117,7 @@ def test_a_store_that_is_no_folder(sqlite_url: str, tmp_path: Path) -> None:
             served.database, served.post("/v1/jobs", **body("classes", dataset))["id"]
         )
         assert job.upload is not None
-        upload = Upload.from_dict(job.upload)
+        upload = read(Upload, job.upload)
         file = tmp_path / "dataset.npz"
         DatasetCache(ArtifactStore(url), tmp_path / "cache").bring(upload, file)
         end = train(

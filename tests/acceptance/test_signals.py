@@ -14,7 +14,8 @@ import tensorflow as tf
 from contract.datasets import facts_of
 from contract.progress import Signal
 from contract.spec import Experiment
-from diagnosis.signals import Moment, Signals, from_dict
+from contract.stored import read
+from diagnosis.signals import Moment, Signals
 from tests.acceptance.test_training import (
     DENSE,
     DIGITS,
@@ -42,7 +43,8 @@ Array = np.ndarray[Any, Any]
 def gathered(signals: Sequence[Signal]) -> Signals:
     """As the database has them, without a database."""
     documents = {s.kind: s.document for s in signals}
-    return from_dict(
+    return read(
+        Signals,
         {
             **documents["run"],
             "first_losses": [
@@ -50,7 +52,7 @@ def gathered(signals: Sequence[Signal]) -> Signals:
             ],
             "non_finite_step": next((s.step for s in signals if s.kind == "non_finite"), None),
             "moments": [s.document for s in signals if s.kind == "moment"],
-        }
+        },
     )
 
 

@@ -27,6 +27,7 @@ from contract.artifacts import ArtifactStore
 from contract.datasets import CATALOGUE, Upload
 from contract.settings import Settings
 from contract.spec import Experiment
+from contract.stored import read
 from contract.tables import LOCAL, Dataset, Job
 from tests import jobs, keyring, processes, uploads
 from tests.hostile_uploads import good_csv, good_npz
@@ -201,8 +202,8 @@ def test_a_job_names_an_upload(api: Api) -> None:
     job = api.post("/v1/jobs", **spec(told["id"]))
     upload = jobs.stored(api.database, job["id"]).upload
     assert upload is not None
-    assert Upload.from_dict(upload).facts.classes == 2
-    assert Upload.from_dict(upload).sha256 == told["sha256"]
+    assert read(Upload, upload).facts.classes == 2
+    assert read(Upload, upload).sha256 == told["sha256"]
     listed = api.client.get(told["urls"]["jobs"]).json()["data"]
     assert [each["id"] for each in listed] == [job["id"]]
 

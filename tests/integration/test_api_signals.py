@@ -6,6 +6,7 @@ from dataclasses import replace
 from contract import lifecycle
 from contract.progress import Signal
 from contract.signals import stored_signals
+from contract.stored import read
 from diagnosis import signals as words
 from tests import jobs
 from tests.served import Api
@@ -68,8 +69,8 @@ def test_nothing_is_there_before_the_first_epoch(api: Api) -> None:
 def test_the_engine_reads_them_as_numbers(api: Api) -> None:
     known, unknown = measured(api), jobs.submit(api.database)
     with api.database.reading() as session:
-        found = words.from_dict(stored_signals(session, known))
-        nothing = words.from_dict(stored_signals(session, unknown))
+        found = read(words.Signals, stored_signals(session, known))
+        nothing = read(words.Signals, stored_signals(session, unknown))
     assert found.curvature == words.Curvature(9.5, None, -math.inf)
     assert [moment.step for moment in found.moments] == [0, 600]
     assert math.isnan(found.moments[0].gradient_norm)

@@ -2,16 +2,24 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import InternalError
+from sqlmodel import select
 
 from contract.database import Database
+from contract.signals import stored_signals
 from contract.spec import Experiment
+from contract.stored import read
+from contract.tables import EpochRow, SignalRow
 from diagnosis.case import Case
 from diagnosis.report import Diagnosis
+from diagnosis.signals import Curvature, Signals
 from tests import jobs
+from tests.diagnosed import HIDDEN, START
 from worker import outcome as module
 from worker.messages import Finished, Train
 from worker.outcome import outcome
@@ -42,6 +50,12 @@ def trained(database: Database, experiment: Experiment) -> Train:
     )
 
 
+def keep_signal(database: Database, order: Train, kind: str, document: dict[str, Any]) -> None:
+    row = SignalRow(job_id=order.job_id, kind=kind, step=0, fence=order.fence, document=document)
+    with database.writing() as session:
+        session.add(row)
+
+
 def test_a_run_is_stored_with_its_diagnosis(database: Database) -> None:
     order = trained(database, jobs.experiment())
     with database.reading() as session:
@@ -53,6 +67,61 @@ def test_a_run_is_stored_with_its_diagnosis(database: Database) -> None:
     assert stored["causes"][0]["repairs"][0]["patch"] == list(diagnosis.causes[0].repairs[0].patch)
     assert (stored["metric"], stored["epochs"]) == ("accuracy", jobs.EPOCHS)
     assert stored["attainable"] is None  # nothing was measured of these runs
+
+
+def test_signals_of_another_version_cost_no_run(database: Database) -> None:
+    """One that knew no scaled_lambda_max, and measured what is not known any more."""
+    order = trained(database, jobs.experiment())
+    curvature = {"lambda_max": 1.0, "gradient_noise": 1.0, "trace": 3.0}
+    keep_signal(
+        database, order, "run", {"steps_per_epoch": 15, "data": None, "curvature": curvature}
+    )
+    moment = asdict(START) | {"layers": [{"index": 1}, asdict(HIDDEN) | {"rank": 3}]}
+    keep_signal(database, order, "moment", moment)
+    with database.reading() as session:
+        result, diagnosis = outcome(session, order, AT_CHANCE)
+        signals = read(Signals, stored_signals(session, order.job_id))
+    assert (diagnosis.verdict, result.diagnosis["verdict"]) == ("unhealthy", "unhealthy")
+    assert signals.curvature == Curvature(1.0, None, 1.0)
+    assert signals.moments == [replace(START, layers=[HIDDEN])]
+
+
+@pytest.mark.parametrize("document", [{}, {"data": 3}, {"curvature": []}, {"steps_per_epoch": "x"}])
+def test_signals_that_cannot_be_read_cost_no_run(
+    database: Database, document: dict[str, Any]
+) -> None:
+    order = trained(database, jobs.experiment())
+    keep_signal(database, order, "run", document)
+    with database.reading() as session:
+        _, diagnosis = outcome(session, order, AT_CHANCE)
+    assert diagnosis.verdict == "unhealthy"
+
+
+def test_a_curve_that_cannot_be_summarised_costs_no_run(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    order = trained(database, jobs.experiment())
+    with database.writing() as session:
+        for row in session.exec(select(EpochRow)):
+            row.metrics = {"loss": "much"}
+    with database.reading() as session:
+        result, diagnosis = outcome(session, order, AT_CHANCE)
+    assert diagnosis.verdict == result.diagnosis["verdict"] == "undetermined"
+    assert f"{order.job_id} could not be diagnosed" in caplog.text
+
+
+def test_what_may_pass_is_no_fault_of_the_diagnosis(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transaction is gone with it: all of it is tried again."""
+
+    def away(case: Case) -> Diagnosis:
+        raise InternalError(str(case.reason), {}, Exception("idle-in-transaction timeout"))
+
+    monkeypatch.setattr(module, "diagnose", away)
+    order = trained(database, jobs.experiment())
+    with database.reading() as session, pytest.raises(InternalError):
+        outcome(session, order, AT_CHANCE)
 
 
 def test_a_fault_of_the_engine_costs_no_result(

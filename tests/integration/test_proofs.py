@@ -4,16 +4,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import InternalError
+from sqlmodel import Session
 
 from contract import lifecycle, proving
 from contract.database import Database
 from contract.lifecycle import Claim
-from contract.tables import Job, Result
+from contract.tables import Job, Proof, Result
 from diagnosis.report import Cause, Diagnosis
 from tests import jobs, proofs
 from tests.integration.test_races import at_once
 from tests.integration.test_races import canceller as job_canceller
 from tests.proofs import HOLDS, LEAKY, SCALE, SLOWER, UNIT
+from worker.prover import Prover
 
 ROUNDS = 5
 TWO_FAULTS = Diagnosis(
@@ -197,6 +200,45 @@ def test_a_proof_that_breaks_ends_and_harms_no_other(database: Database) -> None
     assert proofs.stored(database, broken).status == "failed"
     assert proofs.stored(database, whole).status == "done"
     assert told(database, broken).count("diagnosis") == 0
+
+
+def test_a_passing_fault_of_the_database_ends_no_proof(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, whole = proofs.started(database), proofs.started(database)
+    for id_ in (broken, whole):
+        proofs.run_all(database, id_, HOLDS)
+    prover = Prover(database, proofs.SETTINGS)
+    real, faults = proving.take, [InternalError("UPDATE", {}, Exception("idle-in-transaction"))]
+
+    def take(session: Session, id_: str, round_: int) -> Proof | None:
+        proof = real(session, id_, round_)
+        if faults:
+            raise faults.pop()
+        return proof
+
+    monkeypatch.setattr(proving, "take", take)
+    prover.prove()
+    assert [proofs.stored(database, id_).status for id_ in (broken, whole)] == ["running"] * 2
+    prover.prove()
+    assert [proofs.stored(database, id_).status for id_ in (broken, whole)] == ["done"] * 2
+
+
+def test_a_passing_fault_ends_no_run_without_its_proof(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole transaction is tried again."""
+    id_ = proofs.diagnosed(database, repair="auto")
+
+    def away(*_: Any) -> None:
+        raise InternalError("INSERT", {}, Exception("idle-in-transaction timeout"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(proving, "start", away)
+        with pytest.raises(InternalError):
+            proofs.start(database, id_)
+    proofs.start(database, id_)
+    assert proofs.runs(database, id_)
 
 
 def test_runs_that_end_at_once_and_workers_that_look_at_once(database: Database) -> None:

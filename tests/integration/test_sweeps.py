@@ -3,18 +3,24 @@
 import json
 import math
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import event
+from sqlalchemy.exc import InternalError, OperationalError
+from sqlmodel import Session
 
+from contract import sweeping
+from contract.sweep import Sweep
 from tests import jobs, processes, sweeps
 from tests.integration.test_races import at_once
 from tests.served import Api
 from tests.sites import FAKE, site_on
 from tests.sweeps import RATE, SETTINGS, UNITS, body
-from worker.searcher import Searcher
+from worker.searcher import Searcher, Step
 from worker.study import Search
 
 SEARCH = {
@@ -102,7 +108,13 @@ def test_what_has_not_moved_is_not_looked_at_again(
     posted(api, **SEARCH)
     looked: list[str] = []
     searcher = Searcher(api.database, SETTINGS)
-    monkeypatch.setattr(searcher, "_look", lambda id_, _: looked.append(id_))
+    due = searcher._due
+
+    def counted(id_: str) -> Step:
+        looked.append(id_)
+        return due(id_)
+
+    monkeypatch.setattr(searcher, "_due", counted)
     for _ in range(3):
         searcher.search()
     assert len(looked) == 1
@@ -332,3 +344,56 @@ def test_a_worker_searches_to_the_end(database_url: str, tmp_path: Path) -> None
     pruned = [cell for cell in end["cells"] if cell["pruned"]]
     assert end["jobs"].get("cancelled", 0) <= 2 * len(pruned)
     assert end["best"]["count"] > 0
+
+
+@contextmanager
+def failing(monkeypatch: pytest.MonkeyPatch, *faults: Exception) -> Iterator[None]:
+    """The next steps of sweeps fail with these, in the middle of their transaction."""
+    left = list(faults)
+
+    def take(session: Session, id_: str, round_: int) -> Sweep | None:
+        found = real(session, id_, round_)
+        if left:
+            raise left.pop(0)
+        return found
+
+    real = sweeping.take
+    with monkeypatch.context() as patched:
+        patched.setattr(sweeping, "take", take)
+        yield
+    assert left == []
+
+
+def test_a_passing_fault_of_the_database_ends_no_sweep(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = posted(api, **SEARCH)
+    sweeps.reach_all(api.database, id_, dict.fromkeys(range(8), 0.5))
+    searcher = Searcher(api.database, SETTINGS)
+    gone = InternalError("UPDATE", {}, Exception("idle-in-transaction timeout"))
+    with failing(monkeypatch, gone):
+        searcher.search()
+    assert (told(api, id_)["status"], len(sweeps.runs(api.database, id_))) == ("running", 3)
+    searcher.search()
+    assert len(sweeps.runs(api.database, id_)) == 6
+    assert searched(api, id_)["status"] == "done"
+
+
+def test_a_sweep_that_fails_holds_up_no_other(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [posted(api, **SEARCH) for _ in range(3)]
+    for id_ in ids:
+        sweeps.reach_all(api.database, id_, dict.fromkeys(range(8), 0.5))
+    searcher = Searcher(api.database, SETTINGS)
+    due = searcher._due
+
+    def broken(id_: str) -> Step:
+        if id_ == ids[0]:
+            raise OperationalError("SELECT", {}, Exception("deadlock detected"))
+        return due(id_)
+
+    monkeypatch.setattr(searcher, "_due", broken)
+    for _ in range(3):  # it is tried twice before it waits
+        searcher.search()
+    runs = [len(sweeps.runs(api.database, id_)) for id_ in ids]
+    assert runs == [3, 6, 6]
+    assert told(api, ids[0])["status"] == "running"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from contract.datasets import CATALOGUE
 from contract.numbers import encode
 from contract.spec import Experiment
+from contract.stored import read
 from diagnosis import causes
 from diagnosis.before import findings
 from diagnosis.case import Case
@@ -25,7 +26,6 @@ from diagnosis.signals import (
     LayerSignals,
     Moment,
     Signals,
-    from_dict,
 )
 from tests.diagnosed import DATA as DIGITS
 from tests.diagnosed import HEALTHY, HIDDEN, START, case, full, spec
@@ -232,7 +232,7 @@ def test_what_is_seen_before_training_can_be_mended(experiment: Experiment) -> N
 def test_signals_survive_json(drawn: st.DataObject) -> None:
     made = drawn.draw(odd_experiments().flatmap(signals))
     stored = json.loads(json.dumps(encode(asdict(made)), allow_nan=False))
-    assert encode(asdict(from_dict(stored))) == stored
+    assert encode(asdict(read(Signals, stored))) == stored
 
 
 def raw(dead: float, sharpness: float, scaled: float) -> Signals:

@@ -14,6 +14,7 @@ from contract.datasets import CATALOGUE, Dataset, DatasetName, Upload, facts_of,
 from contract.errors import SpecRefused
 from contract.settings import Settings
 from contract.spec import Experiment
+from contract.stored import read
 from contract.targets import label_layout
 from tests import uploaded
 from tests.strategies import experiments
@@ -71,7 +72,7 @@ def test_a_dataset_is_named_by_its_name_or_its_id() -> None:
 def test_the_facts_of_a_dataset_come_from_the_catalogue_or_with_its_upload() -> None:
     upload = Upload(uploaded.facts("multi_label"), uploaded.KEY, "0" * 64)
     stored = json.loads(json.dumps(upload.to_dict()))
-    assert Upload.from_dict(stored) == upload
+    assert read(Upload, stored) == upload
     assert facts_of(uploaded.ID, stored) == upload.facts
     assert facts_of("mnist") == CATALOGUE["mnist"]
     with pytest.raises(SpecRefused, match=f"no uploaded dataset {uploaded.ID}") as refusal:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from contract.errors import CheckpointUnusable
+from contract.stored import read
 from worker.training.report import Reason
 from worker.training.signals.unreported import Unreported
 
@@ -69,11 +70,19 @@ class Checkpoint:
                     name: [file[f"{name}/{number}"] for number in range(header["sizes"][name])]
                     for name in _GROUPS
                 }
-            signals = Unreported.from_dict(header["signals"])
-            return cls(Position(**header["position"]), signals=signals, **groups)
+            signals = read(Unreported, header.get("signals", {}))
+            return cls(_position(header["position"]), signals=signals, **groups)
         except Exception as error:  # whatever a damaged byte makes of zip, NumPy and JSON
             what = f"{type(error).__name__}: {error}"
             raise CheckpointUnusable(f"is not whole, or another version's ({what})") from error
+
+
+def _position(stored: dict[str, Any]) -> Position:
+    """Another version may count other times, but where the run is must be told."""
+    position = read(Position, stored)
+    if (position.epoch, position.step) != (stored["epoch"], stored["step"]):
+        raise ValueError(f"expected a position, received {stored}")
+    return position
 
 
 def assign(variables: list[Any], arrays: Arrays, what: str) -> None:

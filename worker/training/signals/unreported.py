@@ -1,7 +1,6 @@
 """Signals that were measured and that no report has had yet."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from contract.progress import Signal
 
@@ -15,8 +14,3 @@ class Unreported:
 
     signals: list[Signal] = field(default_factory=list)
     non_finite_step: int | None = None
-
-    @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> "Unreported":
-        signals = [Signal(**signal) for signal in stored["signals"]]
-        return cls(**{**stored, "signals": signals})
