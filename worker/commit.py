@@ -21,7 +21,7 @@ class Lost(Exception):
 
 
 def told(error: Exception) -> str:
-    """Of `AWAY`, without the statement that met it."""
+    """What the error says, without the statement that met it."""
     return str(error.orig if isinstance(error, DBAPIError) else error)
 
 

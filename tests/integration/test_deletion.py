@@ -12,6 +12,7 @@ from contract import lifecycle, proving
 from contract.artifacts import ArtifactStore
 from contract.progress import Signal
 from contract.proof import RunOf
+from contract.stored import read
 from contract.tables import Base, Job, Proof
 from tests import jobs, keyring, proofs, sweeps
 from tests.hostile_uploads import good_csv
@@ -260,7 +261,7 @@ def test_what_is_stored_is_counted_as_it_comes_and_goes(api: Api) -> None:
         before = jobs.stored(api.database, held.job_id).checkpoint
         point = jobs.checkpoint(held, epoch)
         sized = lifecycle.Checkpoint(point.key, point.sha256, bytes=10)
-        new = sized.after(lifecycle.Checkpoint.from_dict(before) if before else None)
+        new = sized.after(read(lifecycle.Checkpoint, before) if before else None)
         losses: list[Signal] = []
         with api.database.writing() as session:
             rows_ = [jobs.finished(epoch)]
