@@ -128,7 +128,8 @@ def _begin_postgres(connection: Connection) -> None:
 
 def _sqlite(url: str) -> Engine:
     path = make_url(url).database
-    if path and path != ":memory:":
+    in_a_file = bool(path) and path != ":memory:"
+    if path and in_a_file:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     if JOURNAL_MODE != "WAL":
         log.info(
@@ -136,7 +137,8 @@ def _sqlite(url: str) -> Engine:
             DRIVER.sqlite_version,
             JOURNAL_MODE,
         )
-    engine = create_engine(url, module=DRIVER, connect_args={"timeout": BUSY_SECONDS}, **_POOL)
+    pool = _POOL if in_a_file else {}  # one in memory has a pool of its own kind
+    engine = create_engine(url, module=DRIVER, connect_args={"timeout": BUSY_SECONDS}, **pool)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
