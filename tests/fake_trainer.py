@@ -1,7 +1,8 @@
 """A trainer process without TensorFlow: the same protocol, checkpoints and files, made-up numbers.
 
 Each epoch's loss follows from the seed, the epoch and the state that the checkpoint carries, so a
-resumed curve is right only if the state was. `PLATEAU_FAKE_EPOCH_SECONDS` is how long one takes.
+resumed curve is right only if the state was. `PLATEAU_FAKE_EPOCH_SECONDS` is how long one takes,
+`PLATEAU_FAKE_FILE_BYTES` how large checkpoints and models are, roughly.
 """
 
 import errno
@@ -21,6 +22,7 @@ from worker.reporter import Reporter
 from worker.trainer import Trainer, channel_from_arguments
 
 EPOCH_SECONDS = float(os.environ.get("PLATEAU_FAKE_EPOCH_SECONDS", "0.02"))
+FILE_BYTES = int(os.environ.get("PLATEAU_FAKE_FILE_BYTES", "0"))
 DEVICES = os.environ.get("PLATEAU_FAKE_DEVICES", "cpu").split(",")
 # Experiments of this name cannot be trained on this node, for want of disk.
 UNFIT = "unfit"
@@ -49,10 +51,10 @@ def fake_run(order: Train, files: Files, reporter: Reporter) -> Finished | Stopp
             return Stopped(checkpoint=None)
         state = {"epoch": epoch, "chain": hashlib.sha256(state["chain"].encode()).hexdigest()}
         checkpoint = files.scratch / f"{epoch}.npz"
-        checkpoint.write_text(json.dumps(state))
+        checkpoint.write_text(json.dumps({"filling": "0" * FILE_BYTES, **state}))
         reporter.epochs([_row(epoch, state["chain"])], _signals(epoch), checkpoint)
     model = files.scratch / "model.keras"
-    model.write_bytes(b"a fake model")
+    model.write_bytes(b"a fake model" + bytes(FILE_BYTES))
     return Finished(
         metrics={"train_loss": 0.5, "train_accuracy": 0.9, "test_loss": 0.6, "test_accuracy": 0.85},
         confusion_matrix=[[1, 0], [0, 1]],

@@ -155,3 +155,24 @@ def _no_word_of_a_full_disk() -> None:
     from api import problems
 
     replace(problems, "disk_full", lambda _error: False)
+
+
+@breaks("short writes")
+def _short_writes() -> None:
+    """A raw file's write says how much it took, and nobody listens."""
+
+    def put(self: ArtifactStore, key: str, source: Path) -> Stored:
+        target, content = Path(self._path(key)), source.read_bytes()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb", buffering=0) as file:
+            file.write(content)
+        return Stored(key, hashlib.sha256(content).hexdigest(), len(content))
+
+    replace(ArtifactStore, "put", put)
+
+
+@breaks("nothing is cleared")
+def _nothing_is_cleared() -> None:
+    from worker import checkpoints
+
+    replace(checkpoints, "clear", lambda *_: None)

@@ -16,6 +16,7 @@ from tests.chaos.promises import (
     poison,
     redis,
     stalled,
+    whole,
 )
 from tests.chaos.promises.by_pytest import tested
 from tests.chaos.stage import Kind, Stage
@@ -44,6 +45,8 @@ PROMISES: Mapping[str, Promise] = {
     "deploys": Promise("Deploys are safe", deploys.run, "embedded", 50, 0),
     "disk": Promise("Bad disk is loud: damage", disk.run, "embedded", 100, 4),
     "full_disk": Promise("Bad disk is loud: no room", full_disk.run, "embedded", 5, 1),
+    "whole": Promise("Stored is whole", whole.run, "embedded", 200, 8),
+    "whole_really": Promise("The same with real trainers", whole.run_really, "embedded", 20, 0),
     "contention": Promise("Contention", contention.run, "embedded", 5_000, 0),
     "memory": Promise("Memory does not grow", memory.run, "services", 1_000, 0),
     "transitions": Promise(

@@ -46,4 +46,6 @@ MUTATIONS = (
     Mutation("a cancel is forgotten", "cancel", 60, "cancelling became succeeded"),
     Mutation("SIGTERM kills", "deploys", 4, "was ended by signal"),
     Mutation("no word of a full disk", "full_disk", 1, "POST was answered with 503"),
+    Mutation("short writes", "whole", 40, "is not whole"),
+    Mutation("nothing is cleared", "whole", 2, "waited 30 s for .* alone"),
 )
