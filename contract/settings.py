@@ -90,6 +90,12 @@ class Settings(BaseSettings):
         description="times in a row that a worker could not train a job, for its disk or its "
         "store, while it trained others: they end the job as failed",
     )
+    max_idle_bytes: int = Field(
+        1_000_000_000,
+        ge=1,
+        description="memory that a trainer may keep from its jobs; beyond it, it forgets what it "
+        "kept for the next ones, and is replaced if that is not enough",
+    )
     jobs_per_trainer: int = Field(
         50, ge=1, description="jobs after which a trainer process is replaced"
     )

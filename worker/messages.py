@@ -77,14 +77,20 @@ class Epochs(_Message):
     checkpoint: Checkpoint
 
 
-class Stopped(_Message):
+class _End(_Message):
+    """The last report on an order; a trainer that is `leaving` takes no other."""
+
+    leaving: bool = False
+
+
+class Stopped(_End):
     """`checkpoint` is None when the last reported one is still the newest."""
 
     type: Literal["stopped"] = "stopped"
     checkpoint: Checkpoint | None
 
 
-class Finished(_Message):
+class Finished(_End):
     type: Literal["finished"] = "finished"
     metrics: dict[str, float]
     confusion_matrix: list[list[int]] | None
@@ -95,21 +101,21 @@ class Finished(_Message):
     reason: str
 
 
-class Failed(_Message):
+class Failed(_End):
     type: Literal["failed"] = "failed"
     code: str
     message: str
     hint: str
 
 
-class Unusable(_Message):
+class Unusable(_End):
     """The checkpoint to go on from is missing, damaged or another version's: `reason` says it."""
 
     type: Literal["unusable"] = "unusable"
     reason: str
 
 
-class Unavailable(_Message):
+class Unavailable(_End):
     """This node cannot train the job at the moment: its disk, its store, or something else."""
 
     type: Literal["unavailable"] = "unavailable"

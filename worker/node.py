@@ -22,7 +22,7 @@ from worker.checkpoints import Checkpoints
 from worker.commit import Lost, told
 from worker.drift import Drift
 from worker.periodic import Periodic
-from worker.process import TrainerDied, TrainerProcess, Unfit
+from worker.process import TrainerDied, TrainerLeft, TrainerProcess, Unfit
 from worker.reaper import Reaper
 from worker.registration import Registration
 from worker.run import Run
@@ -163,6 +163,9 @@ class Node:
                 run.stop()
             run.follow()
         except (Lost, Unfit):
+            raise
+        except TrainerLeft:
+            run.left()
             raise
         except Exception as error:
             if not isinstance(error, TrainerDied):

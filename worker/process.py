@@ -18,6 +18,10 @@ class TrainerDied(Exception):
     """The process ended in the middle of its work."""
 
 
+class TrainerLeft(TrainerDied):
+    """The process had been told to go, and left without having begun what it was ordered."""
+
+
 class Unfit(Exception):
     """This node cannot train at the moment; the job was given back."""
 
@@ -69,7 +73,7 @@ class TrainerProcess:
     def train(self, order: Train) -> Iterator[News | End]:
         """The reports on one order; the last one is an `End`.
 
-        Raises TrainerDied.
+        Raises TrainerDied, TrainerLeft.
         """
         self.jobs += 1
         self._send(order)
@@ -80,7 +84,8 @@ class TrainerProcess:
             yield message
             if isinstance(message, End):
                 return
-        raise TrainerDied(self.obituary())
+        died = TrainerLeft if self._process.wait() == 0 else TrainerDied
+        raise died(self.obituary())
 
     def stop(self, job_id: str, fence: int) -> None:
         """Ask the run of this claim to end at its next step boundary."""

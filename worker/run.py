@@ -97,6 +97,11 @@ class Run:
         else:
             self._ledger.crash(reason)
 
+    def left(self) -> None:
+        """The trainer had been told to go before it began."""
+        self._let_go()
+        self._ledger.release("its trainer was asked to stop")
+
     def renew(self) -> None:
         """Extend the lease. Kills the trainer when the job is someone else's."""
         began = time.monotonic()  # before the write: the lease begins somewhere within it
@@ -149,6 +154,7 @@ class Run:
         self._stopwatch.got_on()
 
     def _end(self, report: End) -> None:
+        self._trainer.retired = report.leaving
         match report:
             case Finished():
                 done = partial(succeed, held=self.held, order=self._order, done=report)
@@ -158,9 +164,7 @@ class Run:
             case Stopped() if self._time_is_up:
                 self._ledger.cut_short(self._stopwatch.error, report.checkpoint)
             case Stopped():
-                # Unasked, it was the trainer that was told to go, and it is going.
-                self._trainer.retired = self.stop_asked_at is None
-                whose = "trainer" if self._trainer.retired else "worker"
+                whose = "trainer" if self.stop_asked_at is None else "worker"
                 self._ledger.release(f"its {whose} was asked to stop", report.checkpoint)
             case Unusable():
                 self._ledger.step_back(report.reason)

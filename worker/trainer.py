@@ -15,13 +15,14 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from contract import logs
 from contract.artifacts import ArtifactDamaged, ArtifactStore
 from contract.errors import CheckpointUnusable, RunFailed
 from contract.settings import Settings, read_settings
 from worker.files import Desk, Files
+from worker.memory import Allowance
 from worker.messages import (
     ORDERS,
     Channel,
@@ -59,29 +60,38 @@ class Trainer:
         self._channel = channel
         self._store = ArtifactStore(settings.artifacts_url)
         self._desk = Desk(settings, self._store)
-        self._orders: queue.SimpleQueue[Train] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[Train | None] = queue.SimpleQueue()
         self._stop_claim: tuple[str, int] | None = None
-        self._busy = False
-        self._terminated = False
+        self._serving = self._terminated = False
+        self._max_idle_bytes = settings.max_idle_bytes
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
         signal.signal(signal.SIGTERM, self._terminate)
         threading.Thread(target=self._listen, daemon=True).start()
 
-    def serve(self, devices: list[str], run: Run) -> None:
-        """Say that this process can train on `devices`, and `run` whatever is ordered."""
+    def serve(
+        self, devices: list[str], run: Run, forget: Callable[[], None] = lambda: None
+    ) -> None:
+        """Say that this process can train on `devices`, and `run` whatever is ordered.
+
+        `forget` drops what runs leave to those that follow.
+        """
+        self._serving = True
+        # A GPU's libraries come with the first run.
+        allowance = Allowance(self._max_idle_bytes, forget, begun="gpu" not in devices)
         self._channel.send(Ready(devices=devices))
-        while not self._terminated:
-            order = self._orders.get()
-            self._busy = True
+        leaving = False
+        while not leaving and (order := self._orders.get()) is not None:
             with logs.bound(job_id=order.job_id, fence=order.fence):
-                self._channel.send(self._obey(order, run))
-            self._busy = False
+                end = self._obey(order, run)
+                leaving = self._terminated or allowance.exceeded()
+                self._channel.send(end.model_copy(update={"leaving": leaving}))
 
     def _terminate(self, *_: Any) -> None:
         """SIGTERM: stop at the next step boundary, with a checkpoint."""
         self._terminated = True
-        if not self._busy:
+        if not self._serving:
             sys.exit(0)
+        self._orders.put(None)  # an order that was taken is answered first
 
     def _listen(self) -> None:
         try:
@@ -91,10 +101,16 @@ class Trainer:
                     self._stop_claim = (order.job_id, order.fence)
                 else:
                     self._orders.put(order)
-        finally:
-            with suppress(Exception):
-                self._desk.close()
-            os._exit(0)  # from a thread, and in the middle of a graph call: nothing gentler acts
+        except BaseException:
+            log.exception("orders cannot be read")
+            self._leave(1)
+        self._leave(0)
+
+    def _leave(self, status: int) -> NoReturn:
+        """From a thread, and in the middle of a graph call: nothing gentler acts."""
+        with suppress(Exception):
+            self._desk.close()
+        os._exit(status)
 
     def _obey(self, order: Train, run: Run) -> End:
         def stop_requested() -> bool:
@@ -141,7 +157,8 @@ def main() -> None:
     devices = configure(settings.threads_per_slot)
     from worker.training.programs import Programs
 
-    trainer.serve(devices, partial(train_for_real, settings, Programs(settings.var_dir / "arrays")))
+    programs = Programs(settings.var_dir / "arrays")
+    trainer.serve(devices, partial(train_for_real, settings, programs), programs.forget)
 
 
 def train_for_real(

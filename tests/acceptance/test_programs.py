@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tests.acceptance.test_training import (
     spec,
     without_places,
 )
+from worker import memory
+from worker.memory import Allowance
 from worker.training.epoch import Examples
 from worker.training.programs import Programs
 from worker.training.report import Finished, Stopped
@@ -118,6 +121,35 @@ def test_mapped_examples_are_not_copied(tmp_path: Path) -> None:
     mapped[:] = 7
     assert whole.x.numpy().max() == 7
     assert rest.x.numpy().max() == 0, "it begins where TensorFlow takes over no array"
+
+
+def held_after_each(scratch: Path) -> tuple[int, list[int], bool]:
+    """Bytes that a process held at its start and between jobs of different models, and whether it
+    is to be replaced."""
+    configure(threads=1)
+    programs = Programs(NO_FILES)
+    start, held = memory.held_bytes(), []
+    allowance = Allowance(ALLOWED_BYTES, programs.forget, begun=True)
+    for units in range(6):
+        layers = [{"type": "Dense", "units": 16 + units, "activation": "relu"}] * 30
+        run(spec([*FLAT, *layers, *SOFTMAX]), scratch, Recorder(), programs=programs)
+        replaced = allowance.exceeded()
+        held.append(memory.held_bytes())
+        if replaced:
+            break
+    return start, held, replaced
+
+
+ALLOWED_BYTES = 250_000_000
+
+
+def test_what_programs_really_hold_is_bounded(tmp_path: Path) -> None:
+    """Each holds some 50 MB, mostly graphs, and has 0.1 MB of variables."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        start, held, replaced = pool.apply(held_after_each, [tmp_path])
+    assert not replaced
+    assert max(held) <= start + ALLOWED_BYTES
+    assert any(after < before for before, after in pairwise(held)), "it was given back"
 
 
 def test_a_run_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Real worker processes with a trainer that needs no TensorFlow, and the things that end them."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from contract.artifacts import ArtifactStore
 from contract.status import TERMINAL
 from contract.tables import Job
 from tests import jobs, processes, proofs, uploaded
-from tests.fake_trainer import DEAF, POISON, UNFIT
+from tests.fake_trainer import DEAF, HOARDER, POISON, UNFIT
 from tests.sites import FAKE, ROOT, Site, site_on
 
 EPOCHS = 12
@@ -300,6 +301,29 @@ def test_a_trainer_that_is_told_to_go_gets_no_second_job(embedded: Site) -> None
         os.kill(worker.trainer_pid(id_), signal.SIGTERM)
         (job,) = embedded.wait_for_end(id_)
     assert (job.status, job.attempts, job.crashes) == ("succeeded", 2, 0)
+
+
+@pytest.mark.parametrize("moment", ["taken", "untaken"])
+def test_an_order_that_meets_a_sigterm_is_no_crash(embedded: Site, moment: str) -> None:
+    """Between an order and its beginning, where the trainer leaves without a word."""
+    id_ = embedded.submit(experiment())
+    trainer = {"PLATEAU_TRAINER": "tests.terminated_trainer", "PLATEAU_FAKE_TERMINATED": moment}
+    with embedded.worker(**trainer):
+        (job,) = embedded.wait_for_end(id_)
+    assert (job.status, job.attempts) == ("succeeded", 2)
+    told = [event.data for event in jobs.events(embedded.database, id_) if event.type == "status"]
+    assert told[2] == {"status": "queued", "reason": "its trainer was asked to stop"}
+
+
+def test_a_trainer_that_keeps_too_much_is_replaced(embedded: Site) -> None:
+    ids = [embedded.submit(experiment(HOARDER, epochs=1)) for _ in range(3)]
+    with embedded.worker(PLATEAU_SLOTS="1", PLATEAU_MAX_IDLE_BYTES="60000000") as worker:
+        done = embedded.wait_for_end(*ids)
+        assert worker.terminate() == 0
+    assert {(job.status, job.attempts) for job in done} == {("succeeded", 1)}
+    pids = re.findall(r"attempt 1, trainer (\d+)", worker.log.read_text())
+    assert len(pids) == 3
+    assert pids[0] == pids[1] != pids[2], "two leave 80 MB, which is too much"
 
 
 def test_what_is_left_of_a_cancelled_job_is_its_curve(embedded: Site) -> None:

@@ -49,6 +49,10 @@ class Library:
             self._open.popitem(last=False)
         return self._open[key]
 
+    def forget(self) -> None:
+        """Keep no dataset open."""
+        self._open.clear()
+
     def _found(self, dataset: Dataset, facts: Facts, data_dir: Path, upload: Path | None) -> Arrays:
         if upload is None and facts.source != "file":
             return load(dataset, facts, data_dir)

@@ -8,6 +8,8 @@ import json
 from collections import OrderedDict
 from pathlib import Path
 
+import keras
+
 from contract.datasets import Facts
 from contract.spec import Experiment
 from worker.training.assembly import Assembly
@@ -45,6 +47,12 @@ class Programs:
         total = sum(kept.bytes for kept in self._kept.values())
         while len(self._kept) > self._limit or total > self._limit_bytes:
             total -= self._kept.popitem(last=False)[1].bytes
+
+    def forget(self) -> None:
+        """Drop all of it, and what Keras and the datasets keep besides."""
+        self._kept.clear()
+        self._library.forget()
+        keras.utils.clear_session()
 
     def prepared(
         self, experiment: Experiment, facts: Facts, data_dir: Path, upload: Path | None
