@@ -27,11 +27,11 @@ def parse(body: bytes) -> Any:
         raise _too_deep() from None
     except ValueError as error:  # JSONDecodeError, or an integer of thousands of digits
         raise HTTPException(400, f"expected JSON: {error}") from None
-    escaped = b"\\u" in body  # else all text is what UTF-8 can hold
-    for path, value in _values(document):
-        if len(path) >= MAX_DEPTH and isinstance(value, dict | list):
-            raise _too_deep(path)
-        if escaped:
+    # Else it is not too deep, and all its text is what UTF-8 can hold.
+    if b"\\u" in body or body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        for path, value in _values(document):
+            if len(path) >= MAX_DEPTH and isinstance(value, dict | list):
+                raise _too_deep(path)
             _check_text(path, value)
     return document
 
