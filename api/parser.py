@@ -2,10 +2,19 @@
 
 from collections.abc import Iterator
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import (
+    HttpParserCallbackError,
+    HttpParserError,
+    HttpParserUpgrade,
+    HttpRequestParser,
+)
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 _PROTOCOLS = {b"upgrade", b"http2-settings"}
+
+
+class Enough(Exception):
+    """Raised by a protocol's callback: nothing more is read."""
 
 
 class Parser:
@@ -29,6 +38,10 @@ class Parser:
             except HttpParserUpgrade as upgrade:
                 rest = rest[upgrade.args[0] :]
                 self._read_again()
+            except HttpParserCallbackError as error:
+                if isinstance(error.__context__, Enough):
+                    return None
+                raise
         return None
 
     def should_upgrade(self) -> bool:

@@ -13,7 +13,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from api import hosts, refusal
-from api.parser import Parser
+from api.parser import Enough, Parser
 from api.sending import SendingProtocol
 
 # To close at once, with bytes still unread, would take the answer from the client too (RST).
@@ -65,6 +65,8 @@ class BoundedProtocol(SendingProtocol):
 
     @override
     def on_message_begin(self) -> None:
+        if self._refused:
+            raise Enough
         super().on_message_begin()
         self._arriving = True
         self._restart_clock()

@@ -81,6 +81,8 @@ def test_every_client_sees_the_status(
     [
         ("/v1/jobs", {**JSON, "Origin": "https://evil.example"}, 403),
         ("/v1/jobs", {**JSON, "Host": "evil.example"}, 421),
+        ("/v1/jobs", {**JSON, "Host": "evil..example:x"}, 400),
+        ("/v1/jobs", {**JSON, "X-Long": "x" * 40_000}, 431),
         ("/v1/nothing", JSON, 404),
         ("/v1/recipes", JSON, 405),
         ("/v1/sweeps", JSON, 413),

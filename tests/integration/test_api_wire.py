@@ -235,7 +235,7 @@ def test_two_hundred_that_do_not_read(tmp_path: Path, asked: bytes) -> None:
                 with suppress(BlockingIOError):
                     connection.send(asked)
             for _ in range(20):
-                assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).is_success
+                assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).is_success
             after = processes.resident_megabytes(process.pid)
         finally:
             process.kill()
