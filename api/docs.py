@@ -1,6 +1,6 @@
 """/docs: Swagger UI, all of it from here. The page loads nothing from anywhere else, nor could."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -36,14 +36,19 @@ def asset(name: str) -> Response:
     """One of the files that the page names. Raises NotFound for any other."""
     if name not in _ASSETS:
         raise NotFound(f"/docs has no {name}; it has {', '.join(_ASSETS)}")
-    content = _content(name)
-    headers = {"Cache-Control": "max-age=3600", "Content-Length": str(len(content))}
-    return StreamingResponse(_pieces(content), headers=headers, media_type=_ASSETS[name][1])
+    headers = {"Cache-Control": "max-age=3600"}
+    return sent(_content(name), _ASSETS[name][1], headers)
+
+
+def sent(content: bytes, media_type: str, headers: Mapping[str, str] = {}) -> Response:
+    """In pieces: to have all of it for each reader, however slow, took 1.5 MB each."""
+    headers = {**headers, "Content-Length": str(len(content))}
+    return StreamingResponse(_pieces(content), headers=headers, media_type=media_type)
 
 
 @cache
 def _content(name: str) -> bytes:
-    """Kept, and sent in pieces: to have it for each reader, however slow, took 1.5 MB each."""
+    """Kept: each reader has the same."""
     folder, _ = _ASSETS[name]
     return (folder / name).read_bytes()
 

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
@@ -64,11 +66,19 @@ _OBJECTS = {
 class Described(FastAPI):
     """An application whose description is complete: `complete` has the rules."""
 
+    _describing = Lock()
+
     @override
     def openapi(self) -> dict[str, Any]:
-        if self.openapi_schema is None:
-            complete(super().openapi())
+        with self._describing:  # who comes meanwhile must not see half of it
+            if self.openapi_schema is None:
+                complete(super().openapi())
         return super().openapi()
+
+    @cached_property
+    def described(self) -> bytes:
+        """`openapi` as JSON. To write it takes milliseconds, and anybody may ask for it."""
+        return json.dumps(self.openapi(), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def complete(document: dict[str, Any]) -> None:

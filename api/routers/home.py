@@ -1,7 +1,6 @@
 """Where a newcomer finds things. Nothing here needs a key."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from api import docs, inventory
 
@@ -16,7 +15,7 @@ async def get_service(request: Request) -> inventory.Service:
 
 @router.get("/openapi.json", include_in_schema=False)
 def get_description(request: Request) -> Response:
-    return JSONResponse(request.app.openapi())
+    return docs.sent(request.app.described, "application/json")
 
 
 @router.get("/docs", include_in_schema=False)
