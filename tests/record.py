@@ -224,6 +224,7 @@ def _refuse(recorder: Recorder, early: str) -> None:
     recorder.refuse(415, "POST", "/v1/jobs", data={"name": "iris"})
     recorder.refuse(422, "POST", "/v1/jobs", json=MISSPELT)
     recorder.refuse(429, "POST", "/v1/jobs", json=EXPERIMENT)
+    recorder.refuse(421, "GET", "/v1/jobs", headers={"Host": "evil.example"})
     recorder.refuse(431, "GET", "/v1/jobs", headers={"X-Long": "x" * 40_000})
 
 
