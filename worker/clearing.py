@@ -30,8 +30,8 @@ def clear_all(database: Database, store: ArtifactStore) -> None:
 def clear(database: Database, store: ArtifactStore, job_id: str) -> None:
     """Remove the files of a job that no row names, once it has ended."""
     with database.reading() as session:
-        job = session.get(Job, job_id)
-        if job is None or job.status not in TERMINAL:
+        status = session.exec(select(Job.status).where(Job.id == job_id)).first()
+        if status not in TERMINAL:
             return None
         kept = named(session, [job_id])
     folder = f"jobs/{job_id}"
