@@ -87,13 +87,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # ours loads nothing from elsewhere: api.docs
         redoc_url=None,
     )
-    app.state.metrics = Metrics()
-    app.add_middleware(InTime)
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
-    app.add_middleware(Door, settings=settings)
-    app.add_middleware(Observed, metrics=app.state.metrics)
-    app.add_middleware(SecurityHeaders)
+    _guard(app, settings)
     problems.install(app)
     outages.install(app)
     app.state.routes = []
@@ -102,6 +96,17 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router, dependencies=[*known, Depends(parameters.check)])
         app.state.routes += module.router.routes
     return app
+
+
+def _guard(app: FastAPI, settings: Settings) -> None:
+    """What each request passes on its way in, the last one first."""
+    app.state.metrics = Metrics()
+    app.add_middleware(InTime)
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Door, settings=settings)
+    app.add_middleware(Observed, metrics=app.state.metrics)
+    app.add_middleware(SecurityHeaders)
 
 
 def _open(app: FastAPI, settings: Settings) -> None:

@@ -40,7 +40,7 @@ NUMBERS: list[tuple[str, str, float]] = [
     (LIFECYCLE, r"all trainers of the node share \((\S+) GB", dataset_cache.LIMIT_BYTES / 1e9),
     (LIFECYCLE, r"extends the lease of each of its jobs every (\S+) s", SETTINGS.heartbeat_seconds),
     (LIFECYCLE, r"could not be extended for (\S+) s is given up", SETTINGS.abandon_seconds),
-    (LIFECYCLE, r"slot pauses, longer each time, up to (\S+) s", node._LONGEST_PAUSE_SECONDS),
+    (LIFECYCLE, r"The slot\s+pauses too, up to (\S+) s", node._LONGEST_PAUSE_SECONDS),
     (LIFECYCLE, r"Workers look every (\S+) s and ask", SETTINGS.cancel_poll_seconds),
     (LIFECYCLE, r"step boundary; (\S+) s later it is killed", SETTINGS.cancel_grace_seconds),
     (LIFECYCLE, r"Every worker runs a reaper, every (\S+) s", SETTINGS.reap_seconds),
