@@ -47,6 +47,8 @@ def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
     url = request.getfixturevalue("sqlite_url" if embedded else "postgres_url")
     broker = "memory://" if embedded else request.getfixturevalue("redis_url")
     own = {"PLATEAU_SLOTS": "8", "PLATEAU_MAX_CRASHES": "1", "PLATEAU_FAKE_EPOCH_SECONDS": "0.05"}
+    # One crash is the last here: no busy machine must look like one.
+    own |= {"PLATEAU_LEASE_SECONDS": "12", "PLATEAU_ABANDON_SECONDS": "10"}
     with site_on(url, broker, tmp_path, **FAKE, **own) as site:
         yield site
 
