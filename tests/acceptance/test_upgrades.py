@@ -79,8 +79,9 @@ def test_what_was_in_flight_comes_to_its_end(revision: str, url: str, tmp_path: 
 
 
 def ended_as_expected(site: Site, before: list[Job], ended: dict[str, Job]) -> None:
-    expected = dict.fromkeys(ended, "succeeded") | {"cancelling": "cancelled"}
-    assert {name: job.status for name, job in ended.items()} == expected
+    # The pruner may end cells, by what the others reached.
+    own = {name: job.status for name, job in ended.items() if job.sweep_id is None}
+    assert own == dict.fromkeys(own, "succeeded") | {"cancelling": "cancelled"}
     assert {proof.status for proof in rows(site, Proof)} <= {"done"}
     assert {sweep.status for sweep in rows(site, Sweep)} <= {"done"}
     for job in before:

@@ -32,6 +32,7 @@ from sqlmodel import Session, select
 from contract.tables import Base, Job
 from migrations import upgrade as module
 from migrations.upgrade import Upgrade, upgrade
+from tests.upgrades.stored import RECORDED, restore
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 HEAD = str(ScriptDirectory(str(module.FOLDER)).get_current_head())
@@ -280,3 +281,18 @@ def test_the_folder_of_a_sqlite_file_is_made(tmp_path: Path) -> None:
     file = tmp_path / "some" / "where" / "plateau.sqlite3"
     upgrade(f"sqlite:///{file}")
     assert file.is_file()
+
+
+@pytest.mark.parametrize("revision", RECORDED)
+def test_what_earlier_versions_stored_is_kept(
+    revision: str, database_url: str, engine: Engine, tmp_path: Path
+) -> None:
+    restore(revision, database_url, tmp_path / "artifacts")
+    with engine.connect() as connection:
+        before = connection.execute(text("SELECT id, status, epoch FROM jobs ORDER BY id")).all()
+    assert upgrade(database_url) == Upgrade(revision, HEAD)
+    assert differences(engine, Base.metadata) == []
+    with Session(engine) as session:
+        after = session.exec(select(Job.id, Job.status, Job.epoch).order_by(Job.id)).all()
+    assert [tuple(row) for row in before] == [tuple(row) for row in after]
+    assert {"running", "cancelling", "queued", "succeeded"} <= {status for _, status, _ in after}

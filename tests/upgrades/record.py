@@ -83,6 +83,7 @@ class Old:
             "PLATEAU_VAR_DIR": str(folder),
             "PLATEAU_PORT": str(self.port),
             "PLATEAU_CHECKPOINT_SECONDS": "0",
+            "PLATEAU_LEASE_SECONDS": "900",
         }
 
     def migrate(self) -> None:

@@ -13,13 +13,23 @@ from contract.losses import Loss
 from contract.part import Part
 from contract.spec import Model
 from worker.training import optimizers as fused
-from worker.training.clip import Clip
+
+
+def _clip(x_min: float, x_max: float, **more: Any) -> Any:
+    """Keras has it as an operation alone, which its own Activation may apply.
+
+    A layer class of ours would be in the stored model, which would then need us to be loaded.
+    """
+    x = keras.Input(())
+    clip = keras.Model(x, keras.ops.clip(x, x_min, x_max)).operations[-1]
+    return keras.layers.Activation(clip, **more)
+
 
 CONSTRUCTORS: dict[type[Part], Callable[..., Any]] = {
     layers.Activation: keras.layers.Activation,
     layers.AveragePooling2D: keras.layers.AveragePooling2D,
     layers.BatchNormalization: keras.layers.BatchNormalization,
-    layers.Clip: Clip,
+    layers.Clip: _clip,
     layers.Conv2D: keras.layers.Conv2D,
     layers.Dense: keras.layers.Dense,
     layers.DepthwiseConv2D: keras.layers.DepthwiseConv2D,
