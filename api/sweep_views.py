@@ -35,12 +35,16 @@ class Sweep(BaseModel):
     object: Literal["sweep"] = "sweep"
     name: str
     status: SweepStatus = Field(
-        description="done: all jobs have ended and none follows; failed: its search broke off"
+        description="done: all jobs have ended, and proofs that began by themselves, and none "
+        "follows; failed: its search broke off"
     )
     terminal: bool = Field(description="whether the status is final")
     reason: str | None = Field(description="why no more jobs begin, where not all have")
-    jobs: dict[str, int] = Field(description="how many there are in each status")
-    budget: Spent = Field(description="what all runs together may take, and have taken")
+    jobs: dict[str, int] = Field(description="how many runs of cells there are in each status")
+    budget: Spent = Field(
+        description="what all runs together may take, and have taken, those of proofs that began "
+        "by themselves too"
+    )
     created_at: datetime
     finished_at: datetime | None
     plan: dict[str, Any] = Field(

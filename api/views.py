@@ -93,7 +93,7 @@ class Job(BaseModel):
     parent_id: str | None = Field(description="id of the job that this run helps to explain")
     trial: str | None = Field(description="what this run tries, where it has a parent")
     sweep_id: str | None = Field(description="id of the sweep that it belongs to")
-    cell: int | None = Field(description="number of its cell in the sweep")
+    cell: int | None = Field(description="number of its cell in the sweep; a trial has none")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

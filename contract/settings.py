@@ -117,7 +117,9 @@ class Settings(BaseSettings):
         5_000_000_000, ge=1, description="per owner of keys: bytes of datasets, models, checkpoints"
     )
     max_queued_jobs: int = Field(1_000, ge=1, description="per owner of keys: jobs that wait")
-    max_sweep_jobs: int = Field(1_000, ge=1, description="jobs of one sweep")
+    max_sweep_jobs: int = Field(
+        1_000, ge=1, description="jobs of one sweep, those of its proofs too"
+    )
     max_streams: int = Field(
         100, ge=1, description="per owner of keys: open event streams and waits"
     )

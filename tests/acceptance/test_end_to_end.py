@@ -135,7 +135,11 @@ def test_a_worker_that_stops_in_mid_epoch_leaves_no_trace_either(
     assert exact(curves) == exact(undisturbed)
 
 
-def test_a_checkpoint_of_another_version_costs_no_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("lacks", "goes_on"), [("signals", True), ("sizes", False)])
+def test_a_checkpoint_of_another_version_costs_no_job(
+    lacks: str, goes_on: bool, tmp_path: Path
+) -> None:
+    """It is gone on from where it says all that a run follows from."""
     with site_on(f"sqlite:///{tmp_path}/plateau.db", "memory://", tmp_path) as site:
         with site.worker(PLATEAU_SLOTS="1") as old:
             alone = site.submit(EXPERIMENT)
@@ -143,24 +147,25 @@ def test_a_checkpoint_of_another_version_costs_no_job(tmp_path: Path) -> None:
             job_id = site.submit(EXPERIMENT)
             site.wait_for_epoch(job_id, 3)
             assert old.terminate() == 0
-        rewrite_checkpoints(site, job_id)
+        rewrite_checkpoints(site, job_id, lacks)
         with site.worker(PLATEAU_SLOTS="1"):
             [job] = site.wait_for_end(job_id)
         reasons = [e.data.get("reason", "") for e in jobs.events(site.database, job_id)]
         assert job.status == "succeeded"
-        assert any("another version's" in r and "from its start" in r for r in reasons)
+        began_again = [r for r in reasons if "another version's" in r and "from its start" in r]
+        assert bool(began_again) is not goes_on
         assert site.curve(job_id) == site.curve(alone)
 
 
-def rewrite_checkpoints(site: Site, job_id: str) -> None:
-    """As a version wrote them that had no signals, each with its right hash."""
+def rewrite_checkpoints(site: Site, job_id: str, lacks: str) -> None:
+    """As a version wrote them that had less in the header, each with its right hash."""
 
     def older(stored: dict[str, Any]) -> dict[str, Any]:
         file = site.artifacts / stored["key"]
         with np.load(file) as whole:
             arrays = dict(whole)
         header = json.loads(str(arrays["header"]))
-        del header["signals"]
+        del header[lacks]
         np.savez(file, **arrays | {"header": np.array(json.dumps(header))})
         before = stored.get("before")
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
