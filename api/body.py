@@ -90,7 +90,9 @@ class JSONRoute(APIRoute):
             if self.body_field is None:
                 _check_empty(await request.body())
                 return await handler(request)
-            return await handler(_JSONRequest(request, self.free_values))
+            taken = _JSONRequest(request, self.free_values)
+            await taken.read()
+            return await handler(taken)
 
         return checked
 
@@ -99,18 +101,19 @@ class _JSONRequest(Request):
     def __init__(self, request: Request, free_values: int) -> None:
         super().__init__(request.scope, request.receive)
         self._free_values = free_values
+        self._document: Any = None
 
-    @override
-    async def body(self) -> bytes:
-        body = await super().body()
+    async def read(self) -> None:
+        """Before FastAPI asks for it: whatever breaks then, it calls the client's fault (400)."""
+        body = await self.body()
         _check_media_type(self.headers.get("content-type", ""), body)
-        return body
+        if body:
+            _check_members(body, self.app.state.settings, self._free_values)
+            self._document = parse(body)
 
     @override
     async def json(self) -> Any:
-        body = await self.body()
-        _check_members(body, self.app.state.settings, self._free_values)
-        return parse(body)
+        return self._document
 
 
 def _check_empty(body: bytes) -> None:

@@ -88,7 +88,7 @@ def test_every_client_sees_the_status(
         ("/v1/sweeps", JSON, 413),
         ("/v1/datasets", CSV, 422),
         ("/v1/datasets?name=big&test_fraction=2", CSV, 422),
-        ("/v1/jobs/x/cancel", JSON, 404),
+        ("/v1/jobs/x/cancel", JSON, 413),
     ],
 )
 def test_whatever_the_reason(
@@ -120,10 +120,12 @@ def test_no_room_for_one_more_upload(
 
 
 def test_a_database_that_is_away(folder: Path) -> None:
-    settings = settings_for(f"sqlite:///{folder / 'none.db'}", folder)
+    settings = settings_for(f"sqlite:///{folder / 'none.db'}", folder, auth="keys")
+    token = f"plateau_{'0' * 26}_{'x' * 43}"
     with serving(settings, migrated=False) as api:
-        path = f"/v1/jobs/job_{'0' * 26}/cancel"
-        assert clients.by_urllib(url(api, path), filled(folder, 5_000_000), JSON) == 503
+        headers = {**JSON, **keyring.bearer(token)}
+        large = filled(folder, 5_000_000)
+        assert clients.by_urllib(url(api, "/v1/jobs"), large, headers) == 503
 
 
 def head(length: int) -> bytes:

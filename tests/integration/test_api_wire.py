@@ -182,14 +182,14 @@ def test_an_event_stream_that_is_not_read_gives_up_its_place(keyed: Api) -> None
     held = jobs.claim(keyed.database, jobs.submit(keyed.database, owner="me"))
     assert held is not None
     path, url = f"/v1/jobs/{held.job_id}/events", keyed.client.base_url
-    open_now = keyed.app.state.streams._open
+    streams = keyed.app.state.streams
     with connected(url, path, buffer=4096, Authorization=token) as stream:
         stream.read_until(b"id: 2\n\n")
-        assert open_now["me"] == 1
+        assert len(streams.places) == 1
         for _ in range(20):
             held = given_back_and_claimed(keyed, held, "x" * 400_000)
         processes.wait_for("its end", lambda: is_reset(stream.socket), 15)
-        processes.wait_for("its place", lambda: open_now["me"] == 0, 5)
+        processes.wait_for("its place", lambda: not streams.places, 5)
 
 
 def test_what_waits_for_all_is_bounded(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

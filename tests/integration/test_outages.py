@@ -120,8 +120,9 @@ def test_no_more_files_is_503_until_there_are(sqlite_url: str, tmp_path: Path) -
                 resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (files, limits[1]))
                 paths = (f"/v1/jobs/{job_id}/curves.png", "/v1/jobs?dataset=digits", "/docs")
                 found = {client.get(path).status_code for path in paths * 3}
-                found |= {client.post("/v1/jobs", json=spec()).status_code for _ in range(3)}
-                assert found <= {200, 202, 503}
+                posted = [client.post("/v1/jobs", json=spec()) for _ in range(3)]
+                found |= {each.status_code for each in posted}
+                assert found <= {200, 202, 503}, [each.text for each in posted]
                 processes.wait_for("a look", lambda: client.get("/readyz").status_code == 503)
                 resource.prlimit(process.pid, resource.RLIMIT_NOFILE, limits)
                 wait_until_ready(client)
