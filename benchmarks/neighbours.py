@@ -27,10 +27,8 @@ from typing import Any
 
 import httpx
 import psycopg
-from sqlalchemy import insert, make_url
+from sqlalchemy import make_url
 
-from contract.database import Database
-from contract.tables import TABLES
 from tests import jobs, keyring, services
 from tests.sites import DEFAULTS, Site, site_on
 
@@ -237,18 +235,6 @@ def _train(client: httpx.Client) -> float:
     return time.monotonic() - began
 
 
-def curve(database: Database, owner: str) -> str:
-    """The id of a running job with EPOCHS epochs."""
-    job_id = jobs.running(database, owner=owner, device="cpu").job_id
-    at = jobs.stored(database, job_id).created_at
-    metrics = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4}
-    about = {"job_id": job_id, "fence": 1, "metrics": metrics, "learning_rate": 0.01, "at": at}
-    with database.writing() as session:
-        rows = [{**about, "epoch": n, "seconds": 0.1} for n in range(1, EPOCHS + 1)]
-        session.connection().execute(insert(TABLES["epochs"]), rows)
-    return job_id
-
-
 def faults(name: str, seen: Seen, quiet: Seen, *, behind_a_lock: bool) -> Iterator[str]:
     for asked in _READS if behind_a_lock else (*_READS, "POST"):
         if seen.p99(asked) > P99_MS:
@@ -262,7 +248,7 @@ def measured(site: Site) -> Iterator[str]:
     keys = {owner: keyring.make_in(site.database, owner)[1] for owner in ("me", "you")}
     own = jobs.submit(site.database, "you", device="gpu")
     waiting = [jobs.submit(site.database, "me", device="gpu") for _ in range(20)]
-    long = curve(site.database, "me")
+    long = jobs.long_curve(site.database, EPOCHS, owner="me", device="cpu")
     with site.worker(), site.api() as client:
         client.headers.update(keyring.bearer(keys["you"]))
         _train(client)  # what is loaded with the first job is not the service's to answer for

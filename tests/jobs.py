@@ -8,6 +8,7 @@ from typing import Any
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from contract import lifecycle
@@ -18,7 +19,7 @@ from contract.revision import REVISION
 from contract.spec import Experiment
 from contract.status import EDGES, HELD, TERMINAL, Status
 from contract.stored import read
-from contract.tables import LOCAL, Base, EpochRow, Event, Job, Result
+from contract.tables import LOCAL, TABLES, Base, EpochRow, Event, Job, Result
 from diagnosis.report import Diagnosis
 from migrations.upgrade import FOLDER
 
@@ -100,6 +101,18 @@ def record(database: Database, held: Claim, *epochs: int) -> bool:
             checkpoint(held, epochs[-1]),
             lease_seconds=60,
         )
+
+
+def long_curve(database: Database, epochs: int, **changes: Any) -> str:
+    """The id of a running job with so many epochs; of the epochs there are no events."""
+    job_id = running(database, **changes).job_id
+    metrics = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4}
+    about = {"job_id": job_id, "fence": 1, "metrics": metrics, "learning_rate": 0.01}
+    about["at"] = stored(database, job_id).created_at
+    with database.writing() as session:
+        rows = [{**about, "epoch": n, "seconds": 0.1} for n in range(1, epochs + 1)]
+        session.connection().execute(insert(TABLES["epochs"]), rows)
+    return job_id
 
 
 def succeed(session: Session, held: Claim) -> bool:

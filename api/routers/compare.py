@@ -74,7 +74,7 @@ async def get_comparison(
 
 
 @router.post("", status_code=202, responses={404: {}, 409: {}})
-@in_threads("working")
+@in_threads("planning")
 def create_comparison(
     pair: Pair,
     caller: AppCaller,

@@ -77,7 +77,7 @@ async def get_repairs(
 
 
 @router.post("/repairs", status_code=202, responses={409: {}, 422: {}})
-@in_threads("working")
+@in_threads("planning")
 def create_repairs(
     job: JobById,
     caller: AppCaller,

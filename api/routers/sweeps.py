@@ -38,7 +38,7 @@ _DRY_RUN: answers.Answers = {
     response_model=sweep_views.SweepTable,
     responses=answers.queued("The sweep, whose jobs wait.") | _DRY_RUN | {409: {}},
 )
-@in_threads("working")
+@in_threads("planning")
 def create_sweep(
     new: Annotated[NewSweep, Body()],
     caller: AppCaller,

@@ -9,26 +9,25 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import insert, text
+from sqlalchemy import text
 from ulid import ULID
 
 from api.keyring import STRANGERS_PER_SECOND
 from contract.database import Database
-from contract.tables import TABLES
-from tests import jobs, keyring, processes
+from tests import jobs, keyring, processes, sweeps
 from tests.integration.test_api_jobs import spec
 from tests.sites import Site, site_on
 
 # For those who have nothing to do with it, while a lock is held, or cores are busy, for long.
 SOON = 2.0
 REQUEST_SECONDS = 3.0
-CANCELS, POSTS, PICTURES, STRANGERS, EPOCHS = 20, 13, 60, 5_000, 10_000
+CANCELS, SWEEPS, POSTS, PICTURES, STRANGERS, EPOCHS = 20, 4, 13, 60, 5_000, 10_000
 
 
 @pytest.fixture
@@ -50,18 +49,6 @@ def locked(database: Database) -> Iterator[None]:
         connection.connection.rollback()
 
 
-def curve(database: Database, owner: str) -> str:
-    """The id of a running job with a long curve, which no picture is kept of."""
-    job_id = jobs.running(database, owner=owner).job_id
-    at = jobs.stored(database, job_id).created_at
-    metrics = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.1, "val_accuracy": 0.4}
-    about = {"job_id": job_id, "fence": 1, "metrics": metrics, "learning_rate": 0.01, "at": at}
-    with database.writing() as session:
-        rows = [{**about, "epoch": n, "seconds": 0.1} for n in range(1, EPOCHS + 1)]
-        session.connection().execute(insert(TABLES["epochs"]), rows)
-    return job_id
-
-
 def timed(client: httpx.Client, method: str, path: str, **more: object) -> tuple[float, int]:
     """Seconds, and the status of the answer."""
     began = time.monotonic()
@@ -70,7 +57,8 @@ def timed(client: httpx.Client, method: str, path: str, **more: object) -> tuple
 
 
 def look_around(client: httpx.Client, job_id: str, **more: object) -> None:
-    for path in ("/healthz", "/readyz", f"/v1/jobs/{job_id}", "/v1/jobs", "/v1/recipes"):
+    job = f"/v1/jobs/{job_id}"
+    for path in ("/healthz", "/readyz", job, f"{job}/curves", "/v1/jobs", "/v1/recipes"):
         seconds, status = timed(client, "GET", path, **more)
         assert (status, seconds < SOON) == (200, True), (path, status, seconds)
 
@@ -78,13 +66,19 @@ def look_around(client: httpx.Client, job_id: str, **more: object) -> None:
 def test_writers_that_wait_keep_no_reader_waiting(site: Site) -> None:
     """And each of them is answered once the lock is free."""
     ids = [jobs.submit(site.database) for _ in range(CANCELS)]
-    with site.api() as client, ThreadPoolExecutor(CANCELS) as threads:
+    with site.api() as client, ThreadPoolExecutor(CANCELS + SWEEPS) as threads:
+
+        def post(path: str, **more: object) -> "Future[tuple[float, int]]":
+            return threads.submit(timed, client, "POST", path, **more)
+
         with locked(site.database):
-            cancels = [threads.submit(timed, client, "POST", f"/v1/jobs/{i}/cancel") for i in ids]
+            cancels = [post(f"/v1/jobs/{job_id}/cancel") for job_id in ids]
+            made = [post("/v1/sweeps", json=sweeps.body()) for _ in range(SWEEPS)]
             until = time.monotonic() + REQUEST_SECONDS / 2
             while time.monotonic() < until:
                 look_around(client, ids[0])
         assert [cancel.result()[1] for cancel in cancels] == [200] * CANCELS
+        assert [each.result()[1] for each in made] == [202] * SWEEPS
 
 
 def test_what_cannot_be_written_is_refused_in_time(site: Site) -> None:
@@ -108,7 +102,7 @@ def jobs_of(site: Site) -> list[str]:
 
 def test_dear_requests_keep_nobody_waiting_but_who_makes_them(site: Site) -> None:
     mine, yours = (keyring.make_in(site.database, owner)[1] for owner in ("me", "you"))
-    theirs = curve(site.database, "me")
+    theirs = jobs.long_curve(site.database, EPOCHS, owner="me")
     own = jobs.submit(site.database, "you")
     site.environment["PLATEAU_AUTH"] = "keys"
     with site.api() as client, ThreadPoolExecutor(PICTURES) as threads:
