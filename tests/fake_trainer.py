@@ -8,12 +8,12 @@ resumed curve is right only if the state was. `PLATEAU_FAKE_EPOCH_SECONDS` is ho
 import errno
 import hashlib
 import json
-import logging
 import os
 import signal
 import threading
 from typing import Any
 
+from contract import logs
 from contract.progress import FinishedEpoch, Signal
 from contract.settings import Settings
 from worker.files import Files
@@ -95,5 +95,6 @@ def _stopped_within(reporter: Reporter, seconds: float) -> bool:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO)
-    Trainer(channel_from_arguments(), Settings()).serve(DEVICES, fake_run)
+    told = Settings()
+    logs.configure(told, "trainer")
+    Trainer(channel_from_arguments(), told).serve(DEVICES, fake_run)
