@@ -75,6 +75,8 @@ def serving(url: str, folder: Path) -> Iterator[Served]:
             served = Served(site, process, log, client)
             try:
                 served.wait_until_it_works()
+                # Until then what ends is a start that failed.
+                processes.wait_for("it to say so", lambda: "listens on" in log.read_text())
                 yield served
             finally:
                 process.terminate()
