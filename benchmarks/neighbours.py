@@ -36,7 +36,7 @@ SECONDS = 10.0
 LOCK_SECONDS = 8.0
 PAUSE_SECONDS = 0.02
 P99_MS, RATIO = 500.0, 2.0
-EPOCHS = 10_000
+EPOCHS, _JOB_EPOCHS = 10_000, 100
 _READS = ("GET", "/healthz", "/readyz")
 
 
@@ -65,7 +65,7 @@ class Seen:
     job_seconds: float = 0.0
 
     def p99(self, asked: str) -> float:
-        return quantiles(self.milliseconds[asked], n=100)[98]
+        return quantiles(self.milliseconds[asked], n=100, method="inclusive")[98]
 
     def __str__(self) -> str:
         told = [
@@ -198,7 +198,9 @@ def act(name: str, target: Target) -> None:
 
 def small(device: str) -> dict[str, Any]:
     """A job of a second or two; for "gpu" there is no worker, and it waits."""
-    return jobs.experiment(device=device).model_dump(mode="json", exclude_unset=True)
+    spec = jobs.experiment(device=device).model_dump(mode="json", exclude_unset=True)
+    spec["training"]["epochs"] = _JOB_EPOCHS
+    return spec
 
 
 def seen_beside(client: httpx.Client, own: str, busy: Callable[[], bool]) -> Seen:
