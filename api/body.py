@@ -1,7 +1,7 @@
 """What may come in a request's body: JSON of bounded size, or an upload of a larger bound.
 
 Errors are FastAPI's HTTPException: it lets those through, and any other raised while it reads the
-body it answers with a bare 400.
+body it answers with a bare 400. So JSON is read before FastAPI asks for it (`JSONRoute`).
 """
 
 from collections.abc import Callable, Coroutine

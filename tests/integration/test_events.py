@@ -121,6 +121,11 @@ class TestOpening:
         assert problem(api.client.get(f"{there}?after=x", headers=headers), 422)
         assert api.client.put(there, headers=headers).status_code == 405
 
+    def test_head_is_told_of_a_stream_and_opens_none(self, api: Api) -> None:
+        answer = api.client.head(path_of(ended(api)), headers={"Accept": "text/event-stream"})
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert answer.headers["content-type"].startswith("text/event-stream")
+
 
 class TestListening:
     def test_events_come_as_they_happen(self, api: Api) -> None:
