@@ -31,17 +31,21 @@ def test_a_job_begun_on_one_node_goes_on_on_another(
             site.wait_for_end(alone)
             shared = site.submit(EXPERIMENT)
             site.wait_for_epoch(shared, 3)
+            trainer = worker.trainer_pid(shared)
             worker.process.kill()
+        # It has a folder there, too, and removes it when it sees that its worker is gone.
+        processes.wait_for("its trainer to end", lambda: not processes.runs(trainer))
         shutil.rmtree(first)
+        bucket = f"{s3['FSSPEC_S3_ENDPOINT_URL']}/plateau?list-type=2"
         with site.worker(PLATEAU_VAR_DIR=str(second), PLATEAU_SLOTS="1"):
             [job] = site.wait_for_end(shared)
+            # While the worker is there: its end is seen before it has cleared what is left.
+            processes.wait_for(
+                "its checkpoints to go", lambda: "/checkpoints/" not in httpx.get(bucket).text
+            )
         assert (job.status, job.attempts) == ("succeeded", 2)
         assert site.curve(shared) == site.curve(alone)
         model = client.get(f"/v1/jobs/{shared}/model").raise_for_status().content
         told = client.get(f"/v1/jobs/{shared}/results").json()["artifacts"]["model"]
         assert len(model) == told["bytes"]
-        bucket = f"{s3['FSSPEC_S3_ENDPOINT_URL']}/plateau?list-type=2"
-        processes.wait_for(
-            "its checkpoints to go", lambda: "/checkpoints/" not in httpx.get(bucket).text
-        )
         assert f"{shared}/2.keras" in httpx.get(bucket).text
