@@ -73,7 +73,7 @@ def test_nor_do_event_streams_and_waits(api: Api) -> None:
     job_id = jobs.submit(api.database)
     for path in (f"/v1/jobs/{job_id}/events", f"/v1/jobs/{job_id}?wait=20"):
         with connected(api.client.base_url, path, Host="evil.example") as stream:
-            stream.read_to_the_end()
+            stream.read_until(b"\r\n")  # a stream that is let in has no end
         assert stream.status == 421
 
 
