@@ -32,10 +32,11 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # writing: waits for other writers. working: keeps a core busy for a while, such as to read 10,000
-# epochs. planning: both, one after the other. drawing: matplotlib draws one picture at a time.
+# epochs: one at a time, because two would only take the interpreter from each other and from the
+# event loop. planning: both, one after the other. drawing: matplotlib draws one picture at a time.
 # lookup: whose a key is that nobody knows.
 Kind = Literal["writing", "working", "planning", "drawing", "lookup"]
-_AT_ONCE: dict[Kind, int] = {"writing": 8, "working": 2, "planning": 2, "drawing": 1, "lookup": 2}
+_AT_ONCE: dict[Kind, int] = {"writing": 8, "working": 1, "planning": 2, "drawing": 1, "lookup": 2}
 # All of these together, and what asks the database besides, have connections enough
 # (`contract.database`).
 _READS_AT_ONCE = 16
