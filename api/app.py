@@ -19,11 +19,12 @@ from api.intake import Intake
 from api.keyring import Keyring
 from api.limits import Streams
 from api.lockout import Lockout
-from api.metrics import Metrics
+from api.metrics import DatabaseMetrics
 from api.observed import Observed
 from api.openapi.document import FACTS, Described
 from api.polls import Answers
 from api.readiness import Readiness
+from api.request_metrics import RequestMetrics
 from api.routers import (
     catalogue,
     compare,
@@ -100,12 +101,13 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _guard(app: FastAPI, settings: Settings) -> None:
     """What each request passes on its way in, the last one first."""
-    app.state.metrics = Metrics()
+    app.state.request_metrics = RequestMetrics()
+    app.state.database_metrics = DatabaseMetrics()
     app.add_middleware(InTime)
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(Door, settings=settings)
-    app.add_middleware(Observed, metrics=app.state.metrics)
+    app.add_middleware(Observed, metrics=app.state.request_metrics)
     app.add_middleware(SecurityHeaders)
 
 
@@ -118,7 +120,9 @@ def _open(app: FastAPI, settings: Settings) -> None:
     app.state.bell = Bell(settings)
     app.state.readiness = Readiness(app.state.database, app.state.bell.app)
     app.state.threads = Threads()
-    app.state.keyring = Keyring(app.state.database, app.state.threads, settings.requests_per_second)
+    app.state.keyring = Keyring(
+        app.state.database, app.state.threads.run, settings.requests_per_second
+    )
     app.state.streams = Streams(settings.max_streams)
     app.state.answers = Answers()
     app.state.drawn = Drawn()

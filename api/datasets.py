@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from api import inventory, present, queries, views
+from api import dataset_queries, dataset_render, dataset_views, pages
 from contract.artifacts import ArtifactStore
 from contract.database import Database
 from contract.datasets import CATALOGUE, UPLOAD_ID
@@ -37,16 +37,16 @@ def find(session: Session, id_: str, owner: str, *, lock: bool = False) -> Datas
 
 
 def page(
-    session: Session, owner: str, wanted: queries.DatasetPage, settings: Settings
-) -> views.Page[inventory.KnownDataset]:
+    session: Session, owner: str, wanted: dataset_queries.DatasetPage, settings: Settings
+) -> pages.Page[dataset_views.KnownDataset]:
     """The uploads, newest first, and then the catalogue."""
-    rows = queries.uploads(session, owner, wanted)
+    rows = dataset_queries.uploads(session, owner, wanted)
     names = [] if wanted.kind == "upload" else list(CATALOGUE)
     if wanted.after in names:
         del names[: names.index(wanted.after) + 1]
-    data = [present.dataset(row) for row in rows]
-    data += [present.catalogued(name, settings) for name in names]
-    return views.Page(data=data[: wanted.limit], has_more=len(data) > wanted.limit)
+    data = [dataset_render.dataset(row) for row in rows]
+    data += [dataset_render.catalogued(name, settings) for name in names]
+    return pages.Page(data=data[: wanted.limit], has_more=len(data) > wanted.limit)
 
 
 def upload_of(database: Database, experiment: Experiment, owner: str) -> dict[str, Any] | None:
@@ -59,7 +59,7 @@ def upload_of(database: Database, experiment: Experiment, owner: str) -> dict[st
         return None
     with database.reading() as session:
         row = session.get(Dataset, name)
-    return present.upload(row) if row is not None and row.owner == owner else None
+    return dataset_render.upload(row) if row is not None and row.owner == owner else None
 
 
 def hold(session: Session, experiment: Experiment) -> None:

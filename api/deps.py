@@ -18,35 +18,16 @@ from starlette.concurrency import run_in_threadpool
 from api import longpoll, present
 from api.bell import Bell
 from api.callers import AppCaller, Caller
-from api.intake import Intake
+from api.dependencies import AppDatabase
 from api.queries import JobRow
-from contract.artifacts import ArtifactStore
-from contract.database import Database
 from contract.errors import NotFound, NotReady
-from contract.settings import Settings
 from contract.status import TERMINAL
-from contract.sweep import Sweep
 from contract.tables import Job
 
 Found = TypeVar("Found", bound=JobRow)
+
 # What is no id cannot be in the table, and Postgres refuses to look for some of it.
 _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
-_SWEEP_ID = re.compile(r"sweep_[0-9A-HJKMNP-TV-Z]{26}")
-
-
-async def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-async def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
-
-
-async def _store(request: Request) -> ArtifactStore:
-    store: ArtifactStore = request.app.state.store
-    return store
 
 
 async def ring_of(request: Request, background: BackgroundTasks) -> Callable[[JobRow], None]:
@@ -55,15 +36,6 @@ async def ring_of(request: Request, background: BackgroundTasks) -> Callable[[Jo
     return lambda job: background.add_task(bell.ring, job.id, job.device)
 
 
-async def _intake(request: Request) -> Intake:
-    intake: Intake = request.app.state.intake
-    return intake
-
-
-AppSettings = Annotated[Settings, Depends(_settings)]
-AppDatabase = Annotated[Database, Depends(_database)]
-Store = Annotated[ArtifactStore, Depends(_store)]
-AppIntake = Annotated[Intake, Depends(_intake)]
 Ring = Annotated[Callable[[JobRow], None], Depends(ring_of)]
 
 
@@ -88,18 +60,6 @@ def _job_by_id(job_id: str, caller: AppCaller, database: AppDatabase) -> Job:
 
 # The row as it was a moment ago, of no session.
 JobById = Annotated[Job, Depends(_job_by_id)]
-
-
-def _sweep_by_id(sweep_id: str, caller: AppCaller, database: AppDatabase) -> Sweep:
-    known = _SWEEP_ID.fullmatch(sweep_id)
-    with database.reading() as session:
-        sweep = session.get(Sweep, sweep_id) if known else None
-    if sweep is None or sweep.owner != caller.owner:
-        raise NotFound(f"There is no sweep {sweep_id}; GET /v1/sweeps lists them.")
-    return sweep
-
-
-SweepById = Annotated[Sweep, Depends(_sweep_by_id)]
 
 
 async def _ended_job(

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.views import Metrics, Number
+from api.json_numbers import Number
+from api.views import Metrics
 from contract.proof import Kind, ProofStatus
 from contract.status import Status
 from diagnosis.attribution import Method

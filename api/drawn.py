@@ -4,7 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 
-from api.pictures import Format
+from api.curve_lines import Format
 from contract.status import TERMINAL
 from contract.tables import Job
 

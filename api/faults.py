@@ -8,8 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from api.pointers import PARTS, Located, Path, grouped, pointer
-from api.posted import Source, source_of
+from api.pointers import PARTS, Located, Path, Source, grouped, pointer
 
 MAX_FAULTS = 20
 # Wording costs microseconds an error, and a hostile body has thousands.
@@ -50,15 +49,9 @@ class Fault(BaseModel):
     received: str | None = Field(None, description="what came instead, as JSON, shortened")
 
 
-def faults_in(
-    errors: Sequence[Mapping[str, Any]], document: Any, kind: type[BaseModel] | None = None
-) -> tuple[list[Fault], int]:
-    """At most 20 faults, and how many more there are.
-
-    `document` is the received body, read as a `kind`, or as what can be posted as a job.
-    """
+def faults_in(errors: Sequence[Mapping[str, Any]], source: Source) -> tuple[list[Fault], int]:
+    """At most 20 faults, and how many more there are. `source` is the body, if there is one."""
     if errors[0]["loc"][0] == "body":
-        source = source_of(document) if kind is None else Source(kind, document)
         groups = grouped(errors[:_LOOKED_AT], source.document)
         faults = [_in_body(group, source) for group in groups[:MAX_FAULTS]]
     else:

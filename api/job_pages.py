@@ -10,7 +10,8 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from api.fields import Fields, selected
-from api.queries import JOB_ID, SWEEP_ID, JobRow, Limit, columns
+from api.pages import JOB_ID, SWEEP_ID, Limit
+from api.queries import JobRow, columns
 from contract.datasets import AnyDatasetName
 from contract.spec import Tag
 from contract.status import Status

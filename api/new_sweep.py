@@ -144,7 +144,7 @@ def _posted(base: dict[str, Any]) -> Posted:
 
 def _faults(error: ValidationError, document: Any) -> list[Fault]:
     errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-    return faults_in(errors, document)[0]
+    return faults_in(errors, Posted.source_of(document))[0]
 
 
 def _together(faults: Sequence[SpecRefused]) -> SpecRefused:

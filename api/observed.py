@@ -16,7 +16,7 @@ from ulid import ULID
 
 from api import problems
 from api.callers import known_caller
-from api.metrics import Metrics
+from api.request_metrics import RequestMetrics
 
 log = logging.getLogger("api.access")
 
@@ -48,7 +48,7 @@ class _Request:
 class Observed:
     """ASGI middleware. The request's id is in `request.state.request_id` too."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: RequestMetrics) -> None:
         self.app = app
         self._metrics = metrics
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 
-from api import queries, views
+from api import json_numbers, queries, result_views
 from api.job_urls import url
 from contract.numbers import encode
 from contract.stored import read
 from contract.tables import Job, Result
 
 
-def curves(epochs: Sequence[queries.Epoch]) -> dict[str, list[views.Number]]:
+def curves(epochs: Sequence[queries.Epoch]) -> dict[str, list[json_numbers.Number]]:
     """Columns of equal length; a metric that an epoch does not have is null there."""
     names = dict.fromkeys(name for _, metrics, _, _ in epochs for name in metrics)
     columns = {
@@ -18,7 +18,7 @@ def curves(epochs: Sequence[queries.Epoch]) -> dict[str, list[views.Number]]:
         "learning_rate": [rate for _, _, rate, _ in epochs],
         "seconds": [seconds for _, _, _, seconds in epochs],
     }
-    encoded: dict[str, list[views.Number]] = encode(columns)
+    encoded: dict[str, list[json_numbers.Number]] = encode(columns)
     return encoded
 
 
@@ -26,13 +26,13 @@ def results(
     row: Job,
     result: Result | None,
     epochs: Sequence[queries.Epoch],
-    first_losses: Sequence[views.Number],
-) -> views.Results:
+    first_losses: Sequence[json_numbers.Number],
+) -> result_views.Results:
     """`result` is None for jobs that failed or were cancelled."""
     first_taken = row.started_at or row.finished_at
     queued = (first_taken - row.created_at).total_seconds() if first_taken else None
     return read(
-        views.Results,
+        result_views.Results,
         {
             "job": row.id,
             "status": row.status,

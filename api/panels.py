@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
-from api.pictures import Format, Line
+from api.curve_lines import Format, Line
 
 _GREY = "#666666"
 # A loss that spans more than this is drawn on a logarithmic axis.

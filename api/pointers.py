@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
+from pydantic import BaseModel
+
 from contract import axes
 from contract.part import Part
 from contract.plan import Plan
@@ -151,3 +153,46 @@ def _narrow(group: list[Located], document: Any) -> list[list[Located]]:
     return [
         [replace(each, error={**each.error, "input": whole}) for errors in best for each in errors]
     ]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A body as pydantic saw it: its errors are about `document`, read as a `root`.
+
+    `overrides` is None unless a recipe was changed by them to what `document` is.
+    """
+
+    root: type[BaseModel]
+    document: Any
+    overrides: Mapping[str, Any] | None = None
+
+    def place(self, path: Path) -> Path:
+        """Where the body decides on the experiment's `path`: there, above it, or by its recipe."""
+        if self.overrides is None or not path:
+            return path
+        depth = _depth(self.overrides, path)
+        if depth == 0:
+            return ("recipe",)
+        # A field that is missing is named, as it would be without a recipe.
+        shown = len(path) if depth == len(path) - 1 else depth
+        return ("overrides", *path[:shown])
+
+    def blame(self, path: Path, detail: str) -> tuple[Path, str]:
+        """The place of a fault, and `detail` with what that place does not say."""
+        place = self.place(path)
+        if place[len(place) - len(path) :] == path:
+            return place, detail
+        return place, f"{pointer(path)} of the experiment: {detail}"
+
+
+def _depth(value: Any, path: Path) -> int:
+    """How many parts of `path` lead somewhere in `value`."""
+    for depth, part in enumerate(path):
+        if isinstance(value, list):
+            inside = isinstance(part, int) and part < len(value)
+        else:
+            inside = isinstance(value, Mapping) and part in value
+        if not inside:
+            return depth
+        value = value[part]
+    return len(path)

@@ -3,14 +3,13 @@
 What is refused is pointed at in the document that came, not in the experiment it stands for.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     Field,
     GetCoreSchemaHandler,
     ValidationError,
@@ -19,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from api.pointers import Path, path_of, pointer
+from api.pointers import Source, path_of, pointer
 from api.recipes import RECIPES, experiment_of
 from contract.errors import SpecRefused
 from contract.part import Part
@@ -50,57 +49,6 @@ class FromRecipe(Part):
     )
 
 
-@dataclass(frozen=True)
-class Source:
-    """A body as pydantic saw it: its errors are about `document`, read as a `root`.
-
-    `overrides` is None unless a recipe was changed by them to what `document` is.
-    """
-
-    root: type[BaseModel]
-    document: Any
-    overrides: Mapping[str, Any] | None = None
-
-    def place(self, path: Path) -> Path:
-        """Where the body decides on the experiment's `path`: there, above it, or by its recipe."""
-        if self.overrides is None or not path:
-            return path
-        depth = _depth(self.overrides, path)
-        if depth == 0:
-            return ("recipe",)
-        # A field that is missing is named, as it would be without a recipe.
-        shown = len(path) if depth == len(path) - 1 else depth
-        return ("overrides", *path[:shown])
-
-    def blame(self, path: Path, detail: str) -> tuple[Path, str]:
-        """The place of a fault, and `detail` with what that place does not say."""
-        place = self.place(path)
-        if place[len(place) - len(path) :] == path:
-            return place, detail
-        return place, f"{pointer(path)} of the experiment: {detail}"
-
-
-def _depth(value: Any, path: Path) -> int:
-    """How many parts of `path` lead somewhere in `value`."""
-    for depth, part in enumerate(path):
-        if isinstance(value, list):
-            inside = isinstance(part, int) and part < len(value)
-        else:
-            inside = isinstance(value, Mapping) and part in value
-        if not inside:
-            return depth
-        value = value[part]
-    return len(path)
-
-
-def source_of(body: Any) -> Source:
-    """How `body`, accepted or not, says what to run."""
-    try:
-        return _expanded(body)
-    except ValidationError:
-        return Source(FromRecipe, body)
-
-
 def _expanded(body: Any) -> Source:
     """Raises ValidationError for what names a recipe, and is no FromRecipe."""
     if not isinstance(body, dict) or "recipe" not in body:
@@ -116,6 +64,14 @@ class Posted:
     experiment: Experiment
     document: Any
     source: Source
+
+    @staticmethod
+    def source_of(body: Any) -> Source:
+        """How `body`, accepted or not, says what to run."""
+        try:
+            return _expanded(body)
+        except ValidationError:
+            return Source(FromRecipe, body)
 
     @contextmanager
     def blamed(self) -> Iterator[None]:

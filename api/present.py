@@ -1,23 +1,19 @@
 """Rows into the objects that the API answers with."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Connection, Row
 from sqlmodel import Session
 
-from api import fields, inventory, queries, views
+from api import fields, queries, views
 from api.job_urls import urls
 from api.queries import JobRow
-from api.uploads import Report
 from api.waiting import waiting
-from contract.datasets import CATALOGUE, Facts, facts_of
-from contract.errors import Unreadable
 from contract.settings import Settings
 from contract.status import HELD, TERMINAL, Status
 from contract.stored import read
-from contract.tables import Dataset, Job
+from contract.tables import Job
 
 _AS_STORED = (views.Job.model_fields.keys() & Job.model_fields.keys()) - {"spec"}
 
@@ -120,47 +116,3 @@ def retry_after_seconds(row: JobRow) -> int:
     """When it is worth asking again: by the estimate if there is one, but at least each 30 s."""
     eta = _progress(row).eta_seconds if row.status in HELD else None
     return 2 if eta is None else max(1, min(30, round(eta)))
-
-
-def dataset(row: Dataset) -> inventory.KnownDataset:
-    """An upload; `catalogued` is for the others."""
-    report = _report(row)
-    return _dataset(
-        row.id,
-        facts_of(row.id, upload(row)),
-        **row.model_dump(include={"name", "bytes", "sha256", "created_at"}),
-        kind="upload",
-        class_names=report and report.class_names,
-        class_counts=report and _class_counts(report),
-        report=report,
-    )
-
-
-def _report(row: Dataset) -> Report | None:
-    """None of another version's that cannot be read."""
-    with suppress(Unreadable):
-        return read(Report, row.report)
-    return None
-
-
-def upload(row: Dataset) -> dict[str, Any]:
-    """What each job on it keeps: see `contract.tables.Job`."""
-    return row.model_dump(include={"facts", "key", "sha256"})
-
-
-def catalogued(name: str, settings: Settings) -> inventory.KnownDataset:
-    facts = CATALOGUE[name]
-    present = (settings.data_dir / f"{name}.npz").is_file() if facts.source == "file" else None
-    return _dataset(name, facts, name=name, kind="catalogue", file_present=present)
-
-
-def _dataset(id_: str, facts: Facts, **more: Any) -> inventory.KnownDataset:
-    dtype = {1: "uint8", 4: "float32"}[facts.bytes_per_value]
-    urls = {"self": f"/v1/datasets/{id_}", "jobs": f"/v1/jobs?dataset={id_}"}
-    own = {"id": id_, "dtype": dtype, "urls": urls}
-    return inventory.KnownDataset.model_validate({**vars(facts), **own, **more})
-
-
-def _class_counts(report: Report) -> inventory.ClassCounts | None:
-    train, test = (part.class_counts or part.label_counts for part in (report.train, report.test))
-    return inventory.ClassCounts(train=train, test=test) if train and test else None

@@ -5,8 +5,10 @@
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -19,6 +21,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from api.faults import Fault, faults_in
+from api.pointers import Source
 from contract.errors import PlateauError, SpecRefused, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -114,7 +117,7 @@ def plateau_error(request: Request, error: Exception) -> JSONResponse:
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    faults, left_out = faults_in(error.errors(), error.body, _body_of(request))
+    faults, left_out = faults_in(error.errors(), _source(request, error.body))
     in_body = faults[0].pointer is not None
     slug, title = (_slug(SpecRefused), SpecRefused.title) if in_body else _PARAMETER
     where = faults[0].pointer if in_body else faults[0].parameter
@@ -128,11 +131,15 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
     return problem.response()
 
 
-def _body_of(request: Request) -> type[BaseModel] | None:
-    """What the route takes, where that is one model; an experiment is posted in several forms."""
+def _source(request: Request, body: Any) -> Source:
+    """`body` as what the route takes: a model, or what is posted in several forms and knows them.
+
+    Where it takes no body, errors are of the query.
+    """
     field = request.scope["route"].body_field
     kind = field and field.field_info.annotation
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    source_of: Callable[[Any], Source] = getattr(kind, "source_of", partial(Source, kind))
+    return source_of(body)
 
 
 def _http_exception(request: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from api import diagnoses, news, views
+from api import diagnoses, json_numbers, news
 from api.job_urls import url
 from contract import proving
 from contract.numbers import encode
@@ -30,8 +30,8 @@ class _Stored:
 class _Report:
     """Of `diagnosis.judgement.Report` likewise."""
 
-    baseline: views.Number = None
-    bar: views.Number = None
+    baseline: json_numbers.Number = None
+    bar: json_numbers.Number = None
     best: str | None = None
     ties: list[str] = field(default_factory=list)
     needed: dict[str, bool] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, Field
 from sqlalchemy import (
@@ -21,30 +21,17 @@ from sqlalchemy import (
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
-from contract.datasets import CATALOGUE, AnyDatasetName
-from contract.tables import TABLES, Dataset, EpochRow, Job
+from api.pages import Limit, Seq
+from contract.tables import TABLES, EpochRow, Job
 
-Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
-Seq = Annotated[int, Field(ge=0, lt=2**31)]
-JOB_ID = r"^job_[0-9A-Z]{26}$"
-SWEEP_ID = r"^sweep_[0-9A-Z]{26}$"
 Epoch = tuple[int, Mapping[Any, Any], float, float]
+
 # Of a job: an object of a session, what was selected of its columns, or what was inserted.
 JobRow: TypeAlias = Job | Row[Any] | SimpleNamespace
 
 
 class EventPage(BaseModel):
     after: Annotated[Seq, Field(description="seq of the last event seen")] = 0
-    limit: Limit = 20
-
-
-class DatasetPage(BaseModel):
-    kind: Annotated[
-        Literal["upload", "catalogue"] | None, Field(description="only uploads, or none")
-    ] = None
-    after: Annotated[
-        AnyDatasetName | None, Field(description="id of the previous page's last dataset")
-    ] = None
     limit: Limit = 20
 
 
@@ -68,7 +55,9 @@ def _all_but(*names: str) -> tuple[Any, ...]:
 
 
 _WITH_SPEC = _all_but("upload", "checkpoint")
+
 _WITHOUT_SPEC = _all_but("upload", "checkpoint", "spec")
+
 _STATE = tuple(
     TABLES["jobs"].columns[name]
     for name in ("id", "owner", "status", "device", "events", "epoch_fraction", "updated_at")
@@ -97,6 +86,7 @@ def transitions(connection: Connection, job_ids: Iterable[str]) -> dict[str, lis
 
 
 _EVENTS = TABLES["events"].c
+
 _TRANSITIONS = (
     columns_of(_EVENTS.job_id, _EVENTS.seq, _EVENTS.data, _EVENTS.at)
     .where(_EVENTS.job_id.in_(bindparam("ids", expanding=True)), _EVENTS.type == "status")
@@ -143,13 +133,3 @@ def epochs(session: Session, job_id: str) -> Sequence[Epoch]:
         .where(EpochRow.job_id == job_id)
         .order_by(col(EpochRow.epoch))
     ).all()
-
-
-def uploads(session: Session, owner: str, page: DatasetPage) -> Sequence[Dataset]:
-    """Newest first, and one more than the page takes where there are more."""
-    if page.kind == "catalogue" or page.after in CATALOGUE:
-        return []
-    statement = select(Dataset).where(Dataset.owner == owner).order_by(col(Dataset.id).desc())
-    if page.after:
-        statement = statement.where(Dataset.id < page.after)
-    return session.exec(statement.limit(page.limit + 1)).all()

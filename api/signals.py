@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.views import Number
+from api.json_numbers import Number
 from contract.status import Status
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from api.queries import SWEEP_ID, Limit
+from api.pages import SWEEP_ID, Limit
 from contract.sweep import Sweep, SweepStatus
 
 

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from api.views import Number
+from api.json_numbers import Number
 from contract.plan import Objective
 from contract.status import Status
 from contract.sweep import SweepStatus

@@ -4,15 +4,14 @@ Numbers that JSON does not have are the strings "NaN", "Infinity" and "-Infinity
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.job_urls import JobUrls
+from api.json_numbers import Number
 from contract.status import Status
 
-Item = TypeVar("Item")
-Number = int | float | Literal["NaN", "Infinity", "-Infinity"] | None
 Metrics = Annotated[
     dict[str, Number],
     Field(
@@ -21,19 +20,6 @@ Metrics = Annotated[
         "instead of _accuracy"
     ),
 ]
-
-
-class Page(BaseModel, Generic[Item]):
-    """Go on with `after` = the last item's id (of events: seq) while `has_more`."""
-
-    # OpenAPI has a schema for each kind of item, and those have no docstring.
-    model_config = ConfigDict(
-        json_schema_extra={"description": "Go on with `after` = the last one while `has_more`."}
-    )
-
-    object: Literal["list"] = "list"
-    data: list[Item]
-    has_more: bool
 
 
 class Progress(BaseModel):
@@ -109,62 +95,6 @@ def _require_the_least(schema: dict[str, Any]) -> None:
 
 class JobPart(Job, json_schema_extra=_require_the_least):
     """A job as far as `fields` asks for it."""
-
-
-class Curves(BaseModel):
-    """One entry an epoch, or those of `points` epochs: all lists are equally long."""
-
-    object: Literal["curves"] = "curves"
-    job: str
-    status: Status
-    curves: dict[str, list[Number]] = Field(
-        description="epoch, loss, accuracy (for multi-label exact_match too, for regression mae "
-        "and r2 instead), the same with val_ where there is validation, learning_rate at the "
-        "epoch's end, seconds"
-    )
-    first_losses: list[Number] = Field(description="of the first 32 training steps")
-
-
-class Timing(BaseModel):
-    """In seconds, but for the last."""
-
-    queued_seconds: float | None = Field(description="until a worker first took it")
-    load_seconds: float | None = Field(None, description="reading and scaling the data")
-    compile_seconds: float | None = Field(None, description="building and tracing the model")
-    train_seconds: float | None = Field(None, description="epochs with their validation")
-    examples_per_second: float | None = Field(None, description="training examples a second")
-
-
-class Artifact(BaseModel):
-    """A file that the run left."""
-
-    url: str = Field(description="path on this server")
-    sha256: str
-    bytes: int
-
-
-class Results(BaseModel):
-    """The whole outcome; of a failed or cancelled job, what there is of it."""
-
-    object: Literal["results"] = "results"
-    job: str
-    status: Status
-    verdict: str | None
-    headline: str | None
-    error: JobError | None
-    metrics: Metrics | None
-    curves: dict[str, list[Number]] = Field(description="as GET curves has them")
-    first_losses: list[Number] = Field(description="of the first 32 training steps")
-    confusion_matrix: list[list[int]] | None = Field(
-        description="counts of test examples: a row per true class, a column per predicted class"
-    )
-    timing: Timing
-    environment: dict[str, Any] = Field(description="versions and device that it ran with")
-    diagnosis: dict[str, Any] | None
-    artifacts: dict[str, Artifact] = Field(
-        description="model: the trained .keras file; scaling: how its inputs and targets follow "
-        "from the data's own, as an npz"
-    )
 
 
 class Event(BaseModel):

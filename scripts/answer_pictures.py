@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from api import panels, pictures
-from api.pictures import COLOURS
+from api import curve_lines, panels, pictures
+from api.curve_lines import COLOURS
 from contract.numbers import decode
 from scripts.answer_tables import FOUR, RATES, Run, hidden, sharpness
 
 
 def pictures_of(runs: Mapping[str, Run]) -> dict[str, bytes]:
     """PNG files by name: the curves, the first 32 steps, and learning rates against lambda."""
-    curves = [pictures.Run(name, runs[name].results["curves"]) for name in FOUR]
+    curves = [curve_lines.Run(name, runs[name].results["curves"]) for name in FOUR]
     return {
         "curves": pictures.draw(curves, "png", title="Validation, by epoch"),
         "first-steps": _first_steps(runs),

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from api import pictures
+from api import curve_lines, pictures
 from api.callers import keys_needed
 from contract.settings import Settings, read_settings
 from scripts import local
@@ -157,7 +157,7 @@ def show_picture(
     client: httpx.Client, jobs: list[dict[str, Any]], choice: Choice, file: Path
 ) -> None:
     runs = [
-        pictures.Run(job["name"], client.get(job["urls"]["curves"]).json()["curves"])
+        curve_lines.Run(job["name"], client.get(job["urls"]["curves"]).json()["curves"])
         for job in jobs
     ]
     file.parent.mkdir(parents=True, exist_ok=True)

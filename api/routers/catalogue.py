@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from api import crew, inventory, storage, views
+from api import crew, inventory, pages, storage, worker_queries
 from api.callers import AppCaller
-from api.deps import AppDatabase, AppSettings
+from api.dependencies import AppDatabase, AppSettings
 from api.recipes import RECIPES
 from contract.errors import NotFound
 
@@ -15,13 +15,13 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 
 
 @router.get("/recipes")
-def list_recipes() -> views.Page[inventory.Recipe]:
+def list_recipes() -> pages.Page[inventory.Recipe]:
     """Experiments that are ready to be posted."""
     data = [
         inventory.Recipe(name=name, url=f"/v1/recipes/{name}", spec=json.loads(text))
         for name, text in RECIPES.items()
     ]
-    return views.Page(data=data, has_more=False)
+    return pages.Page(data=data, has_more=False)
 
 
 @router.get("/recipes/{name}", response_model=dict[str, Any])
@@ -34,16 +34,16 @@ def get_recipe(name: str) -> Response:
 
 @router.get("/workers")
 def list_workers(
-    page: Annotated[crew.WorkerPage, Query()],
+    page: Annotated[worker_queries.WorkerPage, Query()],
     caller: AppCaller,
     database: AppDatabase,
     settings: AppSettings,
-) -> views.Page[inventory.Worker]:
+) -> pages.Page[inventory.Worker]:
     """Runs of worker processes, newest first, those that have ended too."""
     with database.reading() as session:
-        rows, has_more = crew.workers(session, page)
+        rows, has_more = worker_queries.workers(session, page)
         alive = {worker.id for worker in crew.alive(session.connection(), settings)}
-        busy = crew.busy_slots(session, [row.id for row in rows])
+        busy = worker_queries.busy_slots(session, [row.id for row in rows])
     hidden = {} if "admin" in caller.scopes else {"host": None, "pid": None}
     data = [
         inventory.Worker(
@@ -51,7 +51,7 @@ def list_workers(
         )
         for row in rows
     ]
-    return views.Page(data=data, has_more=has_more)
+    return pages.Page(data=data, has_more=has_more)
 
 
 @router.get("/usage")

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from api import comparisons, datasets, diagnoses, limits, longpoll
 from api.body import JSONRoute
 from api.callers import AppCaller
-from api.deps import AppDatabase, AppSettings, Ring, job_of
+from api.dependencies import AppDatabase, AppSettings
+from api.deps import Ring, job_of
 from api.longpoll import POLLED, IfNoneMatch, Wait
 from api.threads import in_threads, run_in
 from contract import clock, proving

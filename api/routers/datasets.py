@@ -6,10 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from api import datasets, inventory, present, queries, views
+from api import dataset_queries, dataset_render, dataset_views, datasets, pages
 from api.body import allow_upload
 from api.callers import AppCaller
-from api.deps import AppDatabase, AppIntake, AppSettings, Store
+from api.dataset_dependencies import AppIntake
+from api.dependencies import AppDatabase, AppSettings, Store
 from api.intake import Sent
 from api.limits import Place
 from api.openapi import answers
@@ -69,7 +70,7 @@ async def create_dataset(
     intake: AppIntake,
     request: Request,
     response: Response,
-) -> inventory.KnownDataset:
+) -> dataset_views.KnownDataset:
     """Upload a csv with a header, or an npz of x and y, or of x_train, y_train, x_test, y_test.
 
     It is read without pickle, checked, and kept as an npz; `report` says what was found. A spec
@@ -83,18 +84,18 @@ async def create_dataset(
     sent = Sent(description.name, media, wanted, caller, told)
     with request.app.state.streams.uncounted(caller) as place:
         row = await intake.take(_checked(request.stream(), place), sent)
-    view = present.dataset(row)
+    view = dataset_render.dataset(row)
     response.headers["Location"] = view.urls.self
     return view
 
 
 @router.get("")
 def list_datasets(
-    wanted: Annotated[queries.DatasetPage, Query()],
+    wanted: Annotated[dataset_queries.DatasetPage, Query()],
     caller: AppCaller,
     database: AppDatabase,
     settings: AppSettings,
-) -> views.Page[inventory.KnownDataset]:
+) -> pages.Page[dataset_views.KnownDataset]:
     """The caller's uploads, newest first, and then the catalogue; nothing is loaded for it."""
     with database.reading() as session:
         return datasets.page(session, caller.owner, wanted, settings)
@@ -103,12 +104,12 @@ def list_datasets(
 @router.get("/{dataset_id}")
 def get_dataset(
     dataset_id: DatasetId, caller: AppCaller, database: AppDatabase, settings: AppSettings
-) -> inventory.KnownDataset:
+) -> dataset_views.KnownDataset:
     """An upload with all that was found in it, or a set of the catalogue."""
     if dataset_id in CATALOGUE:
-        return present.catalogued(dataset_id, settings)
+        return dataset_render.catalogued(dataset_id, settings)
     with database.reading() as session:
-        return present.dataset(datasets.find(session, dataset_id, caller.owner))
+        return dataset_render.dataset(datasets.find(session, dataset_id, caller.owner))
 
 
 @router.delete("/{dataset_id}", status_code=204, response_class=Response, responses={409: {}})

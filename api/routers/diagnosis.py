@@ -12,7 +12,8 @@ from starlette.concurrency import run_in_threadpool
 from api import datasets, diagnoses, limits, longpoll, proofs
 from api.body import JSONRoute
 from api.callers import AppCaller
-from api.deps import AppDatabase, AppSettings, EndedJob, JobById, Ring, job_of
+from api.dependencies import AppDatabase, AppSettings
+from api.deps import EndedJob, JobById, Ring, job_of
 from api.job_urls import url
 from api.longpoll import POLLED, IfNoneMatch, Wait
 from api.threads import in_threads

@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic.json_schema import SkipJsonSchema
 
-from api import accept, queries, views
+from api import accept, pages, queries, views
 from api.callers import AppCaller
-from api.deps import AppDatabase, JobById
+from api.dependencies import AppDatabase
+from api.deps import JobById
 from api.news import News
 from api.openapi import answers
 from api.streams import MEDIA_TYPE, EventStream
@@ -22,7 +23,7 @@ _ANSWERS: answers.Answers = {
 }
 Page = Annotated[queries.EventPage, Query()]
 LastEventId = Annotated[
-    queries.Seq | SkipJsonSchema[None],
+    pages.Seq | SkipJsonSchema[None],
     Header(alias="Last-Event-ID", description="to a stream: as `after`, which it overrules"),
 ]
 
@@ -45,7 +46,7 @@ async def _stream(
 Stream = Annotated[Response | None, Depends(_stream)]
 
 
-@router.get("", response_model=views.Page[views.Event], responses=_ANSWERS)
+@router.get("", response_model=pages.Page[views.Event], responses=_ANSWERS)
 def list_events(job: JobById, page: Page, stream: Stream, database: AppDatabase) -> Response:
     """All that happened to a job, oldest first: its statuses and its epochs.
 

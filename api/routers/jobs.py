@@ -6,10 +6,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Request, Response
 from typing_extensions import override
 
-from api import datasets, deletion, job_pages, longpoll, present, preview, views
+from api import datasets, deletion, job_pages, longpoll, pages, present, preview, views
 from api.body import JSONRoute
 from api.callers import AppCaller, identify
-from api.deps import AppDatabase, AppSettings, JobById, Store
+from api.dependencies import AppDatabase, AppSettings, Store
+from api.deps import JobById
 from api.fields import ALL, Fields, selected
 from api.findings import AcceptedJob
 from api.longpoll import POLLED, IfNoneMatch, Wait
@@ -62,7 +63,7 @@ async def create_job(
     return await submission.store(posted.document, experiment, upload)
 
 
-@router.get("", response_model=views.Page[views.Job] | views.Page[views.JobPart])
+@router.get("", response_model=pages.Page[views.Job] | pages.Page[views.JobPart])
 def list_jobs(
     wanted: Annotated[job_pages.JobFilter, Query()],
     caller: AppCaller,
@@ -78,7 +79,7 @@ def list_jobs(
     with database.looking() as connection:
         rows, has_more = job_pages.page(connection, caller.owner, wanted)
         data = present.jobs(connection, rows, settings, members)
-    page = views.Page[views.Job](data=data, has_more=has_more)
+    page = pages.Page[views.Job](data=data, has_more=has_more)
     return _json(page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}}))
 
 

@@ -5,8 +5,9 @@ from fastapi.responses import PlainTextResponse
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from api.callers import admin
-from api.deps import AppDatabase, AppSettings
-from api.metrics import Metrics
+from api.dependencies import AppDatabase, AppSettings
+from api.metrics import DatabaseMetrics
+from api.request_metrics import RequestMetrics
 
 router = APIRouter(tags=["health"], dependencies=[Depends(admin)])
 
@@ -14,6 +15,7 @@ router = APIRouter(tags=["health"], dependencies=[Depends(admin)])
 @router.get("/metrics", response_class=PlainTextResponse, responses={403: {}})
 async def get_metrics(request: Request, database: AppDatabase, settings: AppSettings) -> Response:
     """Of the service and of this process, in Prometheus' text format; needs the scope admin."""
-    metrics: Metrics = request.app.state.metrics
-    text = await metrics.text(database, settings)
+    requests: RequestMetrics = request.app.state.request_metrics
+    service: DatabaseMetrics = request.app.state.database_metrics
+    text = requests.text() + await service.text(database, settings)
     return Response(text, media_type=CONTENT_TYPE_PLAIN_0_0_4)

@@ -11,8 +11,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api import outcomes, pictures, queries, views
-from api.deps import AppDatabase, EndedJob, JobById, Store
+from api import curve_lines, json_numbers, outcomes, pictures, queries, result_views
+from api.dependencies import AppDatabase, Store
+from api.deps import EndedJob, JobById
 from api.drawn import Drawn
 from api.openapi import answers
 from api.rendered import rendered
@@ -52,7 +53,7 @@ async def _drawn(request: Request) -> Drawn:
 AppDrawn = Annotated[Drawn, Depends(_drawn)]
 
 
-@router.get("/results", response_model=views.Results, responses={409: {}})
+@router.get("/results", response_model=result_views.Results, responses={409: {}})
 @in_threads("working")
 def get_results(job: EndedJob, database: AppDatabase) -> Response:
     """The whole outcome in one object; 409 with Retry-After until the job has ended."""
@@ -63,7 +64,7 @@ def get_results(job: EndedJob, database: AppDatabase) -> Response:
     return rendered(outcomes.results(job, result, epochs, losses))
 
 
-@router.get("/curves", response_model=views.Curves)
+@router.get("/curves", response_model=result_views.Curves)
 @in_threads("working")
 def get_curves(job: JobById, database: AppDatabase, points: Points = _POINTS) -> Response:
     """The epochs so far, and the first steps.
@@ -80,7 +81,7 @@ def get_curves(job: JobById, database: AppDatabase, points: Points = _POINTS) ->
         "curves": thinned(_columns(job, database), points),
         "first_losses": losses,
     }
-    return rendered(views.Curves.model_validate(shown))
+    return rendered(result_views.Curves.model_validate(shown))
 
 
 @router.get(
@@ -149,12 +150,14 @@ def _artifact(
     return StreamingResponse(blocks, headers=headers, media_type="application/octet-stream")
 
 
-def _columns(job: Job, database: Database) -> dict[str, list[views.Number]]:
+def _columns(job: Job, database: Database) -> dict[str, list[json_numbers.Number]]:
     with database.reading() as session:
         return outcomes.curves(queries.epochs(session, job.id))
 
 
-async def _picture(job: Job, database: Database, drawn: Drawn, format_: pictures.Format) -> bytes:
+async def _picture(
+    job: Job, database: Database, drawn: Drawn, format_: curve_lines.Format
+) -> bytes:
     """At once if it was drawn before."""
     draw = partial(_draw, job, database, format_)
     if (kept := drawn.picture(job, format_)) is not None:
@@ -162,10 +165,10 @@ async def _picture(job: Job, database: Database, drawn: Drawn, format_: pictures
     return await run_in("drawing", partial(drawn.drawn, job, format_, draw))
 
 
-def _draw(job: Job, database: Database, format_: pictures.Format) -> bytes:
+def _draw(job: Job, database: Database, format_: curve_lines.Format) -> bytes:
     with database.reading() as session:
         chance = chance_of(facts_of(job.dataset, job.upload), session.get(Result, job.id))
-    run = pictures.Run(job.name, thinned(_columns(job, database), _POINTS), chance)
+    run = curve_lines.Run(job.name, thinned(_columns(job, database), _POINTS), chance)
     return pictures.draw([run], format_, title=f"{job.name} ({job.status})")
 
 

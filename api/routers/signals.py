@@ -3,7 +3,8 @@
 from fastapi import APIRouter, Response
 
 from api import signals
-from api.deps import AppDatabase, JobById
+from api.dependencies import AppDatabase
+from api.deps import JobById
 from api.rendered import rendered
 from api.threads import in_threads
 from contract.signals import stored_signals

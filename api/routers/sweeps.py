@@ -5,15 +5,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from api import datasets, longpoll, sweep_pages, sweep_views, sweeps, views
+from api import datasets, longpoll, pages, sweep_pages, sweep_views, sweeps
 from api.body import JSONRoute
 from api.callers import AppCaller
-from api.deps import AppDatabase, AppSettings, SweepById
+from api.dependencies import AppDatabase, AppSettings
 from api.longpoll import POLLED, IfNoneMatch, Wait
 from api.new_sweep import NewSweep, Reader
 from api.openapi import answers
 from api.routers.jobs import DryRun
 from api.submission import AppSubmission
+from api.sweep_dependencies import SweepById
 from api.threads import in_threads, run_in
 from contract import sweeping
 from contract.axes import MAX_AXES, MAX_VALUES
@@ -67,11 +68,11 @@ def create_sweep(
 @router.get("")
 def list_sweeps(
     wanted: Annotated[sweep_pages.SweepPage, Query()], caller: AppCaller, database: AppDatabase
-) -> views.Page[sweep_views.Sweep]:
+) -> pages.Page[sweep_views.Sweep]:
     """The caller's sweeps without their tables, newest first, a page at a time."""
     with database.reading() as session:
         rows, has_more = sweep_pages.page(session, caller.owner, wanted)
-        return views.Page(data=sweeps.summaries(session, rows), has_more=has_more)
+        return pages.Page(data=sweeps.summaries(session, rows), has_more=has_more)
 
 
 @router.get("/{sweep_id}", response_model=sweep_views.SweepTable, responses=POLLED)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from api.pictures import Run, draw
+from api.curve_lines import Run
+from api.pictures import draw
 from contract.numbers import Number
 
 Columns = Mapping[str, Sequence[Number]]

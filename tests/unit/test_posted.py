@@ -36,7 +36,7 @@ def faults(document: Any) -> list[Fault]:
     with pytest.raises(ValidationError) as refused:
         read(document)
     errors = [{**each, "loc": ("body", *each["loc"])} for each in refused.value.errors()]
-    return faults_in(errors, document)[0]
+    return faults_in(errors, Posted.source_of(document))[0]
 
 
 def changed(**overrides: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from api.faults import Fault, faults_in
 from api.pointers import pointer
+from api.posted import Posted
 from contract.spec import Experiment
 
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -86,7 +87,7 @@ def faults(document: Any) -> list[Fault]:
         TypeAdapter(Experiment).validate_python(document, from_attributes=True)
     except ValidationError as error:
         errors = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
-        return faults_in(errors, document)[0]
+        return faults_in(errors, Posted.source_of(document))[0]
     return []
 
 
@@ -223,6 +224,6 @@ def test_twenty_are_told_and_the_rest_counted() -> None:
         {"type": "missing", "loc": ("body", f"f{number}"), "msg": "", "input": {}}
         for number in range(1200)
     ]
-    told, left_out = faults_in(errors, {})
+    told, left_out = faults_in(errors, Posted.source_of({}))
     assert [fault.pointer for fault in told] == [f"/f{number}" for number in range(20)]
     assert left_out == 1180
