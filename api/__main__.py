@@ -9,8 +9,8 @@ import sys
 from types import FrameType
 
 from api.app import create_app
-from api.callers import on_loopback
-from api.outgoing import give_up_stalled
+from api.auth.caller import on_loopback
+from api.http.wire.outgoing import give_up_stalled
 from api.server import Server, allow_many_connections, configuration
 from contract import logs
 from contract.environment import warn_of_unknown_settings

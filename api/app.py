@@ -2,48 +2,47 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute
 
-from api import outages, parameters, problems
-from api.bell import Bell
-from api.body import BodyLimit
-from api.callers import authenticated, keys_needed
-from api.door import Door
-from api.drawn import Drawn
-from api.feed import Feed
-from api.head import HeadAsGet
-from api.headers import SecurityHeaders
-from api.intake import Intake
-from api.keyring import Keyring
-from api.limits import Streams
-from api.lockout import Lockout
-from api.metrics import DatabaseMetrics
-from api.observed import Observed
+from api.auth.caller import authenticated, keys_needed
+from api.auth.key_lookup import Keyring
+from api.auth.quotas import Streams
+from api.auth.revocation import Lockout
+from api.datasets import routes as datasets
+from api.datasets.upload import Intake
+from api.diagnosis import compare_routes as compare
+from api.diagnosis import routes as diagnosis
+from api.http import outages, problems, query_parameters
+from api.http.access_log import Observed
+from api.http.admission import Door
+from api.http.head_method import HeadAsGet
+from api.http.request_body import BodyLimit
+from api.http.request_metrics import RequestMetrics
+from api.http.security_headers import SecurityHeaders
+from api.http.threads import InTime, Threads
+from api.jobs import event_routes as events
+from api.jobs import routes as jobs
+from api.jobs.batches import Submissions
+from api.jobs.event_feed import Feed
+from api.jobs.notify import Bell
+from api.jobs.poll import Answers
 from api.openapi.document import FACTS, Described
-from api.polls import Answers
-from api.readiness import Readiness
-from api.request_metrics import RequestMetrics
-from api.routers import (
-    catalogue,
-    compare,
-    datasets,
-    diagnosis,
-    events,
-    health,
-    home,
-    jobs,
-    metrics,
-    results,
-    signals,
-    sweeps,
-)
-from api.submissions import Submissions
-from api.threads import InTime, Threads
-from contract.artifacts import ArtifactStore
-from contract.database import Database
+from api.results import routes as results
+from api.results import signal_routes as signals
+from api.results.chart_cache import Drawn
+from api.service import catalogue_routes as catalogue
+from api.service import health_routes as health
+from api.service import home_routes as home
+from api.service import metrics_routes as metrics
+from api.service.prometheus import DatabaseMetrics
+from api.service.readiness import Readiness
+from api.sweeps import routes as sweeps
 from contract.settings import Settings
+from contract.store.artifacts import ArtifactStore
+from contract.store.database import Database
 
 _GUARDED = (
     jobs,
@@ -84,8 +83,8 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
         redirect_slashes=False,
-        openapi_url=None,  # served by api.routers.home, as all else
-        docs_url=None,  # ours loads nothing from elsewhere: api.docs
+        openapi_url=None,  # served by api.service.home_routes, as all else
+        docs_url=None,  # ours loads nothing from elsewhere: api.service.docs_page
         redoc_url=None,
     )
     _guard(app, settings)
@@ -94,7 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.routes = []
     for module in (*_GUARDED, *_PUBLIC):
         known = [Depends(authenticated)] if module in _GUARDED else []
-        app.include_router(module.router, dependencies=[*known, Depends(parameters.check)])
+        app.include_router(module.router, dependencies=[*known, Depends(query_parameters.check)])
         app.state.routes += module.router.routes
     return app
 
@@ -120,9 +119,8 @@ def _open(app: FastAPI, settings: Settings) -> None:
     app.state.bell = Bell(settings)
     app.state.readiness = Readiness(app.state.database, app.state.bell.app)
     app.state.threads = Threads()
-    app.state.keyring = Keyring(
-        app.state.database, app.state.threads.run, settings.requests_per_second
-    )
+    look = partial(app.state.threads.run, "lookup")
+    app.state.keyring = Keyring(app.state.database, look, settings.requests_per_second)
     app.state.streams = Streams(settings.max_streams)
     app.state.answers = Answers()
     app.state.drawn = Drawn()

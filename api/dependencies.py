@@ -10,9 +10,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from contract.artifacts import ArtifactStore
-from contract.database import Database
 from contract.settings import Settings
+from contract.store.artifacts import ArtifactStore
+from contract.store.database import Database
 
 
 async def _settings(request: Request) -> Settings:

@@ -8,9 +8,9 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
-from api.outgoing import end_stalled
-from api.sending import SendingProtocol
-from api.wire import BoundedProtocol
+from api.http.wire.outgoing import end_stalled
+from api.http.wire.protocol import BoundedProtocol
+from api.http.wire.sending import SendingProtocol
 from contract.settings import Settings
 
 # What macOS allows at most where it says "unlimited".

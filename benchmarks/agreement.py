@@ -15,13 +15,13 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from contract.datasets import facts_of
 from contract.environment import cores
-from contract.optimizers import Optimizer
-from contract.progress import FinishedEpoch, Signal
+from contract.experiment.datasets import facts_of
+from contract.experiment.optimizers import Optimizer
+from contract.experiment.spec import Experiment
+from contract.jobs.reports import FinishedEpoch, Signal
 from contract.settings import Settings
-from contract.spec import Experiment
-from worker.training.report import Finished
+from worker.training.hooks import Finished
 from worker.training.runtime import configure
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -106,7 +106,7 @@ def plain_optimizer(optimizer: Optimizer) -> Any:
     """Keras' own, where a job's may update the weights in another way."""
     import keras
 
-    from worker.training.construct import construct
+    from worker.training.program.build import construct
 
     return getattr(keras.optimizers, optimizer.type).from_config(construct(optimizer).get_config())
 
@@ -188,8 +188,8 @@ def train_plainly(spec: Experiment, data_dir: Path, side: Side) -> None:
     """As a script would: scale, one-hot, `fit`, `evaluate`."""
     import keras
 
-    from worker.training.datasets import load
-    from worker.training.preparation import prepare
+    from worker.training.data.load import load
+    from worker.training.data.prepare import prepare
 
     facts = facts_of(spec.dataset.name)
     data = prepare(spec, facts, load(spec.dataset, facts, data_dir))
@@ -212,7 +212,7 @@ def train_plainly(spec: Experiment, data_dir: Path, side: Side) -> None:
 
 
 def train_here(spec: Experiment, data_dir: Path, side: Side) -> None:
-    from worker.training.programs import Programs
+    from worker.training.program.cache import Programs
     from worker.training.run import train
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from sqlalchemy import JSON, Column, Engine, create_engine, event
 from sqlmodel import Field, Session, SQLModel
 
-from contract.sqlite import DRIVER
+from contract.store.sqlite import DRIVER
 
 
 class BareJob(SQLModel, table=True):

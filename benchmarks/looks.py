@@ -16,15 +16,14 @@ from typing import Any
 from sqlalchemy import insert, update
 from sqlmodel import col
 
-from contract import sweeping
-from contract.database import Database
-from contract.plan import MedianPruner, Objective, Plan
 from contract.settings import Settings
-from contract.sweep import Sweep
-from contract.tables import LOCAL, EpochRow, Job
+from contract.store.database import Database
+from contract.store.tables import LOCAL, EpochRow, Job, Sweep
+from contract.sweeps import lifecycle as sweeps_lifecycle
+from contract.sweeps.plan import MedianPruner, Objective, Plan
 from migrations.upgrade import upgrade
 from tests import jobs, sweeps
-from worker.searcher import Searcher
+from worker.duties.advance_sweeps import Searcher
 
 CELLS, EPOCHS, LOOKS = 300, 2_000, 9
 
@@ -54,7 +53,10 @@ def fill(database: Database) -> list[str]:
     with database.writing() as session:
         session.add(sweep)
         session.flush()
-        ids = [job.id for job in sweeping.add(session, sweep, [([r], experiment) for r in rates])]
+        ids = [
+            job.id
+            for job in sweeps_lifecycle.add(session, sweep, [([r], experiment) for r in rates])
+        ]
     with database.writing() as session:
         for number, job_id in enumerate(ids):
             rows = [_row(job_id, epoch) for epoch in range(1, EPOCHS + 1)]

@@ -31,7 +31,7 @@ import httpx
 import psycopg
 from sqlalchemy import make_url
 
-from contract.tables import Job
+from contract.store.tables import Job
 from tests import jobs, keyring, services
 from tests.chaos.disk import NotPossible, small_disk
 from tests.sites import DEFAULTS, Site, site_on

@@ -21,11 +21,10 @@ from statistics import median, quantiles
 from typing import Any
 
 from benchmarks.streams import running_api
-from contract.database import Database
-from contract.plan import Objective, Plan
-from contract.sqlite import DRIVER
-from contract.sweep import Sweep, SweepStatus
-from contract.tables import LOCAL, TABLES
+from contract.store.database import Database
+from contract.store.sqlite import DRIVER
+from contract.store.tables import LOCAL, TABLES, Sweep, SweepStatus
+from contract.sweeps.plan import Objective, Plan
 from migrations.upgrade import upgrade
 from tests import jobs, services, sweeps
 

@@ -16,9 +16,9 @@ from sqlalchemy import delete, insert, literal, select, update
 from sqlmodel import col
 
 from benchmarks.streams import OPEN, running_api
-from contract.database import Database
-from contract.status import Status
-from contract.tables import Event, Job
+from contract.store.database import Database
+from contract.store.status import Status
+from contract.store.tables import Event, Job
 from migrations.upgrade import upgrade
 from tests import jobs, processes, services
 

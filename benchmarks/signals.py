@@ -16,10 +16,10 @@ from statistics import median
 from typing import Any
 
 from benchmarks.agreement import SPECS, Silent
-from contract.datasets import facts_of
+from contract.experiment.datasets import facts_of
+from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.spec import Experiment
-from worker.training.report import Finished
+from worker.training.hooks import Finished
 from worker.training.runtime import configure
 
 PAIRS = 5
@@ -67,7 +67,7 @@ def specs(dataset: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def run(spec: dict[str, Any], signals: str, data_dir: Path) -> Seconds:
-    from worker.training.programs import Programs
+    from worker.training.program.cache import Programs
     from worker.training.run import train
 
     experiment = Experiment.model_validate({**spec, "signals": signals})

@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import mean, quantiles
 
 from api.server import allow_many_connections
-from contract.database import Database
+from contract.store.database import Database
 from migrations.upgrade import upgrade
 from tests import jobs, processes, services
 

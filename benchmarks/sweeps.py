@@ -17,10 +17,10 @@ from typing import Any
 import httpx
 import numpy as np
 
-from contract.datasets import Dataset, facts_of
+from contract.experiment.datasets import Dataset, facts_of
 from tests import processes, sweeps
 from tests.sites import DEFAULTS, ROOT, Site, site_on
-from worker.training.datasets import load
+from worker.training.data.load import load
 
 REPLICAS = 32
 EPOCHS = 60

@@ -1,13 +1,35 @@
-"""Every setting: an environment variable with the prefix PLATEAU_, and its embedded default."""
+"""Settings of several values, which an environment variable has separated by commas."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from contract.separated import Host, Separated
+Value = TypeVar("Value")
+_PATTERN = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+
+
+def _split(given: object) -> object:
+    if not isinstance(given, str):
+        return given
+    return [part.strip() for part in given.split(",") if part.strip()]
+
+
+def _host(given: str) -> str:
+    if not _PATTERN.fullmatch(given.lower()):
+        raise ValueError(
+            f"expected names such as plateau.example.org or *.example.org, or *, without scheme "
+            f"and port; received {given}"
+        )
+    return given.lower()
+
+
+Separated = Annotated[tuple[Value, ...], NoDecode, BeforeValidator(_split)]
+# The name of a host, or a pattern of names.
+Host = Annotated[str, AfterValidator(_host)]
 
 Queue = Literal["cpu", "gpu", "any"]
 

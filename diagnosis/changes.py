@@ -7,8 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diagnosis.network import WIDTHS, Block
 from diagnosis.report import Change, Patch
+from diagnosis.run.network import WIDTHS, Block
 from diagnosis.words import number
 
 _SMALLEST, _LARGEST = 1e-30, 1e30

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from contract.tables import Base
+from contract.store.tables import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

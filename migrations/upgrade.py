@@ -8,7 +8,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select
 
-from contract.sqlite import DRIVER
+from contract.store.sqlite import DRIVER
 
 FOLDER = Path(__file__).parent
 # Long enough for another upgrade to finish; an upgrade that waits for more is better stopped.

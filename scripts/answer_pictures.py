@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from api import curve_lines, panels, pictures
-from api.curve_lines import COLOURS
-from contract.numbers import decode
+from api.results import chart_panels, charts, curve_lines
+from api.results.curve_lines import COLOURS
+from contract.store.numbers import decode
 from scripts.answer_tables import FOUR, RATES, Run, hidden, sharpness
 
 
@@ -14,14 +14,14 @@ def pictures_of(runs: Mapping[str, Run]) -> dict[str, bytes]:
     """PNG files by name: the curves, the first 32 steps, and learning rates against lambda."""
     curves = [curve_lines.Run(name, runs[name].results["curves"]) for name in FOUR]
     return {
-        "curves": pictures.draw(curves, "png", title="Validation, by epoch"),
+        "curves": charts.draw(curves, "png", title="Validation, by epoch"),
         "first-steps": _first_steps(runs),
         "learning-rates": _rates(runs),
     }
 
 
 def _first_steps(runs: Mapping[str, Run]) -> bytes:
-    figure = panels.figure("The first steps")
+    figure = chart_panels.figure("The first steps")
     left, right = figure.subplots(1, 2)
     for name, colour in zip(FOUR, COLOURS, strict=False):
         losses = [decode(loss) for loss in runs[name].results["first_losses"]]
@@ -35,12 +35,12 @@ def _first_steps(runs: Mapping[str, Run]) -> bytes:
     _plain(right, "hidden units that are dead (ReLU), saturated (sigmoid)", "step")
     right.set_xscale("symlog", linthresh=1)
     right.set_ylim(-0.02, 1.02)
-    panels.legend(figure, left)
-    return panels.picture(figure, "png")
+    chart_panels.legend(figure, left)
+    return chart_panels.picture(figure, "png")
 
 
 def _rates(runs: Mapping[str, Run]) -> bytes:
-    figure = panels.figure("Where each network learns")
+    figure = chart_panels.figure("Where each network learns")
     left, right = figure.subplots(1, 2)
     for name, colour in zip(FOUR, COLOURS, strict=False):
         tried = {rate: runs[f"{name}-lr-{rate:g}"] for rate in RATES} | {0.01: runs[name]}
@@ -54,8 +54,8 @@ def _rates(runs: Mapping[str, Run]) -> bytes:
     for axes in (left, right):
         axes.set_xscale("log")
         axes.set_ylim(0, 1.02)
-    panels.legend(figure, left)
-    return panels.picture(figure, "png")
+    chart_panels.legend(figure, left)
+    return chart_panels.picture(figure, "png")
 
 
 def _plain(axes: Axes, title: str, x: str) -> None:

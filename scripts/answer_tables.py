@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from contract.numbers import decode
+from contract.store.numbers import decode
 
 FOUR = ("relu-raw", "sigmoid-raw", "relu-unit", "sigmoid-unit")
 RATES = (1e-5, 1e-4, 1e-3, 0.1, 1.0, 10.0)

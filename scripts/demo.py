@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from api import curve_lines, pictures
-from api.callers import keys_needed
+from api.auth.caller import keys_needed
+from api.results import charts, curve_lines
 from contract.settings import Settings, read_settings
 from scripts import local
 from scripts.local import NotStarted, base_url, running
@@ -64,7 +64,7 @@ def choose_dataset(settings: Settings) -> Choice:
     if file.is_file():
         return Choice("mnist", f"found in {settings.data_dir}")
     console.print(f"There is no mnist.npz in {settings.data_dir}: trying to download it ...")
-    command = [sys.executable, "-m", "worker.training.download", "mnist", str(file)]
+    command = [sys.executable, "-m", "worker.training.data.download", "mnist", str(file)]
     try:
         subprocess.run(command, check=True, capture_output=True, timeout=_DOWNLOAD_SECONDS)
     except subprocess.TimeoutExpired:
@@ -161,7 +161,7 @@ def show_picture(
         for job in jobs
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(pictures.draw(runs, "png", title=f"{choice.dataset}: validation, by epoch"))
+    file.write_bytes(charts.draw(runs, "png", title=f"{choice.dataset}: validation, by epoch"))
     console.print(f"The four learning curves: {file}")
 
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import httpx
 
-from api import crew, tokens
-from api.callers import keys_needed
-from contract.database import Database
+from api.auth import tokens
+from api.auth.caller import keys_needed
+from api.jobs import workers
 from contract.settings import Settings
+from contract.store.database import Database
 from scripts.children import Child, kept
 
 START_SECONDS = 60.0
@@ -116,7 +117,7 @@ def _answers(settings: Settings) -> bool:
 
 def _has_worker(settings: Settings) -> bool:
     with _opened(settings) as database, database.looking() as connection:
-        return bool(crew.alive(connection, settings))
+        return bool(workers.alive(connection, settings))
 
 
 @contextmanager

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from contract.datasets import CATALOGUE
-from contract.spec import Experiment
-from diagnosis.case import Case
-from diagnosis.signals import Curvature, DataSignals, LayerSignals, Moment, Signals
+from contract.experiment.datasets import CATALOGUE
+from contract.experiment.spec import Experiment
+from diagnosis.run.case import Case
+from diagnosis.run.signals import Curvature, DataSignals, LayerSignals, Moment, Signals
 
 DATA = DataSignals(
     input_mean_square=0.1,

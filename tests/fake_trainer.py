@@ -14,12 +14,12 @@ import threading
 from typing import Any
 
 from contract import logs
-from contract.progress import FinishedEpoch, Signal
+from contract.jobs.reports import FinishedEpoch, Signal
 from contract.settings import Settings
-from worker.files import Files
-from worker.messages import Finished, Stopped, Train
-from worker.reporter import Reporter
-from worker.trainer import Trainer, channel_from_arguments
+from worker.protocol import Finished, Stopped, Train
+from worker.trainer.__main__ import Trainer, channel_from_arguments
+from worker.trainer.reporter import Reporter
+from worker.trainer.run_files import Files
 
 EPOCH_SECONDS = float(os.environ.get("PLATEAU_FAKE_EPOCH_SECONDS", "0.02"))
 FILE_BYTES = int(os.environ.get("PLATEAU_FAKE_FILE_BYTES", "0"))

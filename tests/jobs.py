@@ -11,15 +11,15 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
-from contract import lifecycle
-from contract.database import Database
-from contract.lifecycle import Checkpoint, Claim, FinishedEpoch
-from contract.progress import Signal
-from contract.revision import REVISION
-from contract.spec import Experiment
-from contract.status import EDGES, HELD, TERMINAL, Status
-from contract.stored import read
-from contract.tables import LOCAL, TABLES, Base, EpochRow, Event, Job, Result
+from contract.experiment.spec import Experiment
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Checkpoint, Claim, FinishedEpoch
+from contract.jobs.reports import Signal
+from contract.store.database import Database
+from contract.store.documents import read
+from contract.store.revision import REVISION
+from contract.store.status import EDGES, HELD, TERMINAL, Status
+from contract.store.tables import LOCAL, TABLES, Base, EpochRow, Event, Job, Result
 from diagnosis.report import Diagnosis
 from migrations.upgrade import FOLDER
 

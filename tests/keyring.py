@@ -8,9 +8,9 @@ import httpx
 from fastapi import FastAPI
 from fastapi.routing import RouteContext, iter_route_contexts
 
-from api import tokens
-from api.tokens import Scope
-from contract.database import Database
+from api.auth import tokens
+from api.auth.tokens import Scope
+from contract.store.database import Database
 from tests.served import Api
 
 # What may be seen without a key; docs are pages about the service, not of it.

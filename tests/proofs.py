@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from contract import proving
-from contract.database import Database
+from contract.proofs import lifecycle as proofs
 from contract.settings import Settings
-from contract.status import Status
-from contract.tables import Job, Proof
+from contract.store.database import Database
+from contract.store.status import Status
+from contract.store.tables import Job, Proof
 from diagnosis.report import Cause, Change, Diagnosis
 from tests import jobs
-from worker.prover import Prover, start_repairs
+from worker.duties.advance_proofs import Prover, start_repairs
 
 SETTINGS = Settings()
 OWN = 0.42
@@ -73,7 +73,7 @@ def runs(database: Database, job_id: str, *, waiting: bool = False) -> Sequence[
     with database.reading() as session:
         return [
             run
-            for run in proving.runs(session, job_id)
+            for run in proofs.runs(session, job_id)
             if not waiting or run.status == Status.QUEUED
         ]
 

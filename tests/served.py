@@ -15,8 +15,8 @@ from sqlalchemy import event
 
 from api.app import create_app
 from api.server import Server, configuration
-from contract.database import Database
 from contract.settings import Settings
+from contract.store.database import Database
 from migrations.upgrade import upgrade
 from tests import processes
 

@@ -14,13 +14,13 @@ import httpx
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from contract import lifecycle
-from contract.database import Database
-from contract.datasets import Upload
+from contract.experiment.datasets import Upload
+from contract.experiment.spec import Experiment
+from contract.jobs import lifecycle
 from contract.settings import Settings
-from contract.spec import Experiment
-from contract.status import TERMINAL
-from contract.tables import LOCAL, EpochRow, Event, Job, Worker
+from contract.store.database import Database
+from contract.store.status import TERMINAL
+from contract.store.tables import LOCAL, EpochRow, Event, Job, Worker
 from migrations.upgrade import upgrade
 from tests import processes, services
 

@@ -8,14 +8,14 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from contract import layers
-from contract.datasets import CATALOGUE, Dataset, DatasetName
 from contract.errors import SpecRefused
-from contract.layers import Layer
-from contract.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop
-from contract.rules import Shape
-from contract.shapes import trace
-from contract.spec import DTypePolicy, Experiment, Model, Training, Validation
+from contract.experiment import layers
+from contract.experiment.datasets import CATALOGUE, Dataset, DatasetName
+from contract.experiment.layers import Layer
+from contract.experiment.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop
+from contract.experiment.rules import Shape
+from contract.experiment.spec import DTypePolicy, Experiment, Model, Training, Validation
+from contract.sizing.trace import trace
 
 ACTIVATIONS = st.sampled_from(["linear", "relu", "sigmoid", "softmax", "tanh", "leaky_relu"])
 PADDINGS = st.sampled_from(["valid", "same"])

@@ -6,14 +6,13 @@ from typing import Any
 
 from sqlmodel import col, select
 
-from contract import lifecycle
-from contract.database import Database
-from contract.progress import FinishedEpoch
+from contract.jobs import lifecycle
+from contract.jobs.reports import FinishedEpoch
 from contract.settings import Settings
-from contract.sweep import Sweep
-from contract.tables import Job
+from contract.store.database import Database
+from contract.store.tables import Job, Sweep
 from tests import jobs
-from worker.searcher import Searcher
+from worker.duties.advance_sweeps import Searcher
 
 RATE = "/training/optimizer/learning_rate"
 UNITS = "/model/layers/1/units"

@@ -11,7 +11,7 @@ from typing import Any
 
 from contract.settings import Settings
 from tests.fake_trainer import DEVICES, fake_run
-from worker.trainer import Trainer, channel_from_arguments
+from worker.trainer.__main__ import Trainer, channel_from_arguments
 
 MOMENT = os.environ["PLATEAU_FAKE_TERMINATED"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from contract.datasets import Facts, Task, Upload
+from contract.experiment.datasets import Facts, Task, Upload
 
 Array = np.ndarray[Any, Any]
 ID = f"ds_{'0' * 26}"

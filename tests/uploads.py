@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from ulid import ULID
 
-from api.uploads import Limits, Media, Wanted
-from api.uploads.reading import Read, read
-from contract import clock
-from contract.database import Database
+from api.datasets.reading.options import Limits, Media, Wanted
+from api.datasets.reading.read import Read, read
 from contract.errors import DatasetRefused
 from contract.settings import Settings
-from contract.tables import Dataset
+from contract.store import clock
+from contract.store.database import Database
+from contract.store.tables import Dataset
 from tests.hostile_uploads import good_csv
 
 Array = np.ndarray[Any, Any]

@@ -8,13 +8,13 @@ from celery import signals
 from sqlalchemy.exc import DBAPIError
 
 from contract import logs
-from contract.doorbell import TASK, celery_app, queue_name
 from contract.environment import warn_of_unknown_settings
-from contract.revision import OtherSchema
+from contract.jobs.broker import TASK, celery_app, queue_name
 from contract.settings import read_settings
-from worker.commit import told
+from contract.store.revision import OtherSchema
+from worker.job.commit import told
 from worker.node import Node
-from worker.process import TrainerDied
+from worker.pool.trainer_process import TrainerDied
 
 
 def main() -> int:

@@ -5,10 +5,10 @@ import sys
 
 from sqlmodel import col, select
 
-from contract.clock import recent
-from contract.database import Database
 from contract.settings import read_settings
-from contract.tables import Worker
+from contract.store.clock import recent
+from contract.store.database import Database
+from contract.store.tables import Worker
 
 
 def main() -> int:

@@ -8,27 +8,29 @@ from contextlib import suppress
 from celery import Celery
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from contract import lifecycle, logs
-from contract.artifacts import ArtifactStore
-from contract.database import Database
+from contract import logs
 from contract.environment import cores
 from contract.errors import Unreadable
-from contract.passing import passes
-from contract.revision import OtherSchema
+from contract.jobs import lifecycle
 from contract.settings import Settings
-from contract.tables import Job
-from worker import clearing, gpus, leftovers, pruner
-from worker.checkpoints import Checkpoints
-from worker.commit import Lost, told
-from worker.drift import Drift
-from worker.periodic import Periodic
-from worker.process import TrainerDied, TrainerLeft, TrainerProcess, Unfit
-from worker.reaper import Reaper
-from worker.registration import Registration
-from worker.run import Run
-from worker.searcher import Searcher
-from worker.slots import Slots
-from worker.sweeper import Sweeper
+from contract.store.artifacts import ArtifactStore
+from contract.store.database import Database
+from contract.store.revision import OtherSchema
+from contract.store.tables import Job
+from contract.store.transient_faults import passes
+from worker.duties import clear_ended_jobs, delete_leftovers, delete_old_files
+from worker.duties.advance_sweeps import Searcher
+from worker.duties.clock_drift import Drift
+from worker.duties.reaper import Reaper
+from worker.duties.ring_for_queued import Sweeper
+from worker.job.checkpoint_files import Checkpoints
+from worker.job.commit import Lost, told
+from worker.job.run import Run
+from worker.pool import gpus
+from worker.pool.periodic import Periodic
+from worker.pool.registration import Registration
+from worker.pool.slots import Slots
+from worker.pool.trainer_process import TrainerDied, TrainerLeft, TrainerProcess, Unfit
 
 log = logging.getLogger(__name__)
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -50,7 +52,7 @@ class Node:
         self._lock = threading.RLock()  # drain runs in a signal handler, maybe twice
         self._draining = False
         self._unfit_seconds = 0.0
-        self._pruned = pruner.START
+        self._pruned = delete_old_files.START
         self._reaper = Reaper(self._database, settings)
         self._sweeper = Sweeper(self._database, settings, app, self.slots)
         search = Searcher(self._database, settings, self._sweeper.wake).search
@@ -65,8 +67,10 @@ class Node:
             Periodic("time keeper", settings.cancel_poll_seconds, self._stop_overdue),
             Periodic("cancel watch", settings.cancel_poll_seconds, self._stop_cancelled),
             Periodic("pruner", 600.0, self._prune),
-            Periodic("clearing", settings.reap_seconds, lambda: clearing.clear_all(*stores)),
-            Periodic("leftovers", 21_600.0, lambda: leftovers.sweep(settings, *stores)),
+            Periodic(
+                "clearing", settings.reap_seconds, lambda: clear_ended_jobs.clear_all(*stores)
+            ),
+            Periodic("leftovers", 21_600.0, lambda: delete_leftovers.sweep(settings, *stores)),
         ]
 
     def open(self) -> None:
@@ -211,7 +215,7 @@ class Node:
 
     def _prune(self) -> None:
         about = self._settings, self._database, self._store
-        self._pruned = pruner.prune(*about, self._pruned, self._drift)
+        self._pruned = delete_old_files.prune(*about, self._pruned, self._drift)
 
     def _stop_cancelled(self) -> None:
         if not (runs := self._held()):

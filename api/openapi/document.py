@@ -12,8 +12,8 @@ from fastapi.openapi.constants import REF_TEMPLATE
 from pydantic.json_schema import models_json_schema
 from typing_extensions import override
 
-from api.openapi import answers, glossary
-from api.problems import Problem
+from api.http.problems import Problem
+from api.openapi import glossary, responses
 
 _ABOUT = """\
 You POST an experiment; a worker trains it; you poll the job, and fetch what the run left.
@@ -86,7 +86,7 @@ def complete(document: dict[str, Any]) -> None:
     examples = json.loads(EXAMPLES.read_text("utf-8"))
     components = document["components"]
     for path, method, operation in operations(document):
-        answers.refer_to_problems(path, method, operation)
+        responses.refer_to_problems(path, method, operation)
         _show(operation, examples.get(operation["operationId"], {}))
     _link(document)
     schemas = components["schemas"]
@@ -96,7 +96,7 @@ def complete(document: dict[str, Any]) -> None:
     schemas |= problem["$defs"]
     for schema in schemas.values():
         _require_tags(schema, schemas)
-    components["responses"] = answers.problems(examples["problems"])
+    components["responses"] = responses.problems(examples["problems"])
     glossary.describe(document)
 
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from contract.initializers import InitializerObject, Regularizer
-from contract.layers import Layer
-from contract.losses import LossObject
-from contract.optimizers import Optimizer, Schedule
+from contract.experiment.initializers import InitializerObject, Regularizer
+from contract.experiment.layers import Layer
+from contract.experiment.losses import LossObject
+from contract.experiment.optimizers import Optimizer, Schedule
 
 WORDS = json.loads(Path(__file__).with_name("words.json").read_text("utf-8"))
 # Where Keras has what a spec names; `Clip` is none of its layers.

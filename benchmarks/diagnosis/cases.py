@@ -9,7 +9,7 @@ from typing import Any
 import jsonpatch
 
 from benchmarks.diagnosis.uploads import Uploaded
-from contract.spec import Experiment
+from contract.experiment.spec import Experiment
 
 FILE = Path(__file__).with_name("cases.json")
 

@@ -10,10 +10,10 @@ from benchmarks.diagnosis.cases import Pair, Spec, full, with_seed
 from benchmarks.diagnosis.runs import Runs
 from benchmarks.diagnosis.search import trials
 from contract.settings import Settings
-from diagnosis.before import findings
-from diagnosis.case import Case
-from diagnosis.engine import diagnose
+from diagnosis.diagnose import diagnose
+from diagnosis.lint import findings
 from diagnosis.report import Diagnosis
+from diagnosis.run.case import Case
 
 # A repair has held that gains this share of what the twin gains over chance.
 _BAR = 0.9

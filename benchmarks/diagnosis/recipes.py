@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.diagnosis.cases import Spec, full, with_seed
 from benchmarks.diagnosis.runs import Runs
-from diagnosis.engine import diagnose
+from diagnosis.diagnose import diagnose
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 # The first cause that each must have; None: it must not be called unhealthy.

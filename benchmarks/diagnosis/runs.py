@@ -11,15 +11,15 @@ from typing import Any
 from benchmarks.agreement import Silent
 from benchmarks.diagnosis.cases import Spec
 from benchmarks.diagnosis.uploads import MAKERS, Uploaded, uploaded
-from contract.datasets import CATALOGUE, Facts
-from contract.numbers import decode, encode
-from contract.progress import FinishedEpoch, Signal
+from contract.experiment.datasets import CATALOGUE, Facts
+from contract.experiment.spec import Experiment
+from contract.jobs.reports import FinishedEpoch, Signal
+from contract.jobs.signals import together
 from contract.settings import Settings
-from contract.signals import together
-from contract.spec import Experiment
-from contract.stored import read
-from diagnosis.case import Case
-from diagnosis.signals import Signals
+from contract.store.documents import read
+from contract.store.numbers import decode, encode
+from diagnosis.run.case import Case
+from diagnosis.run.signals import Signals
 
 
 @dataclass
@@ -75,8 +75,8 @@ class Runs:
         return kept
 
     def _train(self, spec: Spec, facts: Facts) -> Mapping[str, Any]:
-        from worker.training.programs import Programs
-        from worker.training.report import Finished
+        from worker.training.hooks import Finished
+        from worker.training.program.cache import Programs
         from worker.training.run import train
 
         recorder = Recorder([], [])

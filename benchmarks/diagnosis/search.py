@@ -7,13 +7,13 @@ from typing import Any
 import jsonpatch
 
 from benchmarks.diagnosis.cases import Spec, full
-from contract.budget import check
-from contract.datasets import Facts
 from contract.errors import SpecRefused
+from contract.experiment.datasets import Facts
+from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.spec import Experiment
+from contract.sizing.limits import check
 from diagnosis.changes import put
-from diagnosis.network import Network
+from diagnosis.run.network import Network
 
 Operations = list[Any]
 # A trial changes one field, or several.

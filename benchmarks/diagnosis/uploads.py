@@ -9,14 +9,14 @@ import numpy as np
 
 from benchmarks.diagnosis import made, posted
 from benchmarks.diagnosis.made import TEST, TRAIN
-from contract.datasets import Facts
+from contract.experiment.datasets import Facts
 
 Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class Uploaded:
-    """An npz file as `worker.training.datasets` reads it, and its facts."""
+    """An npz file as `worker.training.data.load` reads it, and its facts."""
 
     id: str
     facts: Facts

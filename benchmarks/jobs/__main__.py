@@ -23,11 +23,11 @@ from typing import Any
 import httpx
 import numpy as np
 
-from contract.datasets import Dataset, facts_of
+from contract.experiment.datasets import Dataset, facts_of
 from contract.settings import read_settings
 from scripts.local import base_url, running
 from tests import services
-from worker.training.datasets import load
+from worker.training.data.load import load
 
 ROOT = Path(__file__).parents[2]
 SLOTS = 2

@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 
 from benchmarks.training.workloads import WORKLOADS
-from contract.datasets import Dataset, facts_of
+from contract.experiment.datasets import Dataset, facts_of
 from contract.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +79,7 @@ def train(process: subprocess.Popen[str]) -> tuple[float, float]:
 
 
 def measure(workload: str, rounds: int, folder: Path, data_dir: Path) -> Seconds:
-    from worker.training.datasets import load
+    from worker.training.data.load import load
 
     name = WORKLOADS[workload].dataset
     arrays = load(Dataset.model_validate({"name": name}), facts_of(name), data_dir)

@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.agreement import Silent, plain_optimizer
 from benchmarks.training.way import Way
 from benchmarks.training.workloads import WORKLOADS, Workload
-from contract.datasets import facts_of
-from contract.spec import Experiment
+from contract.experiment.datasets import facts_of
+from contract.experiment.spec import Experiment
 from worker.training.runtime import configure
 
 Array = np.ndarray[Any, Any]
@@ -42,10 +42,10 @@ def experiment_of(work: Workload, **more: Any) -> Experiment:
 def plateau(workload: str, file: str, **more: Any) -> Callable[[], object]:
     """The loop of a job: epochs and checkpoints, and what `more` asks for."""
     configure(threads=1)
-    from worker.training.assembly import assemble
-    from worker.training.datasets import Arrays
+    from worker.training.data.load import Arrays
+    from worker.training.data.prepare import prepare
     from worker.training.loop import Loop
-    from worker.training.preparation import prepare
+    from worker.training.program.program import assemble
 
     work = WORKLOADS[workload]
     experiment, facts = experiment_of(work, **more), facts_of(work.dataset)
@@ -70,7 +70,7 @@ def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]
     _one_thread()
     import keras
 
-    from worker.training.construct import build
+    from worker.training.program.build import build
 
     work = WORKLOADS[workload]
     experiment = experiment_of(work)

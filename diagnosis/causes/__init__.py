@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from diagnosis.case import Case
 from diagnosis.causes import (
     activations,
     batch_size,
@@ -21,8 +20,9 @@ from diagnosis.causes import (
     undertrained,
     vanishing,
 )
-from diagnosis.plan import Plan
 from diagnosis.report import Cause, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
 
 # Each says how surely a run that failed did so for its cause, or nothing. The first may ail any
 # run, the others only one that did not even learn its training part.

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.network import Block
-from diagnosis.plan import Plan
 from diagnosis.report import Cause, Change, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
+from diagnosis.run.network import Block
 from diagnosis.words import listed, number, percent
 
 CODE = "linear_model"

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.network import Block
-from diagnosis.plan import Plan
 from diagnosis.report import Cause, Change, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
+from diagnosis.run.network import Block
 from diagnosis.words import number, percent
 
 CODE = "too_small_model"

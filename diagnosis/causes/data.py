@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.plan import Plan
 from diagnosis.report import Cause, Change, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
 from diagnosis.words import number, percent
 
 CODE = "data"

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.causes import scales
-from diagnosis.network import Block
-from diagnosis.probe import DEAD
+from diagnosis.causes import scale_checks
 from diagnosis.report import Cause, Change
+from diagnosis.run.case import Case
+from diagnosis.run.network import Block
+from diagnosis.run.readings import DEAD
 from diagnosis.words import number, percent, sentence
 
 CODE = "dead_units"
@@ -20,7 +20,7 @@ def cause(case: Case) -> Cause | None:
         return None
     onset = probe.onset(probe.dead, DEAD)
     # Before any step, columns that drown all others decide for all rows alike.
-    given = onset == 0 and not (scales.large(case) or scales.uneven(case))
+    given = onset == 0 and not (scale_checks.large(case) or scale_checks.uneven(case))
     tame = given or (sharp is not None and sharp < 1 and onset != 0)
     evidence = [sentence(died(case) or f"{percent(dead)} of a layer's hidden units had died")]
     if sharp is not None and sharp < 1:

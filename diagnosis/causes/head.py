@@ -4,12 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.causes import scales
-from diagnosis.causes.brakes import is_short, longer
-from diagnosis.causes.misfits import misfits
-from diagnosis.plan import Plan
+from diagnosis.causes import scale_checks
+from diagnosis.causes.output_rules import misfits
+from diagnosis.causes.slow_progress import is_short, longer
 from diagnosis.report import Cause, Change, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
 from diagnosis.words import listed
 
 CODE = "head"
@@ -54,7 +54,7 @@ def repairs(plan: Plan) -> Sequence[Change]:
 
 def _with_company(case: Case, found: Sequence[Change]) -> Sequence[Change]:
     """The same alone, and with what else keeps a fitting head from getting there in time."""
-    company = [] if scales.odd_targets(case) is None else [changes.target_scaling()]
+    company = [] if scale_checks.odd_targets(case) is None else [changes.target_scaling()]
     if is_short(case):
         company.append(longer(case))
     return [*found, *(changes.both(head, other) for head in found for other in company)]

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.causes.brakes import is_short, longer
-from diagnosis.network import Block
-from diagnosis.plan import Plan
-from diagnosis.probe import SATURATED
+from diagnosis.causes.slow_progress import is_short, longer
 from diagnosis.report import Cause, Change, Finding
-from diagnosis.signals import LayerSignals
-from diagnosis.trend import finite
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
+from diagnosis.run.network import Block
+from diagnosis.run.readings import SATURATED
+from diagnosis.run.series import finite
+from diagnosis.run.signals import LayerSignals
 from diagnosis.words import number, percent
 
 CODE = "initialisation"

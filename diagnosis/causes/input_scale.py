@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.causes import scales
+from diagnosis.causes import scale_checks
 from diagnosis.causes.dead import died
-from diagnosis.plan import Plan
-from diagnosis.probe import DEAD
 from diagnosis.report import Cause, Change, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
+from diagnosis.run.readings import DEAD
 from diagnosis.words import number, sentence
 
 CODE = "input_scale"
@@ -37,7 +37,7 @@ def cause(case: Case) -> Cause | None:
             "scaled_sharpness": probe.scaled_sharpness,
             "input_rms": probe.input_rms,
             "input_peak": probe.input_peak,
-            "column_spread": scales.spread(case),
+            "column_spread": scale_checks.spread(case),
             "dead": probe.dead(probe.end),
         },
         repairs=_repairs(case),
@@ -63,10 +63,10 @@ def _score(case: Case) -> float | None:
             return 0.92
         if sharp >= _DECISIVE:
             return 0.9
-    if scales.large(case) or scales.uneven(case):
+    if scale_checks.large(case) or scale_checks.uneven(case):
         return 0.9 if _loud(case) or not case.procedure.adaptive else 0.86
-    if scales.small(case):
-        return 0.92 if (case.probe.input_rms or 0.0) < scales.SMALL / 4 else 0.87
+    if scale_checks.small(case):
+        return 0.92 if (case.probe.input_rms or 0.0) < scale_checks.SMALL / 4 else 0.87
     if case.signals.data is None and (case.raw_peak or 0.0) >= _RAW_PEAK:
         return 0.6 if case.procedure.adaptive else 0.8
     return None
@@ -78,7 +78,7 @@ def to_blame(case: Case, sharp: float) -> bool:
     Standardised rows tell, unless the model rescales what it is given.
     """
     if _rescaled(case):
-        return scales.large(case)
+        return scale_checks.large(case)
     scaled = case.probe.scaled_sharpness
     return scaled is not None and scaled <= min(sharp / _FALL, _STABLE)
 
@@ -100,9 +100,9 @@ def _loud(case: Case) -> bool:
 
 
 def _title(case: Case) -> str:
-    if scales.small(case):
+    if scale_checks.small(case):
         return "The inputs are too small for the learning rate"
-    if scales.uneven(case) and not scales.large(case):
+    if scale_checks.uneven(case) and not scale_checks.large(case):
         return "The inputs' columns have very different scales"
     return "The inputs are too large for the learning rate"
 
@@ -124,8 +124,8 @@ def _evidence(case: Case) -> Iterator[str]:
         yield f"The inputs' root mean square is {number(probe.input_rms)}, and about 1 is usual."
     elif case.raw_peak is not None:
         yield f"Inputs reach {number(case.raw_peak)}."
-    if scales.uneven(case):
-        spread = number(scales.spread(case))
+    if scale_checks.uneven(case):
+        spread = number(scale_checks.spread(case))
         yield f"The widest column varies {spread} times as much as the median one."
     if _loud(case) and probe.start is not None:
         yield (
@@ -145,13 +145,13 @@ def _scaling(plan: Plan) -> Change:
 def _repairs(case: Case) -> Sequence[Change]:
     data, found = case.signals.data, list[Change]()
     given = math.sqrt(max(data.input_mean_square, 0.0)) if data is not None else 0.0
-    if _rescaled(case) and scales.SMALL <= given <= scales.LARGE:
+    if _rescaled(case) and scale_checks.SMALL <= given <= scale_checks.LARGE:
         words = "without the Rescaling layer"
         found.append(changes.without(_rescaled(case), "no_rescaling", words))
     first, standard = _scaling(case), changes.scaling("standard")
     picture = first != standard
     found += [first, standard] if picture else [first]
-    if scales.odd_targets(case) is not None:
+    if scale_checks.odd_targets(case) is not None:
         found.append(changes.both(standard, changes.target_scaling()))
     faster = _faster(case) if case.squashed or not picture else None
     if faster is not None:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from diagnosis import changes
-from diagnosis.case import Case
 from diagnosis.causes import input_scale
-from diagnosis.plan import Plan
-from diagnosis.procedure import Procedure
 from diagnosis.report import Cause, Change, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
+from diagnosis.run.training import Procedure
 from diagnosis.words import number
 
 CODE = "learning_rate_high"

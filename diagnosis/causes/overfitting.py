@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from diagnosis import changes
-from diagnosis.case import Case
 from diagnosis.report import Cause, Change
-from diagnosis.trend import Series, finite
+from diagnosis.run.case import Case
+from diagnosis.run.series import Series, finite
 from diagnosis.words import number, percent
 
 CODE = "overfitting"

@@ -1,9 +1,9 @@
 """Numbers beyond what 16 bits hold."""
 
 from diagnosis import changes
-from diagnosis.case import Case
 from diagnosis.report import Cause
-from diagnosis.trend import finite
+from diagnosis.run.case import Case
+from diagnosis.run.series import finite
 from diagnosis.words import number
 
 CODE = "float16_overflow"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.plan import Plan
 from diagnosis.report import Cause, Change, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
 from diagnosis.words import number, percent
 
 CODE = "over_regularised"

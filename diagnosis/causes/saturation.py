@@ -1,9 +1,9 @@
 """Squashing units that are pressed against their limits, where no gradient passes."""
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.probe import SATURATED
 from diagnosis.report import Cause, Change
+from diagnosis.run.case import Case
+from diagnosis.run.readings import SATURATED
 from diagnosis.words import number, percent
 
 CODE = "saturation"

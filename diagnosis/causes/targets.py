@@ -1,16 +1,16 @@
 """Targets of a regression whose scale the model cannot reach, or that blows up the loss."""
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.causes import scales
+from diagnosis.causes import scale_checks
 from diagnosis.report import Cause, Change
+from diagnosis.run.case import Case
 from diagnosis.words import number
 
 CODE = "target_scale"
 
 
 def cause(case: Case) -> Cause | None:
-    square = scales.odd_targets(case)
+    square = scale_checks.odd_targets(case)
     if square is None:
         return None
     large = square > 1
@@ -30,7 +30,7 @@ def cause(case: Case) -> Cause | None:
 
 def _repairs(case: Case) -> list[Change]:
     scaled = changes.target_scaling()
-    if not (scales.large(case) or scales.uneven(case)):
+    if not (scale_checks.large(case) or scale_checks.uneven(case)):
         return [scaled]
     return [scaled, changes.both(scaled, changes.scaling("standard"))]
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.causes.brakes import BRAKES, LOW, longer, unclipped, unmoved
-from diagnosis.plan import Plan
+from diagnosis.causes.slow_progress import BRAKES, LOW, longer, unclipped, unmoved
 from diagnosis.report import Cause, Change, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
 from diagnosis.words import number
 
 CODE = "undertrained"

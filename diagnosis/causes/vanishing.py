@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from diagnosis import changes
-from diagnosis.case import Case
-from diagnosis.plan import Plan
 from diagnosis.report import Cause, Change, Finding
+from diagnosis.run.case import Case
+from diagnosis.run.experiment import Plan
 from diagnosis.words import number
 
 CODE = "vanishing_gradients"

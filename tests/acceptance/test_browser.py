@@ -20,7 +20,7 @@ from tests.served import Api, serving, settings_for
 
 WIDTH, HEIGHT = 1000, 600
 RED = (255, 0, 0)
-BLUE = (0, 114, 178)  # the first of api.pictures.COLOURS
+BLUE = (0, 114, 178)  # the first of api.results.charts.COLOURS
 SCRIPTED = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="900" height="500">'
     '<style>rect {fill: #0072b2}</style><rect id="it" width="900" height="500"/>'

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 
-from contract.tables import Job
+from contract.store.tables import Job
 from tests import jobs, processes
 from tests.sites import RunningWorker, Site, site_on
 
@@ -211,8 +211,8 @@ def accuracy(file: Path) -> float:
     import keras
     import numpy as np
 
-    from contract.datasets import CATALOGUE, Dataset
-    from worker.training.datasets import load
+    from contract.experiment.datasets import CATALOGUE, Dataset
+    from worker.training.data.load import load
 
     data = load(Dataset(name="digits"), CATALOGUE["digits"], file.parent)
     outputs = keras.models.load_model(file).predict(data.x_test / np.float32(255), verbose=0)

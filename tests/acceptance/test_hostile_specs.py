@@ -12,7 +12,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from contract.spec import Experiment
+from contract.experiment.spec import Experiment
 from tests import jobs
 from tests.hostile_specs import bodies
 from tests.sites import FAKE, Site, site_on

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from contract.spec import DTypePolicy, Experiment
+from contract.experiment.spec import DTypePolicy, Experiment
 from tests.acceptance.test_training import DIGITS, EVERY_LAYER, arrays, finish, prepared, spec
 
 RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.json"))

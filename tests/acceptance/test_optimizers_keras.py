@@ -9,10 +9,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 
 from benchmarks.agreement import plain_optimizer
-from contract.optimizers import Optimizer
-from contract.spec import Training
+from contract.experiment.optimizers import Optimizer
+from contract.experiment.spec import Training
 from tests.strategies import OPTIMIZERS
-from worker.training.construct import construct
+from worker.training.program.build import construct
 
 SHAPES = [(40, 30), (30,)]
 STEPS = 12

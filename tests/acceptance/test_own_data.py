@@ -9,19 +9,19 @@ import httpx
 import numpy as np
 import pytest
 
-from contract.artifacts import ArtifactStore
-from contract.datasets import Task, Upload
-from contract.spec import Experiment
-from contract.stored import read
+from contract.experiment.datasets import Task, Upload
+from contract.experiment.spec import Experiment
+from contract.store.artifacts import ArtifactStore
+from contract.store.documents import read
 from tests import jobs, uploaded
 from tests.acceptance.test_end_to_end import ended
 from tests.acceptance.test_training import NO_FILES, Recorder
 from tests.acceptance.test_uploads import SPECS, task_of
 from tests.served import serving, settings_for
 from tests.sites import Site, site_on
-from worker.dataset_cache import DatasetCache
-from worker.training.programs import Programs
-from worker.training.report import Finished
+from worker.trainer.dataset_cache import DatasetCache
+from worker.training.hooks import Finished
+from worker.training.program.cache import Programs
 from worker.training.run import train
 
 CSV, NPZ = "text/csv", "application/x-npz"

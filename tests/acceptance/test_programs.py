@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.spec import Experiment
+from contract.experiment.spec import Experiment
 from tests.acceptance.test_training import (
     DENSE,
     FLAT,
@@ -24,11 +24,11 @@ from tests.acceptance.test_training import (
     spec,
     without_places,
 )
-from worker import memory
-from worker.memory import Allowance
-from worker.training.epoch import Examples
-from worker.training.programs import Programs
-from worker.training.report import Finished, Stopped
+from worker.trainer import memory
+from worker.trainer.memory import Allowance
+from worker.training.hooks import Finished, Stopped
+from worker.training.program.cache import Programs
+from worker.training.program.graphs import Examples
 from worker.training.runtime import configure
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from contract.optimizers import SGD, Optimizer
-from contract.spec import Training
-from diagnosis.procedure import Procedure
-from worker.training.construct import construct
+from contract.experiment.optimizers import SGD, Optimizer
+from contract.experiment.spec import Training
+from diagnosis.run.training import Procedure
+from worker.training.program.build import construct
 
 SCHEDULES: list[dict[str, Any]] = [
     {"type": "ExponentialDecay", "initial_learning_rate": 0.1, "decay_steps": 7, "decay_rate": 0.5},

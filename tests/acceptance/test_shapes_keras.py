@@ -12,16 +12,16 @@ import tensorflow as tf
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from contract.arguments import pair
-from contract.cost import cost
-from contract.datasets import Dataset, facts_of
-from contract.layers import Dense, DepthwiseConv2D, Layer, SeparableConv2D
-from contract.optimizers import Optimizer
-from contract.rules import Shape
-from contract.shapes import trace
-from contract.spec import Experiment, Model, Training
+from contract.experiment.datasets import Dataset, facts_of
+from contract.experiment.layer_arguments import pair
+from contract.experiment.layers import Dense, DepthwiseConv2D, Layer, SeparableConv2D
+from contract.experiment.optimizers import Optimizer
+from contract.experiment.rules import Shape
+from contract.experiment.spec import Experiment, Model, Training
+from contract.sizing.cost import cost
+from contract.sizing.trace import trace
 from tests.strategies import INPUT_SHAPES, OPTIMIZERS, misfits, stacks
-from worker.training.construct import build, construct
+from worker.training.program.build import build, construct
 
 # Softmax over one unit is a fault to explain, not one to refuse.
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")

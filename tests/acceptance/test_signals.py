@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from contract.datasets import facts_of
-from contract.progress import Signal
-from contract.spec import Experiment
-from contract.stored import read
-from diagnosis.signals import Moment, Signals
+from contract.experiment.datasets import facts_of
+from contract.experiment.spec import Experiment
+from contract.jobs.reports import Signal
+from contract.store.documents import read
+from diagnosis.run.signals import Moment, Signals
 from tests.acceptance.test_training import (
     DENSE,
     DIGITS,
@@ -27,13 +27,13 @@ from tests.acceptance.test_training import (
     run,
     spec,
 )
-from worker.training.programs import Programs
-from worker.training.report import Finished
+from worker.training.hooks import Finished
+from worker.training.program.cache import Programs
 from worker.training.run import train
 from worker.training.signals.activations import LIMITS, Station
 from worker.training.signals.curvature import gradient_noise, largest_eigenvalue
-from worker.training.signals.moment import Lens
 from worker.training.signals.probe import Probe
+from worker.training.signals.snapshot import Lens
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

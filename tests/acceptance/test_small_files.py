@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from tests.small_files import at_most
-from worker.training.preparation import IDENTITY, Part, Prepared
+from worker.training.data.prepare import IDENTITY, Part, Prepared
 from worker.training.run import _saved
 
 # Keras 3.15 hands NumPy a variable in a way that NumPy 2 is about to drop.

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from contract.status import TERMINAL
-from contract.tables import Proof
+from contract.store.status import TERMINAL
+from contract.store.tables import Proof
 from tests import processes, sweeps
 from tests.acceptance.test_upgrades import rows
 from tests.sites import ROOT, site_on

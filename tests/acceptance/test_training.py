@@ -12,20 +12,20 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score
 
 from benchmarks.agreement import SPECS, compare, experiment, plain_models, plain_optimizer
-from contract import initializers, layers, losses, optimizers
-from contract.datasets import Facts, facts_of
 from contract.errors import CheckpointUnusable, RunFailed
-from contract.part import Part
-from contract.progress import FinishedEpoch, Signal
-from contract.spec import DTypePolicy, Experiment
-from contract.targets import label_layout
-from worker.training import construct
+from contract.experiment import initializers, layers, losses, optimizers
+from contract.experiment.base import Part
+from contract.experiment.datasets import Facts, facts_of
+from contract.experiment.spec import DTypePolicy, Experiment
+from contract.jobs.reports import FinishedEpoch, Signal
+from contract.sizing.label_layout import label_layout
 from worker.training.checkpoint import Checkpoint
-from worker.training.datasets import Arrays, load
-from worker.training.orders import order_of
-from worker.training.preparation import Prepared, lay_out, prepare
-from worker.training.programs import Programs
-from worker.training.report import Finished, Stopped
+from worker.training.data.load import Arrays, load
+from worker.training.data.prepare import Prepared, lay_out, prepare
+from worker.training.data.shuffling import order_of
+from worker.training.hooks import Finished, Stopped
+from worker.training.program import build as program_build
+from worker.training.program.cache import Programs
 from worker.training.run import train
 
 # Keras 3.15 hands NumPy a variable in a way that NumPy 2 is about to drop.
@@ -151,7 +151,7 @@ def test_initial_weights_are_those_of_a_plain_script() -> None:
         keras.utils.set_random_seed(3)
         expected = plain().get_weights()
         keras.utils.set_random_seed(3)
-        ours = construct.build(experiment(name, DIGITS, 1, 3).model, (28, 28)).get_weights()
+        ours = program_build.build(experiment(name, DIGITS, 1, 3).model, (28, 28)).get_weights()
         assert all(map(np.array_equal, ours, expected)), name
         assert len(ours) == len(expected)
 
@@ -170,13 +170,13 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
     """`model.fit`, one epoch at a time, over examples put into our order beforehand."""
     training = experiment.training
     keras.utils.set_random_seed(training.seed)
-    model = construct.build(experiment.model, facts.shape)
+    model = program_build.build(experiment.model, facts.shape)
     optimizer = plain_optimizer(training.optimizer)
     if experiment.model.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(
         optimizer,
-        construct.construct_loss(training.loss),
+        program_build.construct_loss(training.loss),
         metrics=keras_metrics(experiment, facts),
     )
     layout = label_layout(experiment, facts, model.output_shape[1:])
@@ -279,7 +279,7 @@ def test_every_epoch_is_that_of_model_fit(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_all_layers_but_the_last_compute_in_16_bits(policy: str) -> None:
     """And are, layer by layer, what Keras makes of the same policy set globally."""
-    model = construct.build(spec(CNN, dtype_policy=policy).model, (28, 28))
+    model = program_build.build(spec(CNN, dtype_policy=policy).model, (28, 28))
     keras.config.set_dtype_policy(policy)
     try:
         plain = [
@@ -300,7 +300,7 @@ def test_a_step_whose_gradients_float16_cannot_hold_changes_no_weight(tmp_path: 
     assert end.reason == "non_finite"
     trained = keras.models.load_model(end.model)
     keras.utils.set_random_seed(7)
-    drawn = construct.build(spec(huge).model, (28, 28))
+    drawn = program_build.build(spec(huge).model, (28, 28))
     assert all(map(np.array_equal, trained.get_weights(), drawn.get_weights()))
     assert len(rows) == 1
 
@@ -318,7 +318,7 @@ def test_small_gradients_are_scaled_into_what_float16_holds(tmp_path: Path) -> N
     )
     end, _ = finish(experiment, tmp_path)
     keras.utils.set_random_seed(7)
-    before = construct.build(experiment.model, (28, 28)).layers[1].kernel.numpy()
+    before = program_build.build(experiment.model, (28, 28)).layers[1].kernel.numpy()
     after = keras.models.load_model(end.model).layers[1].kernel.numpy()
     # Half of the pixels are blank in all pictures.
     assert (np.abs(after - before) > 0.009).mean() > 0.3
@@ -343,7 +343,7 @@ def test_early_stopping_is_that_of_keras(tmp_path: Path) -> None:
     end, rows = finish(experiment, tmp_path)
     data = prepared(experiment)
     keras.utils.set_random_seed(7)
-    model = construct.build(experiment.model, (28, 28))
+    model = program_build.build(experiment.model, (28, 28))
     model.compile(plain_optimizer(experiment.training.optimizer), "categorical_crossentropy")
     x, y = data.inputs(data.train.x), lay_out(data.train.y, "one_hot", 10)
     tested = data.inputs(data.test.x), lay_out(data.test.y, "one_hot", 10)
@@ -562,11 +562,11 @@ def parts(*modules: Any) -> set[type[Part]]:
 
 
 def test_every_type_has_its_constructor() -> None:
-    assert set(construct.CONSTRUCTORS) == parts(layers, initializers, optimizers, losses)
-    assert set(construct.LOSSES) == set(get_args(losses.LossName))
+    assert set(program_build.CONSTRUCTORS) == parts(layers, initializers, optimizers, losses)
+    assert set(program_build.LOSSES) == set(get_args(losses.LossName))
 
 
-@pytest.mark.parametrize("loss", construct.LOSSES)
+@pytest.mark.parametrize("loss", program_build.LOSSES)
 def test_every_loss_trains(loss: str, tmp_path: Path) -> None:
     end, rows = finish(spec([*FLAT, *SOFTMAX], loss=loss, epochs=1), tmp_path)
     assert end.reason == "completed"

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from sqlmodel import col, select
 
-from contract.status import TERMINAL
-from contract.tables import Job, Proof, Result, Sweep
+from contract.store.status import TERMINAL
+from contract.store.tables import Job, Proof, Result, Sweep
 from tests import jobs, processes
 from tests.sites import Site, site_on
 from tests.upgrades.stored import RECORDED, restore

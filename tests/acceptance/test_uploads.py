@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 
-from contract.budget import check
-from contract.datasets import Task
 from contract.errors import SpecRefused
-from contract.losses import LossName
-from contract.progress import FinishedEpoch
+from contract.experiment.datasets import Task
+from contract.experiment.losses import LossName
+from contract.experiment.spec import Experiment
+from contract.jobs.reports import FinishedEpoch
 from contract.settings import Settings
-from contract.spec import Experiment
+from contract.sizing.limits import check
 from tests import uploaded
 from tests.acceptance.test_training import NO_FILES, Recorder, bits, keras_history
-from worker.training import construct
-from worker.training.datasets import Arrays
-from worker.training.preparation import prepare
-from worker.training.programs import Programs
-from worker.training.report import Finished
+from worker.training.data.load import Arrays
+from worker.training.data.prepare import prepare
+from worker.training.hooks import Finished
+from worker.training.program import build
+from worker.training.program.cache import Programs
 from worker.training.run import train
 
 # Keras 3.15 hands NumPy a variable in a way that NumPy 2 is about to drop.
@@ -159,6 +159,6 @@ def test_what_is_refused_keras_cannot_compute_and_the_rest_it_can(task: Task) ->
             check(experiment, facts, Settings())
         except SpecRefused:
             with pytest.raises(ValueError, match="shape"):
-                construct.construct_loss(loss)(y, outputs)
+                build.construct_loss(loss)(y, outputs)
         else:
-            assert construct.construct_loss(loss)(y, outputs).shape == ()
+            assert build.construct_loss(loss)(y, outputs).shape == ()

@@ -12,11 +12,12 @@ from typing import Any
 from sqlalchemy import ColumnElement
 from sqlmodel import Session, col
 
-from contract import lifecycle, moves, status
-from contract.artifacts import ArtifactDamaged, ArtifactStore, Stored
-from contract.database import Database
-from contract.status import HELD, Status
-from contract.tables import Job
+from contract.jobs import lifecycle, transition
+from contract.store import status
+from contract.store.artifacts import ArtifactDamaged, ArtifactStore, Stored
+from contract.store.database import Database
+from contract.store.status import HELD, Status
+from contract.store.tables import Job
 
 BREAKAGES: dict[str, Callable[[], None]] = {}
 
@@ -56,10 +57,10 @@ def _answer_before_the_commit() -> None:
 
 @breaks("no fence")
 def _no_fence() -> None:
-    def where(self: moves.Claim) -> list[ColumnElement[bool]]:
+    def where(self: transition.Claim) -> list[ColumnElement[bool]]:
         return [col(Job.id) == self.job_id, col(Job.status).in_(HELD)]
 
-    replace(moves.Claim, "where", property(where))
+    replace(transition.Claim, "where", property(where))
 
 
 @breaks("no lease")
@@ -70,7 +71,7 @@ def _no_lease() -> None:
 
 @breaks("no sweeper")
 def _no_sweeper() -> None:
-    from worker.sweeper import Sweeper
+    from worker.duties.ring_for_queued import Sweeper
 
     replace(Sweeper, "_sweep", lambda _self: None)
 
@@ -78,9 +79,9 @@ def _no_sweeper() -> None:
 @breaks("plain writes")
 def _plain_writes() -> None:
     """Each checkpoint is written over the one before, as by `open(path, "wb")`."""
-    from contract.progress import Checkpoint
-    from worker.checkpoints import Checkpoints
-    from worker.reporter import Reporter
+    from contract.jobs.reports import Checkpoint
+    from worker.job.checkpoint_files import Checkpoints
+    from worker.trainer.reporter import Reporter
 
     def keep(self: Reporter, checkpoint: Path) -> Checkpoint:
         key = f"jobs/{self._order.job_id}/checkpoints/only.npz"
@@ -116,7 +117,7 @@ def _no_hash() -> None:
 @breaks("no step back")
 def _no_step_back() -> None:
     """Damage ends a job."""
-    from worker.ledger import Ledger
+    from worker.job.ledger import Ledger
 
     def fail(self: Ledger, damage: str) -> None:
         error = {"code": "checkpoint_damaged", "message": damage, "hint": "Retry the job."}
@@ -127,7 +128,7 @@ def _no_step_back() -> None:
 
 @breaks("crashes are not counted")
 def _crashes_are_not_counted() -> None:
-    def crashed(session: Session, held: moves.Claim, reason: str, **_: Any) -> bool:
+    def crashed(session: Session, held: transition.Claim, reason: str, **_: Any) -> bool:
         return lifecycle.release(session, held, reason)
 
     replace(lifecycle, "crashed", crashed)
@@ -152,7 +153,7 @@ def _sigterm_kills() -> None:
 
 @breaks("no word of a full disk")
 def _no_word_of_a_full_disk() -> None:
-    from api import problems
+    from api.http import problems
 
     replace(problems, "disk_full", lambda _error: False)
 
@@ -173,6 +174,6 @@ def _short_writes() -> None:
 
 @breaks("nothing is cleared")
 def _nothing_is_cleared() -> None:
-    from worker import checkpoints
+    from worker.job import checkpoint_files
 
-    replace(checkpoints, "clear", lambda *_: None)
+    replace(checkpoint_files, "clear", lambda *_: None)

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from sqlmodel import col, select
 
-from contract import clock
-from contract.database import Database
-from contract.status import TERMINAL, Status
-from contract.tables import Event, Job
+from contract.store import clock
+from contract.store.database import Database
+from contract.store.status import TERMINAL, Status
+from contract.store.tables import Event, Job
 from tests import jobs
 from tests.sites import Curve, Site
 

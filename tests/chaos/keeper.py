@@ -10,7 +10,7 @@ from typing import Self
 import httpx
 from sqlmodel import col, select
 
-from contract.tables import Job, Worker
+from contract.store.tables import Job, Worker
 from tests import processes, services
 from tests.sites import Site, trainer_pid
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from contract.status import Status
-from contract.tables import Job
+from contract.store.status import Status
+from contract.store.tables import Job
 from tests import processes
 from tests.chaos.judge import unended
 from tests.chaos.keeper import Keeper, Kept

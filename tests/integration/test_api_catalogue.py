@@ -4,8 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from contract.datasets import CATALOGUE
-from contract.spec import Experiment
+from contract.experiment.datasets import CATALOGUE
+from contract.experiment.spec import Experiment
 from migrations.upgrade import upgrade
 from tests import jobs
 from tests.integration.test_api_jobs import add_worker

@@ -3,7 +3,7 @@
 import jsonpatch
 import pytest
 
-from contract.variants import full_spec
+from contract.jobs.variants import full_spec
 from diagnosis.report import Diagnosis
 from tests import jobs, keyring, proofs
 from tests.keyring import ask

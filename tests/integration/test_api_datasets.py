@@ -19,16 +19,17 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from sqlmodel import select
 
-from api import datasets
-from api.places import UNDER_WAY
-from api.wire import BoundedProtocol
-from contract import lifecycle, scratch
-from contract.artifacts import ArtifactStore
-from contract.datasets import CATALOGUE, Upload
+from api.datasets import access as datasets
+from api.datasets.upload_places import UNDER_WAY
+from api.http.wire.protocol import BoundedProtocol
+from contract.experiment.datasets import CATALOGUE, Upload
+from contract.experiment.spec import Experiment
+from contract.jobs import lifecycle
 from contract.settings import Settings
-from contract.spec import Experiment
-from contract.stored import read
-from contract.tables import LOCAL, Dataset, Job
+from contract.store import scratch
+from contract.store.artifacts import ArtifactStore
+from contract.store.documents import read
+from contract.store.tables import LOCAL, Dataset, Job
 from tests import jobs, keyring, processes, uploads
 from tests.hostile_uploads import good_csv, good_npz
 from tests.integration.test_races import at_once

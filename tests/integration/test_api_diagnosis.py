@@ -6,7 +6,7 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from contract.variants import full_spec
+from contract.jobs.variants import full_spec
 from tests import jobs, keyring, proofs
 from tests.keyring import ask
 from tests.served import Api, problem, serving, settings_for

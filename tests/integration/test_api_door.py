@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from contract.status import Status
+from contract.store.status import Status
 from tests import jobs, keyring, services
 from tests.integration.test_api_odd_requests import raw
 from tests.integration.test_api_process import start, wait_until_it_answers

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from contract.tables import Job
+from contract.store.tables import Job
 from tests import jobs
 from tests.served import Api, problem, strict_json
 

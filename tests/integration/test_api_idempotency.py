@@ -11,7 +11,7 @@ import pytest
 import redis
 from sqlmodel import func, select
 
-from contract.tables import Event, Job
+from contract.store.tables import Event, Job
 from tests import jobs, keyring
 from tests.integration.test_api_jobs import spec
 from tests.keyring import ask

@@ -12,9 +12,10 @@ import pytest
 import redis
 from sqlalchemy import event
 
-from contract import clock, entry, lifecycle
-from contract.datasets import Upload
-from contract.tables import LOCAL, Worker
+from contract.experiment.datasets import Upload
+from contract.jobs import create, lifecycle
+from contract.store import clock
+from contract.store.tables import LOCAL, Worker
 from tests import jobs, keyring, uploaded
 from tests.served import Api, looking_for, problem, serving, settings_for
 
@@ -367,8 +368,8 @@ def test_positions_count_those_that_compete(api: Api) -> None:
 def test_a_long_queue_is_counted_up_to_a_thousand(api: Api) -> None:
     with api.database.writing() as session:
         at = clock.read(session)
-        rows = [entry.new_row(jobs.experiment(), at, owner=LOCAL) for _ in range(1_002)]
-        entry.store_rows(session, rows)
+        rows = [create.new_row(jobs.experiment(), at, owner=LOCAL) for _ in range(1_002)]
+        create.store_rows(session, rows)
     add_worker(api, 1, "cpu", "any")
     ids = sorted(row["id"] for row in rows)
     places = [api.get(f"/v1/jobs/{id_}")["queue"] for id_ in (ids[0], ids[999], ids[1001])]

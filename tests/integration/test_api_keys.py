@@ -7,10 +7,10 @@ import httpx
 import pytest
 from sqlmodel import col, update
 
-from api.callers import authenticated
-from api.tokens import Scope
-from contract import clock
-from contract.tables import ApiKey
+from api.auth.caller import authenticated
+from api.auth.tokens import Scope
+from contract.store import clock
+from contract.store.tables import ApiKey
 from tests import jobs, keyring
 from tests.integration.test_api_jobs import NOWHERE, add_worker, spec
 from tests.integration.test_api_odd_requests import raw

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from api import leftover
+from api.http.wire import leftover
 from tests import clients, jobs, keyring, processes
 from tests.served import Api, serving, settings_for
 
@@ -115,7 +115,7 @@ def test_a_request_too_many(closed_api: Api, folder: Path) -> None:
 def test_no_room_for_one_more_upload(
     open_api: Api, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.places.UNDER_WAY", 0)
+    monkeypatch.setattr("api.datasets.upload_places.UNDER_WAY", 0)
     assert clients.by_urllib(url(open_api, UPLOADS), filled(folder, 5_000_000), CSV) == 503
 
 

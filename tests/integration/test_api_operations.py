@@ -9,7 +9,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from api.wire import BoundedProtocol
+from api.http.wire.protocol import BoundedProtocol
 from tests import jobs, keyring, processes
 from tests.integration.test_api_jobs import add_worker
 from tests.served import Api, problem
@@ -200,7 +200,7 @@ def test_an_error_that_nobody_expected_is_a_problem(
     def break_(*_: object) -> None:
         raise ZeroDivisionError("a secret of the inside")
 
-    monkeypatch.setattr("api.datasets.page", break_)
+    monkeypatch.setattr("api.datasets.access.page", break_)
     told = problem(httpx.get(f"{api.client.base_url}/v1/datasets"), 500)
     assert told["type"] == "/problems/internal-error"
     assert "secret" not in json.dumps(told)

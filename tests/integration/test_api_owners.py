@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
-from contract.artifacts import ArtifactStore
-from contract.tables import Result
+from contract.store.artifacts import ArtifactStore
+from contract.store.tables import Result
 from tests import jobs, keyring, sweeps, uploads
 from tests.integration.test_api_jobs import spec
 from tests.keyring import ask

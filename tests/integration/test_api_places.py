@@ -10,9 +10,9 @@ import httpx
 import pytest
 from fastapi import HTTPException
 
-from api import places
-from api.callers import ANYONE
-from api.places import UNDER_WAY, Place, Places
+from api.auth.caller import ANYONE
+from api.datasets import upload_places
+from api.datasets.upload_places import UNDER_WAY, Place, Places
 from contract.errors import Unavailable
 from tests import keyring, processes
 from tests.integration.test_api_datasets import leaving_nothing
@@ -45,7 +45,7 @@ def upload(api: Api, token: str = "") -> httpx.Response:
 
 
 def test_slow_uploads_shut_nobody_out(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "_SECONDS", 0.3)
+    monkeypatch.setattr(upload_places, "_SECONDS", 0.3)
     with leaving_nothing(api), ExitStack() as stack:
         slow = [stack.enter_context(begun(api)) for _ in range(UNDER_WAY)]
 
@@ -93,7 +93,7 @@ def test_an_owner_leaves_places_to_others(keyed: Api) -> None:
 
 
 def test_quick_uploads_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "_SECONDS", 0.2)
+    monkeypatch.setattr(upload_places, "_SECONDS", 0.2)
     asyncio.run(_slow_among_quick())
 
 

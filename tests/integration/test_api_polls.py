@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlmodel import update
 
-from contract import lifecycle
-from contract.clock import now
 from contract.errors import Conflict
-from contract.lifecycle import Claim
-from contract.tables import Worker
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim
+from contract.store.clock import now
+from contract.store.tables import Worker
 from tests import jobs, keyring, processes
 from tests.integration.test_api_jobs import NOWHERE, add_worker
 from tests.keyring import bearer

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from contract import lifecycle
-from contract.artifacts import ArtifactStore
-from contract.datasets import Task, Upload
-from contract.lifecycle import Claim, FinishedEpoch
-from contract.tables import Result
+from contract.experiment.datasets import Task, Upload
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim, FinishedEpoch
+from contract.store.artifacts import ArtifactStore
+from contract.store.tables import Result
 from tests import jobs, uploaded
 from tests.served import Api, problem
 

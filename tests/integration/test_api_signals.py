@@ -3,11 +3,11 @@
 import math
 from dataclasses import replace
 
-from contract import lifecycle
-from contract.progress import Signal
-from contract.signals import stored_signals
-from contract.stored import read
-from diagnosis import signals as words
+from contract.jobs import lifecycle
+from contract.jobs.reports import Signal
+from contract.jobs.signals import stored_signals
+from contract.store.documents import read
+from diagnosis.run import signals
 from tests import jobs
 from tests.served import Api
 
@@ -69,12 +69,12 @@ def test_nothing_is_there_before_the_first_epoch(api: Api) -> None:
 def test_the_engine_reads_them_as_numbers(api: Api) -> None:
     known, unknown = measured(api), jobs.submit(api.database)
     with api.database.reading() as session:
-        found = read(words.Signals, stored_signals(session, known))
-        nothing = read(words.Signals, stored_signals(session, unknown))
-    assert found.curvature == words.Curvature(9.5, None, -math.inf)
+        found = read(signals.Signals, stored_signals(session, known))
+        nothing = read(signals.Signals, stored_signals(session, unknown))
+    assert found.curvature == signals.Curvature(9.5, None, -math.inf)
     assert [moment.step for moment in found.moments] == [0, 600]
     assert math.isnan(found.moments[0].gradient_norm)
-    assert nothing == replace(words.NONE, first_losses=[], moments=[])
+    assert nothing == replace(signals.NONE, first_losses=[], moments=[])
 
 
 def test_recorded_again_they_are_there_once(api: Api) -> None:

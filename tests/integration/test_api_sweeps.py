@@ -7,9 +7,8 @@ import pytest
 from sqlmodel import Session, func, select
 from ulid import ULID
 
-from contract.status import TERMINAL
-from contract.sweep import Sweep
-from contract.tables import Job
+from contract.store.status import TERMINAL
+from contract.store.tables import Job, Sweep
 from tests import jobs, keyring, sweeps
 from tests.keyring import ask
 from tests.served import Api, looking_for, problem, serving, settings_for

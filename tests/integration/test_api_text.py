@@ -12,8 +12,8 @@ from fastapi.routing import RouteContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.parsing import MAX_DEPTH
-from contract.axes import MAX_AXES, MAX_VALUES
+from api.http.json_reader import MAX_DEPTH
+from contract.sweeps.axes import MAX_AXES, MAX_VALUES
 from tests import jobs, keyring, proofs, sweeps
 from tests.served import Api, problem
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api import outgoing
+from api.http.wire import outgoing
 from tests import clients, jobs, keyring, processes, services
 from tests.integration.test_api_process import start, wait_until_it_answers
 from tests.integration.test_events import given_back_and_claimed

@@ -13,7 +13,7 @@ from fsspec import AbstractFileSystem, register_implementation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract.artifacts import ArtifactDamaged, ArtifactStore, Stored
+from contract.store.artifacts import ArtifactDamaged, ArtifactStore, Stored
 
 KEY = "jobs/job_1/checkpoints/1-1.npz"
 CONTENT = b"weights" * 1000

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from contract import lifecycle
-from contract.datasets import Upload
-from contract.lifecycle import Claim
-from contract.outcomes import chance_of, measure_of
-from contract.tables import Job, Result
-from contract.variants import experiment_of
-from diagnosis.yardstick import yardstick
+from contract.experiment.datasets import Upload
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim
+from contract.jobs.results import chance_of, measure_of
+from contract.jobs.variants import experiment_of
+from contract.store.tables import Job, Result
+from diagnosis.proof.yardstick import yardstick
 from tests import jobs, uploaded
 from tests.served import Api
-from worker.messages import Finished, Train
-from worker.outcome import outcome
+from worker.job.finish import outcome
+from worker.protocol import Finished, Train
 
 LAYERS = [{"type": "Flatten"}, {"type": "Dense", "units": 3, "activation": "sigmoid"}]
 TRAINING = {"optimizer": {"type": "SGD"}, "loss": "binary_crossentropy", "epochs": jobs.EPOCHS}

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from contract.changes import Changes
-from contract.database import Database
+from contract.store.commit_marker import Changes
+from contract.store.database import Database
 from tests import jobs
 
 

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError, StatementError
 from sqlmodel import col, select
 
-from contract import database as module
-from contract import sqlite as versions
-from contract.clock import now
-from contract.database import Database
-from contract.tables import Job, Worker
+from contract.store import database as store_database
+from contract.store import sqlite as store_sqlite
+from contract.store.clock import now
+from contract.store.database import Database
+from contract.store.tables import Job, Worker
 from tests import jobs
 
 WRITES = 50
@@ -38,7 +38,7 @@ def sqlite(sqlite_url: str) -> Iterator[Database]:
 @pytest.fixture(params=["WAL", "TRUNCATE"])
 def journal_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     mode: str = request.param
-    monkeypatch.setattr(module, "JOURNAL_MODE", mode)
+    monkeypatch.setattr(store_database, "JOURNAL_MODE", mode)
     return mode
 
 
@@ -63,7 +63,7 @@ class TestSQLite:
         assert pragma(sqlite, "synchronous") == 2  # FULL
         assert pragma(sqlite, "foreign_keys") == 1
         assert pragma(sqlite, "busy_timeout") == 10_000
-        assert pragma(sqlite, "journal_mode") == versions.JOURNAL_MODE.lower()
+        assert pragma(sqlite, "journal_mode") == store_sqlite.JOURNAL_MODE.lower()
 
     @pytest.mark.parametrize(
         ("version", "mode"),
@@ -83,15 +83,15 @@ class TestSQLite:
     def test_wal_only_where_it_loses_nothing(
         self, version: tuple[int, int, int], mode: str
     ) -> None:
-        assert versions.journal_mode(version) == mode
+        assert store_sqlite.journal_mode(version) == mode
 
     def test_says_so_where_wal_would_lose_commits(
         self, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr(module, "JOURNAL_MODE", "TRUNCATE")
+        monkeypatch.setattr(store_database, "JOURNAL_MODE", "TRUNCATE")
         with caplog.at_level(logging.INFO):
             Database(sqlite_url).dispose()
-        assert f"SQLite {versions.DRIVER.sqlite_version} has the WAL-reset bug" in caplog.text
+        assert f"SQLite {store_sqlite.DRIVER.sqlite_version} has the WAL-reset bug" in caplog.text
 
     def test_writers_lock_before_they_read(self, sqlite: Database) -> None:
         with sqlite.writing():
@@ -134,7 +134,7 @@ class TestSQLite:
         """The reason for BEGIN IMMEDIATE, shown: without it the test above fails."""
         with jobs.empty_database(sqlite_url) as database:
             job_id = jobs.submit(database)
-        monkeypatch.setattr(module, "_begin_sqlite", begin_deferred)
+        monkeypatch.setattr(store_database, "_begin_sqlite", begin_deferred)
         with pytest.raises(OperationalError, match="database is locked"):
             four_threads(sqlite_url, job_id)
 
@@ -150,12 +150,12 @@ def four_threads(url: str, job_id: str) -> None:
 
 def four_processes(url: str, job_id: str, mode: str) -> None:
     code = (
-        "from contract import database\n"
+        "from contract.store import database\n"
         f"database.JOURNAL_MODE = {mode!r}\n"
         "from tests.integration.test_database import write_many\n"
         f"write_many({url!r}, {job_id!r})"
     )
-    root = Path(module.__file__).parents[1]
+    root = Path(store_database.__file__).parents[2]
     command = [sys.executable, "-c", code]
     writers = [subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE) for _ in range(4)]
     said = [writer.communicate(timeout=120)[1].decode() for writer in writers]

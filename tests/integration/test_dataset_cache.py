@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from contract.artifacts import ArtifactStore
-from contract.datasets import Upload
 from contract.errors import DatasetUnavailable
+from contract.experiment.datasets import Upload
+from contract.store.artifacts import ArtifactStore
 from tests import uploaded
-from worker.dataset_cache import DatasetCache
+from worker.trainer.dataset_cache import DatasetCache
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
-from contract import lifecycle, proving
-from contract.artifacts import ArtifactStore
-from contract.progress import Signal
-from contract.proof import RunOf
-from contract.stored import read
-from contract.tables import Base, Job, Proof
+from contract.jobs import lifecycle
+from contract.jobs.reports import Signal
+from contract.proofs import lifecycle as proofs_lifecycle
+from contract.store.artifacts import ArtifactStore
+from contract.store.documents import read
+from contract.store.tables import Base, Job, Proof, RunOf
 from tests import jobs, keyring, proofs, sweeps
 from tests.hostile_uploads import good_csv
 from tests.keyring import ask
@@ -142,9 +142,9 @@ def prove(api: Api, id_: str, job: str, other: str | None = None) -> tuple[Proof
         about = session.get_one(Job, job)
         at = about.created_at
         if other is None:
-            proof = proving.repairs_of(about, at=at)
+            proof = proofs_lifecycle.repairs_of(about, at=at)
         else:
-            proof = proving.hybrids_of(about, session.get_one(Job, other), at=at)
+            proof = proofs_lifecycle.hybrids_of(about, session.get_one(Job, other), at=at)
         session.add(proof)
         session.flush()
         of = RunOf(job, proof.id, "unit")
@@ -160,9 +160,9 @@ def end_proof(api: Api, proof: Proof, runs: Sequence[str]) -> None:
         assert held is not None
         finish(api, held)
     with api.database.writing() as session:
-        taken = proving.take(session, proof.id, 1)
+        taken = proofs_lifecycle.take(session, proof.id, 1)
         assert taken is not None
-        proving.finish(session, taken, {})
+        proofs_lifecycle.finish(session, taken, {})
 
 
 def test_with_a_job_go_its_proofs_and_their_runs(api: Api) -> None:

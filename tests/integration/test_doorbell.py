@@ -11,13 +11,13 @@ import pytest
 import redis
 from celery import Celery
 
-from contract import doorbell
+from contract.jobs import broker
 from contract.settings import Settings
 from tests import services
 
 
 def app_on(url: str) -> Celery:
-    return doorbell.celery_app(Settings(broker_url=url))
+    return broker.celery_app(Settings(broker_url=url))
 
 
 def arguments(url: str, queue: str) -> list[object]:
@@ -30,15 +30,15 @@ def arguments(url: str, queue: str) -> list[object]:
 
 def seconds_to_ring(app: Celery, job_id: str) -> float:
     start = time.monotonic()
-    doorbell.ring(app, job_id, "any")
+    broker.ring(app, job_id, "any")
     return time.monotonic() - start
 
 
 def test_carries_the_id_and_nothing_else(redis_url: str) -> None:
     with app_on(redis_url) as app:
-        doorbell.ring(app, "job_1", "any")
-        doorbell.ring(app, "job_2", "gpu")
-        doorbell.ring(app, "job_3", "any")
+        broker.ring(app, "job_1", "any")
+        broker.ring(app, "job_2", "gpu")
+        broker.ring(app, "job_3", "any")
     assert arguments(redis_url, "plateau.any") == [(["job_1"], {}), (["job_3"], {})]
     assert arguments(redis_url, "plateau.gpu") == [(["job_2"], {})]
     with redis.Redis.from_url(redis_url) as client:
@@ -49,7 +49,7 @@ def test_a_dead_redis_is_logged_in_a_moment(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with services.running_redis(tmp_path) as server, app_on(server.url) as app:
-        doorbell.ring(app, "job_1", "any")
+        broker.ring(app, "job_1", "any")
         server.process.kill()
         server.process.wait()
         with caplog.at_level(logging.WARNING):
@@ -66,12 +66,12 @@ def test_a_redis_that_was_never_there(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_a_silent_redis_is_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with services.running_redis(tmp_path) as server, app_on(server.url) as app:
-        doorbell.ring(app, "job_1", "any")
+        broker.ring(app, "job_1", "any")
         server.process.send_signal(signal.SIGSTOP)
         try:
             assert seconds_to_ring(app, "job_2") < 10
         finally:
             server.process.send_signal(signal.SIGCONT)
         assert "could not ring for job_2" in caplog.text
-        doorbell.ring(app, "job_3", "any")
+        broker.ring(app, "job_3", "any")
         assert (["job_3"], {}) in arguments(server.url, "plateau.any")

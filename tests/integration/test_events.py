@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from api import news, streams, tokens, views
-from api.news import KEPT
-from api.replays import PAGE
-from contract import lifecycle
-from contract.lifecycle import Claim
-from contract.tables import Event
+from api.auth import tokens
+from api.jobs import event_stream, news, responses
+from api.jobs.event_replay import PAGE
+from api.jobs.news import KEPT
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim
+from contract.store.tables import Event
 from tests import jobs, processes
 from tests.jobs import EPOCHS
 from tests.served import Api, looking_for, problem, serving, settings_for
@@ -158,7 +159,7 @@ class TestListening:
         assert [message.id for message in stream.messages] == ["4", "5", None]
 
     def test_silence_is_filled(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.05)
+        monkeypatch.setattr(event_stream, "HEARTBEAT_SECONDS", 0.05)
         held = jobs.running(api.database)
         with opened(api, held.job_id) as stream:
             while stream.text.count(": ping\n\n") < 3:
@@ -228,8 +229,8 @@ def test_an_event_is_told_as_its_view_has_it(api: Api) -> None:
     assert told[-1]["at"] == "2026-01-02T03:04:05Z"
 
 
-def _view(row: Event) -> views.Event:
-    return views.Event(job=row.job_id, **row.model_dump(exclude={"job_id"}))
+def _view(row: Event) -> responses.Event:
+    return responses.Event(job=row.job_id, **row.model_dump(exclude={"job_id"}))
 
 
 def test_a_slow_client_harms_nobody(api: Api) -> None:
@@ -263,8 +264,10 @@ def given_back_and_claimed(api: Api, held: Claim, reason: str) -> Claim:
 def test_streams_outlive_a_database_that_is_away(
     api: Api, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "api.feed")
-    caplog.set_level(logging.DEBUG, "api.replays")  # the last one's level is the handler's too
+    caplog.set_level(logging.INFO, "api.jobs.event_feed")
+    caplog.set_level(
+        logging.DEBUG, "api.jobs.event_replay"
+    )  # the last one's level is the handler's too
     held = jobs.running(api.database)
     other = jobs.submit(api.database)
     with opened(api, held.job_id) as stream:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import pytest
 
-from api import news
-from api.feed import Feed
-from contract.database import Database
+from api.jobs import news
+from api.jobs.event_feed import Feed
+from contract.store.database import Database
 from tests import jobs, processes
 from tests.served import Api, serving, settings_for
 from tests.sse import Connection, connected

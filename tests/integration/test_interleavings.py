@@ -20,12 +20,12 @@ from hypothesis.stateful import (
 )
 from sqlmodel import Session, select
 
-from contract import lifecycle
-from contract.database import Database
 from contract.errors import Conflict
-from contract.lifecycle import Claim
-from contract.status import TERMINAL, Status
-from contract.tables import Job
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim
+from contract.store.database import Database
+from contract.store.status import TERMINAL, Status
+from contract.store.tables import Job
 from tests import jobs
 
 ENDS = st.sampled_from(

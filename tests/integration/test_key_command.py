@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from api import keys
+from api.auth import keys_command
 from migrations.upgrade import upgrade
 from tests import processes
 from tests.keyring import bearer
@@ -62,7 +62,7 @@ def command(
         monkeypatch.setattr(sys, "argv", ["keys", *arguments])
         status: Any = 0
         try:
-            keys.main()
+            keys_command.main()
         except SystemExit as ended:
             status = ended.code
         return status, *capsys.readouterr()

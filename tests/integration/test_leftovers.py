@@ -15,18 +15,19 @@ import pytest
 from sqlmodel import col, select
 from ulid import ULID
 
-from contract import clock, lifecycle, proving
-from contract.artifacts import ArtifactStore
-from contract.database import Database
-from contract.proof import RunOf
-from contract.scratch import Scratch
+from contract.experiment.spec import Experiment
+from contract.jobs import lifecycle
+from contract.proofs import lifecycle as proofs
 from contract.settings import Settings
-from contract.spec import Experiment
-from contract.tables import Dataset, Job, Result, Worker
+from contract.store import clock
+from contract.store.artifacts import ArtifactStore
+from contract.store.database import Database
+from contract.store.scratch import Scratch
+from contract.store.tables import Dataset, Job, Result, RunOf, Worker
 from tests import jobs, processes, uploaded
 from tests.sites import FAKE, Site, site_on
-from worker import leftovers
-from worker.leftovers import sweep
+from worker.duties import delete_leftovers
+from worker.duties.delete_leftovers import sweep
 
 LONG, SHORT = 10_000, 3
 TRAINED = 2
@@ -101,7 +102,7 @@ class Ways:
         """A proof of the job that has succeeded, with one run."""
         with self.site.database.writing() as session:
             job = session.get_one(Job, self.succeeds)
-            session.add(proving.repairs_of(job, at=clock.read(session)))
+            session.add(proofs.repairs_of(job, at=clock.read(session)))
             session.flush()
             run = Experiment.model_validate(spec("of a proof"))
             of = RunOf(job.id, job.id, "trial")
@@ -291,7 +292,7 @@ def test_a_store_that_is_no_disk_is_swept_too(
         store.put(f"jobs/{job_id}/{name}", tmp_path / "file")
     sweep(here, database, store)
     assert len(store.files("jobs")) == 2
-    monkeypatch.setattr(leftovers, "AGE", -DAY)
+    monkeypatch.setattr(delete_leftovers, "AGE", -DAY)
     sweep(here, database, store)
     assert set(store.files("jobs")) == {f"jobs/{job_id}/1.keras"}
 
@@ -317,7 +318,7 @@ def test_a_job_that_lost_its_end_to_a_cancel_leaves_no_model(
     database: Database, here: Settings
 ) -> None:
     """The trainer has stored it when its worker is told that the cancel was first."""
-    from worker.checkpoints import Checkpoints
+    from worker.job.checkpoint_files import Checkpoints
 
     shelf, held = Shelf(here), jobs.running(database)
     shelf.put(f"jobs/{held.job_id}/1.keras", days=0)

@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import Session, col, select
 
-from contract import lifecycle
-from contract.database import Database
 from contract.errors import Conflict, NotFound
-from contract.lifecycle import Claim
-from contract.moves import move
-from contract.spec import Experiment
-from contract.status import EDGES, TERMINAL, Status
-from contract.tables import LOCAL, EpochRow, Event, Job, JobTag, Result, SignalRow
+from contract.experiment.spec import Experiment
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim
+from contract.jobs.transition import move
+from contract.store.database import Database
+from contract.store.status import EDGES, TERMINAL, Status
+from contract.store.tables import LOCAL, EpochRow, Event, Job, JobTag, Result, SignalRow
 from tests import jobs, services
 
 ENDINGS = {

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from ulid import ULID
 
-from api.callers import ANYONE, Caller
-from api.limits import check_queue, check_storage
-from contract import clock, lifecycle
-from contract.database import Database
+from api.auth.caller import ANYONE, Caller
+from api.auth.quotas import check_queue, check_storage
 from contract.errors import PlateauError, TooManyBytes, TooManyJobs
+from contract.jobs import lifecycle
 from contract.settings import Settings
-from contract.tables import Dataset
+from contract.store import clock
+from contract.store.database import Database
+from contract.store.tables import Dataset
 from tests import jobs, keyring
 from tests.keyring import ask
 from tests.served import problem, serving, settings_for

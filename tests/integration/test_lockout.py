@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select, update
 
-from api import tokens
-from contract.clock import now
-from contract.database import Database
-from contract.tables import ApiKey, Dataset
+from api.auth import tokens
+from contract.store.clock import now
+from contract.store.database import Database
+from contract.store.tables import ApiKey, Dataset
 from tests import jobs, keyring, processes, sweeps
 from tests.integration.test_api_polls import slowly
 from tests.keyring import bearer

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlmodel import select
 
-from contract.database import Database
 from contract.settings import Settings
-from contract.tables import Dataset, Job, Result
+from contract.store.database import Database
+from contract.store.tables import Dataset, Job, Result
 from tests import jobs, processes
 from tests.chaos.proxy import Proxy
 from tests.hostile_uploads import good_csv

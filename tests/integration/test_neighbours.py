@@ -18,8 +18,8 @@ import pytest
 from sqlalchemy import text
 from ulid import ULID
 
-from api.keyring import STRANGERS_PER_SECOND
-from contract.database import Database
+from api.auth.key_lookup import STRANGERS_PER_SECOND
+from contract.store.database import Database
 from tests import jobs, keyring, processes, sweeps
 from tests.integration.test_api_jobs import spec
 from tests.sites import Site, site_on

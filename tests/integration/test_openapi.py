@@ -8,9 +8,9 @@ import jsonschema_rs
 import pytest
 
 from api.app import create_app
+from api.http.problems import MEDIA_TYPE, WIRE
 from api.openapi.document import operations
 from api.openapi.glossary import WORDS
-from api.problems import MEDIA_TYPE, WIRE
 from contract.settings import Settings
 from scripts.openapi import SNAPSHOT, described
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import inspect
 from sqlmodel import select
 
-from contract.tables import Base, Dataset, Job, Proof, Result, SignalRow, Sweep
+from contract.store.tables import Base, Dataset, Job, Proof, Result, SignalRow, Sweep
 from tests import jobs, proofs, sweeps, uploads
 from tests.diagnosed import START
 from tests.served import Api

@@ -10,9 +10,9 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from contract.database import Database
-from contract.revision import REVISION
-from contract.status import Status
+from contract.store.database import Database
+from contract.store.revision import REVISION
+from contract.store.status import Status
 from migrations.upgrade import FOLDER
 from tests import jobs, processes, services
 from tests.integration.test_api_jobs import spec

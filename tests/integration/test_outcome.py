@@ -10,19 +10,19 @@ import pytest
 from sqlalchemy.exc import InternalError
 from sqlmodel import select
 
-from contract.database import Database
-from contract.signals import stored_signals
-from contract.spec import Experiment
-from contract.stored import read
-from contract.tables import EpochRow, SignalRow
-from diagnosis.case import Case
+from contract.experiment.spec import Experiment
+from contract.jobs.signals import stored_signals
+from contract.store.database import Database
+from contract.store.documents import read
+from contract.store.tables import EpochRow, SignalRow
 from diagnosis.report import Diagnosis
-from diagnosis.signals import Curvature, Signals
+from diagnosis.run.case import Case
+from diagnosis.run.signals import Curvature, Signals
 from tests import jobs
 from tests.diagnosed import HIDDEN, START
-from worker import outcome as module
-from worker.messages import Finished, Train
-from worker.outcome import outcome
+from worker.job import finish
+from worker.job.finish import outcome
+from worker.protocol import Finished, Train
 
 AT_CHANCE = Finished(
     metrics={"train_loss": float("nan"), "test_loss": 2.3, "test_accuracy": 0.1},
@@ -118,7 +118,7 @@ def test_what_may_pass_is_no_fault_of_the_diagnosis(
     def away(case: Case) -> Diagnosis:
         raise InternalError(str(case.reason), {}, Exception("idle-in-transaction timeout"))
 
-    monkeypatch.setattr(module, "diagnose", away)
+    monkeypatch.setattr(finish, "diagnose", away)
     order = trained(database, jobs.experiment())
     with database.reading() as session, pytest.raises(InternalError):
         outcome(session, order, AT_CHANCE)
@@ -130,7 +130,7 @@ def test_a_fault_of_the_engine_costs_no_result(
     def broken(case: Case) -> Diagnosis:
         raise ZeroDivisionError(str(asdict(case)))
 
-    monkeypatch.setattr(module, "diagnose", broken)
+    monkeypatch.setattr(finish, "diagnose", broken)
     order = trained(database, jobs.experiment())
     with database.reading() as session:
         result, diagnosis = outcome(session, order, AT_CHANCE)

@@ -7,16 +7,17 @@ import pytest
 from sqlalchemy.exc import InternalError
 from sqlmodel import Session
 
-from contract import lifecycle, proving
-from contract.database import Database
-from contract.lifecycle import Claim
-from contract.tables import Job, Proof, Result
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim
+from contract.proofs import lifecycle as proofs_lifecycle
+from contract.store.database import Database
+from contract.store.tables import Job, Proof, Result
 from diagnosis.report import Cause, Diagnosis
 from tests import jobs, proofs
 from tests.integration.test_races import at_once
 from tests.integration.test_races import canceller as job_canceller
 from tests.proofs import HOLDS, LEAKY, SCALE, SLOWER, UNIT
-from worker.prover import Prover
+from worker.duties.advance_proofs import Prover
 
 ROUNDS = 5
 TWO_FAULTS = Diagnosis(
@@ -178,8 +179,8 @@ def test_a_cancelled_proof_stops_its_runs_and_says_no_more(database: Database) -
     held = jobs.claim(database, second.id)
     assert held is not None
     with database.writing() as session:
-        assert proving.cancel(session, id_)
-        assert not proving.cancel(session, id_)
+        assert proofs_lifecycle.cancel(session, id_)
+        assert not proofs_lifecycle.cancel(session, id_)
     statuses = [run.status for run in proofs.runs(database, id_)]
     assert statuses == ["succeeded", "cancelling", "cancelled", "cancelled"]
     with database.writing() as session:
@@ -209,7 +210,10 @@ def test_a_passing_fault_of_the_database_ends_no_proof(
     for id_ in (broken, whole):
         proofs.run_all(database, id_, HOLDS)
     prover = Prover(database, proofs.SETTINGS)
-    real, faults = proving.take, [InternalError("UPDATE", {}, Exception("idle-in-transaction"))]
+    real, faults = (
+        proofs_lifecycle.take,
+        [InternalError("UPDATE", {}, Exception("idle-in-transaction"))],
+    )
 
     def take(session: Session, id_: str, round_: int) -> Proof | None:
         proof = real(session, id_, round_)
@@ -217,7 +221,7 @@ def test_a_passing_fault_of_the_database_ends_no_proof(
             raise faults.pop()
         return proof
 
-    monkeypatch.setattr(proving, "take", take)
+    monkeypatch.setattr(proofs_lifecycle, "take", take)
     prover.prove()
     assert [proofs.stored(database, id_).status for id_ in (broken, whole)] == ["running"] * 2
     prover.prove()
@@ -234,7 +238,7 @@ def test_a_passing_fault_ends_no_run_without_its_proof(
         raise InternalError("INSERT", {}, Exception("idle-in-transaction timeout"))
 
     with monkeypatch.context() as patched:
-        patched.setattr(proving, "start", away)
+        patched.setattr(proofs_lifecycle, "start", away)
         with pytest.raises(InternalError):
             proofs.start(database, id_)
     proofs.start(database, id_)
@@ -292,6 +296,6 @@ def ender(database: Database, held: Claim) -> Callable[[], bool]:
 def canceller(database: Database, job_id: str) -> Callable[[], bool]:
     def cancel() -> bool:
         with database.writing() as session:
-            return proving.cancel(session, job_id)
+            return proofs_lifecycle.cancel(session, job_id)
 
     return cancel

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy.exc import InternalError
 from sqlmodel import Session
 
-from contract import lifecycle
-from contract.database import Database
 from contract.errors import Conflict
-from contract.lifecycle import Claim
-from contract.status import TERMINAL
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim
+from contract.store.database import Database
+from contract.store.status import TERMINAL
 from tests import jobs
 
 ROUNDS = 20

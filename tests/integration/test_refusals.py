@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from contract import lifecycle
-from contract.clock import now
-from contract.database import Database
-from contract.lifecycle import Claim
-from contract.tables import Job
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim
+from contract.store.clock import now
+from contract.store.database import Database
+from contract.store.tables import Job
 from tests import jobs
 
 

@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
-from contract import lifecycle, sweeping
-from contract.database import Database
-from contract.lifecycle import Claim
+from contract.jobs import lifecycle
+from contract.jobs.lifecycle import Claim
 from contract.settings import Settings
-from contract.status import TERMINAL
-from contract.tables import Job, Proof, Result, Sweep
+from contract.store.database import Database
+from contract.store.status import TERMINAL
+from contract.store.tables import Job, Proof, Result, Sweep
+from contract.sweeps import lifecycle as sweeps_lifecycle
 from diagnosis.report import Diagnosis
 from tests import jobs, proofs, sweeps
 from tests.integration.test_proofs import ALONE, TWO_FAULTS
 from tests.integration.test_races import at_once
 from tests.served import Api
-from worker.prover import Prover, start_repairs
-from worker.searcher import Searcher
+from worker.duties.advance_proofs import Prover, start_repairs
+from worker.duties.advance_sweeps import Searcher
 
 SEEDS = {"/training/seed": [0, 1, 2]}
 EPOCHS = 2
@@ -151,7 +152,7 @@ def test_of_a_sweep_that_begins_no_more_no_proof_begins(api: Api) -> None:
     first = cells(api.database, id_)[0]
     sweeps.train(api.database, first.id, *[0.1] * EPOCHS)
     with api.database.writing() as session:
-        sweep = sweeping.take(session, id_, 1)
+        sweep = sweeps_lifecycle.take(session, id_, 1)
         assert sweep is not None
         sweep.reason = "its budget of 2 epochs is used up"
         session.add(sweep)
@@ -267,7 +268,7 @@ def test_of_a_cancel_and_an_end_nothing_runs_on(api: Api) -> None:
 def _canceller(api: Api, sweep_id: str) -> Callable[[], bool]:
     def cancel() -> bool:
         with api.database.writing() as session:
-            return sweeping.cancel(session, sweep_id)
+            return sweeps_lifecycle.cancel(session, sweep_id)
 
     return cancel
 

@@ -8,16 +8,17 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import col, select
 
-from contract import clock, lifecycle
-from contract.artifacts import ArtifactStore
+from contract.jobs import lifecycle
 from contract.settings import Settings
-from contract.tables import Event, Job, Result, SignalRow
+from contract.store import clock
+from contract.store.artifacts import ArtifactStore
+from contract.store.tables import Event, Job, Result, SignalRow
 from tests import jobs
 from tests.served import Api
 from tests.sse import connected
-from worker import pruner
-from worker.drift import Drift
-from worker.pruner import prune
+from worker.duties import delete_old_files
+from worker.duties.clock_drift import Drift
+from worker.duties.delete_old_files import prune
 
 DAY = timedelta(days=1)
 
@@ -66,7 +67,7 @@ def test_a_look_begins_where_the_last_one_came_to(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was pruned is not looked at again, however much there is of it."""
-    monkeypatch.setattr(pruner, "_AT_ONCE", 2)
+    monkeypatch.setattr(delete_old_files, "_AT_ONCE", 2)
     store = ArtifactStore(api.settings.artifacts_url)
     settings = Settings(retain_days=1)
     old = [ended(api, store, tmp_path / "file", days) for days in (2.5, 4.5, 1.5, 3.5, 5.5)]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from contract import scratch
-from contract.scratch import Scratch
+from contract.store import scratch
+from contract.store.scratch import Scratch
 
 PROCESSES, ROUNDS = 8, 150
 

@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import event
 from sqlmodel import select
 
-from api.callers import Caller
-from api.submissions import Asked, Stored, Submissions
-from api.waiting import waiting
-from contract.database import Database
+from api.auth.caller import Caller
+from api.jobs.batches import Asked, Stored, Submissions
+from api.jobs.queue_position import waiting
 from contract.errors import TooManyJobs
 from contract.settings import Settings
-from contract.tables import Idempotency, Job
+from contract.store.database import Database
+from contract.store.tables import Idempotency, Job
 from tests import jobs
 
 ME = Caller("me", frozenset(["submit"]), "key")

@@ -13,15 +13,15 @@ from sqlalchemy import event
 from sqlalchemy.exc import InternalError, OperationalError
 from sqlmodel import Session
 
-from contract import sweeping
-from contract.sweep import Sweep
+from contract.store.tables import Sweep
+from contract.sweeps import lifecycle as sweeps_lifecycle
 from tests import jobs, processes, sweeps
 from tests.integration.test_races import at_once
 from tests.served import Api
 from tests.sites import FAKE, site_on
 from tests.sweeps import RATE, SETTINGS, UNITS, body
-from worker.searcher import Searcher, Step
-from worker.study import Search
+from worker.duties.advance_sweeps import Searcher, Step
+from worker.duties.optuna_study import Search
 
 SEARCH = {
     "axes": {RATE: {"low": 1e-3, "high": 1.0, "log": True}, UNITS: {"low": 8, "high": 64}},
@@ -357,9 +357,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, *faults: Exception) -> Iterator[Non
             raise left.pop(0)
         return found
 
-    real = sweeping.take
+    real = sweeps_lifecycle.take
     with monkeypatch.context() as patched:
-        patched.setattr(sweeping, "take", take)
+        patched.setattr(sweeps_lifecycle, "take", take)
         yield
     assert left == []
 

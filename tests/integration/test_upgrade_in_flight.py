@@ -5,8 +5,8 @@ from pathlib import Path
 from alembic import command
 from sqlalchemy import MetaData, create_engine, select
 
-from contract.database import Database
-from contract.tables import Base
+from contract.store.database import Database
+from contract.store.tables import Base
 from migrations import upgrade as migrations
 from tests import jobs
 from tests.sites import FAKE, Site, site_on

@@ -13,17 +13,17 @@ import pytest
 from fsspec import register_implementation
 from fsspec.implementations.memory import MemoryFileSystem
 
-from api.intake import _receive
-from contract.artifacts import ArtifactStore
-from contract.datasets import Dataset, Upload
+from api.datasets.upload import _receive
 from contract.errors import DatasetRefused
+from contract.experiment.datasets import Dataset, Upload
+from contract.store.artifacts import ArtifactStore
 from tests import jobs, uploaded
 from tests.hostile_uploads import good_csv
 from tests.served import Api, problem
 from tests.small_files import at_most
-from worker.dataset_cache import DatasetCache
+from worker.trainer.dataset_cache import DatasetCache
 from worker.training.checkpoint import Checkpoint, Position
-from worker.training.library import Library
+from worker.training.data.mapped import Library
 from worker.training.signals.unreported import Unreported
 
 SENT = 1_648_576

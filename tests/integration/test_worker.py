@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from sqlmodel import col, select
 
-from contract import lifecycle
-from contract.artifacts import ArtifactStore
-from contract.status import TERMINAL
-from contract.tables import Job
+from contract.jobs import lifecycle
+from contract.store.artifacts import ArtifactStore
+from contract.store.status import TERMINAL
+from contract.store.tables import Job
 from tests import jobs, processes, proofs, uploaded
 from tests.fake_trainer import DEAF, HOARDER, POISON, UNFIT
 from tests.sites import FAKE, ROOT, Site, site_on

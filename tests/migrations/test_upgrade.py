@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import ReflectedIndex
 from sqlmodel import Session, select
 
-from contract.tables import Base, Job
+from contract.store.tables import Base, Job
 from migrations import upgrade as module
 from migrations.upgrade import Upgrade, upgrade
 from tests.upgrades.stored import RECORDED, restore

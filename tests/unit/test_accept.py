@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.accept import preferred
+from api.http.accept import preferred
 
 JSON, STREAM = OFFERED = ("application/json", "text/event-stream")
 

@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 
-from contract.budget import check
-from contract.datasets import facts_of
+from contract.experiment.datasets import facts_of
+from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.spec import Experiment
+from contract.sizing.limits import check
 from scripts.answer import PAGE, experiments, with_tables
 from scripts.answer_tables import FOUR, RATES
 

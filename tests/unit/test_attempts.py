@@ -15,8 +15,8 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from contract.passing import passes
-from worker.attempts import Attempts
+from contract.store.transient_faults import passes
+from worker.duties.attempts import Attempts
 
 GONE = Exception("terminating connection due to idle-in-transaction timeout")
 PASSING: list[Exception] = [

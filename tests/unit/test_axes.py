@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contract.axes import Range, drawn, grid, key, placed, size
 from contract.errors import SpecRefused
+from contract.sweeps.axes import Range, drawn, grid, key, placed, size
 
 VALUES = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3)
 KEYS = st.text(alphabet="ab/~01", min_size=1, max_size=3)

@@ -5,13 +5,13 @@ from typing import Any, get_args
 
 import pytest
 
-from contract.budget import check
-from contract.cost import Cost, cost
-from contract.datasets import CATALOGUE, Facts, facts_of
 from contract.errors import SpecRefused
-from contract.losses import LossName
+from contract.experiment.datasets import CATALOGUE, Facts, facts_of
+from contract.experiment.losses import LossName
+from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.spec import Experiment
+from contract.sizing.cost import Cost, cost
+from contract.sizing.limits import check
 
 FLATTEN: dict[str, Any] = {"type": "Flatten"}
 IMAGE: dict[str, Any] = {"type": "Reshape", "target_shape": [28, 28, 1]}

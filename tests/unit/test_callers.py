@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from api.callers import keys_needed
+from api.auth.caller import keys_needed
 from contract.settings import Settings
 
 

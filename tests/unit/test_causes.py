@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from contract.datasets import CATALOGUE
-from diagnosis.before import findings
-from diagnosis.case import Case
-from diagnosis.engine import diagnose
+from contract.experiment.datasets import CATALOGUE
+from diagnosis.diagnose import diagnose
+from diagnosis.lint import findings
 from diagnosis.report import Cause
-from diagnosis.signals import Curvature, Signals
+from diagnosis.run.case import Case
+from diagnosis.run.signals import Curvature, Signals
 from tests.diagnosed import HEAD, HEALTHY, HIDDEN, START, case, full, spec
 
 Layers = Sequence[dict[str, Any]]

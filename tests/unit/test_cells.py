@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.cells import Spread, best, replicas
+from contract.sweeps.cells import Spread, best, replicas
 from tests import jobs
 
 NUMBERS = st.floats(-1e6, 1e6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from contract.errors import CheckpointUnusable
-from contract.progress import Signal
+from contract.jobs.reports import Signal
 from worker.training.checkpoint import Checkpoint, Position
 from worker.training.signals.unreported import Unreported
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.spec import Experiment
-from diagnosis.attribution import MOST, attribute, hybrids
+from contract.experiment.spec import Experiment
+from diagnosis.comparison.attribution import MOST, attribute, hybrids
+from diagnosis.comparison.explain import Side, explain, explain_by_runs
 from diagnosis.differences import Difference, differences
-from diagnosis.explanation import Side, explain, explain_by_runs
+from diagnosis.proof.trial import Outcome
+from diagnosis.proof.yardstick import Yardstick
 from diagnosis.report import Cause, Change, Diagnosis
-from diagnosis.trials import Outcome
-from diagnosis.yardstick import Yardstick
 from tests.strategies import experiments
 
 DIGITS = Yardstick("accuracy", 0.1, 360)

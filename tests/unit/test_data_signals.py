@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.datasets import facts_of
-from worker.training.preparation import IDENTITY, Part, Prepared
+from contract.experiment.datasets import facts_of
+from worker.training.data.prepare import IDENTITY, Part, Prepared
 from worker.training.signals.activations import Station, stations
 from worker.training.signals.data import data_signals
 

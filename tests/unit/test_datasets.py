@@ -8,11 +8,11 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from contract.datasets import CATALOGUE, Dataset, DatasetName, Task
 from contract.errors import DatasetUnavailable
+from contract.experiment.datasets import CATALOGUE, Dataset, DatasetName, Task
 from tests import uploaded
-from worker.training import pictures
-from worker.training.datasets import enlarge, load
+from worker.training.data import image_files
+from worker.training.data.load import enlarge, load
 
 NO_FILES = Path("none")
 BUNDLED = [name for name, facts in CATALOGUE.items() if facts.source != "file"]
@@ -112,7 +112,7 @@ def test_a_damaged_file_is_an_error_not_a_reason_to_download(tmp_path: Path) -> 
 
 def test_pickles_are_not_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "mnist.npz", "w") as file:
-        for name in pictures.ARRAYS:
+        for name in image_files.ARRAYS:
             content = io.BytesIO()
             np.save(content, np.array([{}], object), allow_pickle=True)
             file.writestr(f"{name}.npy", content.getvalue())

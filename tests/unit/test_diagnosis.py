@@ -10,23 +10,16 @@ import jsonpatch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract.datasets import CATALOGUE
-from contract.numbers import encode
-from contract.spec import Experiment
-from contract.stored import read
+from contract.experiment.datasets import CATALOGUE
+from contract.experiment.spec import Experiment
+from contract.store.documents import read
+from contract.store.numbers import encode
 from diagnosis import causes
-from diagnosis.before import findings
-from diagnosis.case import Case
-from diagnosis.engine import diagnose
+from diagnosis.diagnose import diagnose
+from diagnosis.lint import findings
 from diagnosis.report import Change, Diagnosis
-from diagnosis.signals import (
-    NONE,
-    Curvature,
-    DataSignals,
-    LayerSignals,
-    Moment,
-    Signals,
-)
+from diagnosis.run.case import Case
+from diagnosis.run.signals import NONE, Curvature, DataSignals, LayerSignals, Moment, Signals
 from tests.diagnosed import DATA as DIGITS
 from tests.diagnosed import HEALTHY, HIDDEN, START, case, full, spec
 from tests.strategies import experiments

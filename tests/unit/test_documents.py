@@ -9,18 +9,21 @@ import pytest
 from fastapi.routing import RouteContext, iter_route_contexts
 from pydantic import BaseModel
 
-from api import lockout, longpoll, parsing
 from api.app import create_app
-from api.parameters import taken
-from contract import axes
-from contract.proof import ProofStatus
+from api.auth import revocation
+from api.http import json_reader
+from api.http.query_parameters import taken
+from api.jobs import long_poll
+from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.spec import Experiment
-from contract.status import EDGES, TERMINAL, Status
-from contract.sweep import SweepStatus
-from diagnosis import proof
-from worker import dataset_cache, node, sweeper
-from worker.training import epoch
+from contract.store.status import EDGES, TERMINAL, Status
+from contract.store.tables import ProofStatus, SweepStatus
+from contract.sweeps import axes
+from diagnosis.proof import plan
+from worker import node
+from worker.duties import ring_for_queued
+from worker.trainer import dataset_cache
+from worker.training.program import graphs
 
 ROOT = Path(__file__).parents[2]
 README, LIFECYCLE, OPERATIONS = (
@@ -34,7 +37,7 @@ NUMBERS: list[tuple[str, str, float]] = [
     (LIFECYCLE, r"names the worker and sets a lease of (\S+) s", SETTINGS.lease_seconds),
     (LIFECYCLE, r"every (\S+) s with Redis, every \S+ s with `memory", REDIS.sweep_seconds),
     (LIFECYCLE, r"with Redis, every (\S+) s with `memory", SETTINGS.sweep_seconds),
-    (LIFECYCLE, r"asks the database every (\S+) ms", 1000 * sweeper._LOOK_SECONDS),
+    (LIFECYCLE, r"asks the database every (\S+) ms", 1000 * ring_for_queued._LOOK_SECONDS),
     (LIFECYCLE, r"hears none of these rings for (\S+) s", SETTINGS.idle_exit_seconds),
     (LIFECYCLE, r"when it dies or has served (\S+) jobs", SETTINGS.jobs_per_trainer),
     (LIFECYCLE, r"all trainers of the node share \((\S+) GB", dataset_cache.LIMIT_BYTES / 1e9),
@@ -51,16 +54,16 @@ NUMBERS: list[tuple[str, str, float]] = [
     (OPERATIONS, r"stays deaf for (\S+) s while jobs wait", SETTINGS.idle_exit_seconds),
     (OPERATIONS, r"trainers go on for (\S+) s, then stop", SETTINGS.abandon_seconds),
     (OPERATIONS, r"slots pause up to (\S+) s", node._LONGEST_PAUSE_SECONDS),
-    (README, r"or after 30 s \((\S+) at most\)", longpoll.LONGEST_SECONDS),
-    (README, r"nested at most (\S+) levels deep", parsing.MAX_DEPTH),
+    (README, r"or after 30 s \((\S+) at most\)", long_poll.LONGEST_SECONDS),
+    (README, r"nested at most (\S+) levels deep", json_reader.MAX_DEPTH),
     (README, r"`axes` \| up to (\S+), of up", axes.MAX_AXES),
     (README, r"`axes` \| up to \S+, of up to (\S+) values", axes.MAX_VALUES),
-    (README, r"That is at most (\S+) trials", proof.MOST),
+    (README, r"That is at most (\S+) trials", plan.MOST),
 ]
 COUNTS = {"third": 3, "second": 1}
 WORDS = [
     (LIFECYCLE, r"The (\w+) without one ends the job as", SETTINGS.max_crashes),
-    (LIFECYCLE, r"Epochs shorter than a (\w+)\n?\s*share", epoch.CHUNK_SECONDS),
+    (LIFECYCLE, r"Epochs shorter than a (\w+)\n?\s*share", graphs.CHUNK_SECONDS),
 ]
 
 
@@ -77,7 +80,7 @@ def test_a_count_in_words_is_what_it_says(document: str, words: str, value: floa
 
 def test_a_key_is_asked_about_as_soon_as_is_said() -> None:
     [seconds] = re.findall(r"what is open with it ends within (\d+) s", README)
-    assert int(seconds) > 2 * lockout._LOOK_SECONDS
+    assert int(seconds) > 2 * revocation._LOOK_SECONDS
 
 
 def test_the_statuses_are_those_of_the_picture() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.spec import EarlyStopping
+from contract.experiment.spec import EarlyStopping
 from worker.training.early_stopping import Patience, Weights
 
 NAN = float("nan")

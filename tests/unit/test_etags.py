@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.etags import named, tag_of
+from api.http.etags import named, tag_of
 
 TAG = tag_of("a", 1)
 

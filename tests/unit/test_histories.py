@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contract.tables import EpochRow, Event
+from contract.store.tables import EpochRow, Event
 from tests.jobs import faults
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from contract.datasets import CATALOGUE, Dataset
 from contract.errors import DatasetUnavailable
+from contract.experiment.datasets import CATALOGUE, Dataset
 from tests import uploaded
-from worker.training.datasets import Arrays, load
-from worker.training.library import Library
+from worker.training.data.load import Arrays, load
+from worker.training.data.mapped import Library
 
 FACTS = uploaded.facts("classification")
 NO_FILES = Path("none")

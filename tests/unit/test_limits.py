@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.callers import ANYONE, Caller
-from api.limits import Streams
-from api.rate import Rate
+from api.auth.caller import ANYONE, Caller
+from api.auth.quotas import Streams
+from api.auth.rate_limit import Rate
 from contract.errors import TooManyRequests, TooManyStreams
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import jsonpatch
 import pytest
 
-from contract.budget import check
-from contract.datasets import CATALOGUE, Facts
+from contract.experiment.datasets import CATALOGUE, Facts
+from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.spec import Experiment
+from contract.sizing.limits import check
 from diagnosis.causes import head
-from diagnosis.causes.misfits import misfits
-from diagnosis.plan import Plan
+from diagnosis.causes.output_rules import misfits
+from diagnosis.run.experiment import Plan
 from tests.diagnosed import full
 
 TAGS = Facts("multi_label", (8,), None, 800, 200, (-3, 3), 4, "upload", "five labels", targets=5)

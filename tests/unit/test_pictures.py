@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from api.curve_lines import Run
-from api.pictures import draw
-from contract.numbers import Number
+from api.results.charts import draw
+from api.results.curve_lines import Run
+from contract.store.numbers import Number
 
 Columns = Mapping[str, Sequence[Number]]
 GOOD: Columns = {"epoch": [1, 2], "loss": [2.0, 1.0], "accuracy": [0.5, 0.6]}

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from api.faults import Fault, faults_in
-from api.posted import Posted
-from api.recipes import RECIPES, experiment_of
-from contract.budget import check
-from contract.datasets import facts_of
+from api.http.validation_errors import Fault, faults_in
+from api.jobs.recipes import RECIPES, experiment_of
+from api.jobs.request import Posted
 from contract.errors import SpecRefused
+from contract.experiment.datasets import facts_of
 from contract.settings import Settings
+from contract.sizing.limits import check
 
 RAW = experiment_of("relu-raw", {})
 FLATTEN = {"type": "Flatten"}

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from contract.datasets import Task, facts_of
-from contract.spec import Experiment, Validation
+from contract.experiment.datasets import Task, facts_of
+from contract.experiment.spec import Experiment, Validation
 from tests import uploaded
-from worker.training.datasets import Arrays, load
-from worker.training.preparation import (
+from worker.training.data.load import Arrays, load
+from worker.training.data.prepare import (
     Prepared,
     class_counts,
     input_scaling,

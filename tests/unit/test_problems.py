@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from api.faults import Fault, faults_in
-from api.pointers import pointer
-from api.posted import Posted
-from contract.spec import Experiment
+from api.http.pointers import pointer
+from api.http.validation_errors import Fault, faults_in
+from api.jobs.request import Posted
+from contract.experiment.spec import Experiment
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 # Every union that a spec has: tagged, of a name or an object, of a number or a list.

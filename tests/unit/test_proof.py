@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contract.stored import read
-from diagnosis.chance import Task
-from diagnosis.conclusion import concluded
-from diagnosis.judgement import Report
-from diagnosis.judging import judge
-from diagnosis.proof import MOST, further, plan
+from contract.store.documents import read
+from diagnosis.proof.conclude import concluded
+from diagnosis.proof.judge import judge
+from diagnosis.proof.judgement import Report
+from diagnosis.proof.plan import MOST, further, plan
+from diagnosis.proof.trial import BASELINE, Outcome, Trial
+from diagnosis.proof.wording import sentence
+from diagnosis.proof.yardstick import Yardstick, yardstick
 from diagnosis.report import Cause, Change, Diagnosis, Patch
-from diagnosis.trials import BASELINE, Outcome, Trial
-from diagnosis.wording import sentence
-from diagnosis.yardstick import Yardstick, yardstick
+from diagnosis.run.chance import Task
 
 SPEC = {
     "dataset": {"name": "digits", "scaling": "none"},

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from contract.database import Database
-from contract.leases import Lease
-from contract.lifecycle import Claim
+from contract.jobs.leases import Lease
+from contract.jobs.lifecycle import Claim
 from contract.settings import Settings
-from worker.reaper import Reaper
+from contract.store.database import Database
+from worker.duties.reaper import Reaper
 
 UNTIL = datetime(2026, 11, 26, 12, tzinfo=UTC)
 LEASE = Lease(Claim("job_1", 1), UNTIL, expired=False)

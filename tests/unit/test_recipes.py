@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from contract.budget import check
-from contract.datasets import facts_of
+from contract.experiment.datasets import facts_of
+from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.spec import Experiment
+from contract.sizing.limits import check
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 # Name, input scaling, units of the layers that have any, activations, optimizer, parameters.

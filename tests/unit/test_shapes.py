@@ -6,10 +6,10 @@ from typing import Any, get_args
 import pytest
 
 from contract.errors import SpecRefused
-from contract.layers import Layer
-from contract.rules import Shape
-from contract.shapes import RULES, LayerFacts, trace
-from contract.spec import Model
+from contract.experiment.layers import Layer
+from contract.experiment.rules import Shape
+from contract.experiment.spec import Model
+from contract.sizing.trace import RULES, LayerFacts, trace
 
 
 def traced(input_shape: Shape, *layers: dict[str, Any]) -> list[LayerFacts]:

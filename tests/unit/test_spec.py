@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from pydantic import ValidationError
 
-from contract.budget import check
-from contract.datasets import CATALOGUE, Dataset, DatasetName, Upload, facts_of, split_at
 from contract.errors import SpecRefused
+from contract.experiment.datasets import CATALOGUE, Dataset, DatasetName, Upload, facts_of, split_at
+from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.spec import Experiment
-from contract.stored import read
-from contract.targets import label_layout
+from contract.sizing.label_layout import label_layout
+from contract.sizing.limits import check
+from contract.store.documents import read
 from tests import uploaded
 from tests.strategies import experiments
 

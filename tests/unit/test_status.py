@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.status import EDGES, HELD, TERMINAL, Status, leading_to
+from contract.store.status import EDGES, HELD, TERMINAL, Status, leading_to
 
 
 def test_every_status_has_its_edges() -> None:

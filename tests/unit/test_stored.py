@@ -11,19 +11,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.diagnoses import Cause
-from contract.datasets import CATALOGUE, Upload
+from api.diagnosis.responses import Cause
 from contract.errors import Unreadable
-from contract.numbers import encode
-from contract.plan import Plan
-from contract.progress import Checkpoint
-from contract.stored import read
+from contract.experiment.datasets import CATALOGUE, Upload
+from contract.jobs.reports import Checkpoint
+from contract.store.documents import read
+from contract.store.numbers import encode
+from contract.sweeps.plan import Plan
+from diagnosis.proof.trial import Trial
 from diagnosis.report import Diagnosis
-from diagnosis.signals import Signals
-from diagnosis.trials import Trial
+from diagnosis.run.signals import Signals
 from tests.diagnosed import HEALTHY
 from tests.proofs import SCALE, SLOWER, UNIT
-from worker.trials import Known
+from worker.duties.optuna_trials import Known
 
 TRIALS = [Trial("unit+slower", "both", [UNIT, SLOWER], 5, ["input_scale"])]
 PLAN = Plan.model_validate(

@@ -13,12 +13,12 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from contract.axes import Range
-from contract.plan import Plan
+from contract.sweeps.axes import Range
+from contract.sweeps.plan import Plan
 from tests.sweeps import RATE, UNITS
 from tests.unit.test_axes import LISTS, lies_on, ranges
-from worker.study import Search
-from worker.trials import Known, Trial
+from worker.duties.optuna_study import Search
+from worker.duties.optuna_trials import Known, Trial
 
 LOG = {"low": 1e-4, "high": 1.0, "log": True}
 MEDIAN = {"type": "MedianPruner", "n_startup_trials": 2}

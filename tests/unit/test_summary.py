@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diagnosis.chance import chance_level, label_chance_level
-from diagnosis.summary import Summary, summarise
-from diagnosis.trend import best, first_non_finite, still_falling
+from diagnosis.run.chance import chance_level, label_chance_level
+from diagnosis.run.curve import Summary, summarise
+from diagnosis.run.series import best, first_non_finite, still_falling
 
 MNIST_TEST = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 NAN = math.nan

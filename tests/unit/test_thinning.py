@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.thinning import thinned
-from contract.numbers import Number
+from api.results.thinning import thinned
+from contract.store.numbers import Number
 
 NUMBERS: st.SearchStrategy[Number] = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False),

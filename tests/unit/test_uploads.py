@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from api.uploads import Limits, Wanted
-from api.uploads.reading import Read
-from contract.datasets import Facts, Task
+from api.datasets.reading.options import Limits, Wanted
+from api.datasets.reading.read import Read
 from contract.errors import DatasetRefused
+from contract.experiment.datasets import Facts, Task
 from tests.uploads import Array, arrays_of, read_bytes
 
 RANDOM = np.random.default_rng(0)

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.uploads import Wanted
-from api.uploads.duplicates import hashes, repeated
-from api.uploads.reading import Read
-from api.uploads.workspace import Workspace
-from contract.datasets import Task
+from api.datasets.reading.duplicates import hashes, repeated
+from api.datasets.reading.options import Wanted
+from api.datasets.reading.read import Read
+from api.datasets.reading.workspace import Workspace
+from contract.experiment.datasets import Task
 from tests.uploads import Array, read_bytes
 
 RANDOM = np.random.default_rng(0)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.uploads import Media, Wanted
-from api.uploads.reading import Read
-from contract.datasets import Task
+from api.datasets.reading.options import Media, Wanted
+from api.datasets.reading.read import Read
 from contract.errors import DatasetRefused
+from contract.experiment.datasets import Task
 from tests.hostile_uploads import (
     CANARY,
     DEFLATED,

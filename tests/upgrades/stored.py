@@ -10,9 +10,9 @@ from typing import Any
 from alembic import command
 from sqlalchemy import Boolean, Column, MetaData, create_engine
 
-from contract.clock import UTCDateTime
-from contract.schema import Document
-from contract.tables import Base
+from contract.store.clock import UTCDateTime
+from contract.store.columns import Document
+from contract.store.tables import Base
 from migrations import upgrade as migrations
 
 HERE = Path(__file__).parent

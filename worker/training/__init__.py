@@ -1,1 +1,4 @@
-"""One run, start to end: an experiment and callables in, numbers out."""
+"""One run, start to end: an experiment and callables in, numbers out.
+
+Neither the queue nor the database is known here.
+"""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from contract.errors import CheckpointUnusable
-from contract.stored import read
-from worker.training.report import Reason
+from contract.store.documents import read
+from worker.training.hooks import Reason
 from worker.training.signals.unreported import Unreported
 
 Arrays = list[np.ndarray[Any, Any]]

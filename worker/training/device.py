@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from contract.environment import cores
 from contract.errors import RunFailed
-from contract.spec import Device
+from contract.experiment.spec import Device
 
 
 def place(device: Device) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from contract.spec import EarlyStopping
+from contract.experiment.spec import EarlyStopping
 
 Weights = list[np.ndarray[Any, Any]]
 

@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from contract.progress import FinishedEpoch
-from contract.spec import Training
-from worker.training.assembly import Assembly
+from contract.experiment.spec import Training
+from contract.jobs.reports import FinishedEpoch
 from worker.training.checkpoint import Checkpoint, Position, assign, require
+from worker.training.data.shuffling import Orders
 from worker.training.early_stopping import Patience
-from worker.training.epoch import Examples, Pace
-from worker.training.orders import Orders
-from worker.training.report import Hooks, Reason, Stopped
-from worker.training.signals.watch import Watch
+from worker.training.hooks import Hooks, Reason, Stopped
+from worker.training.program.graphs import Examples, Pace
+from worker.training.program.program import Assembly
+from worker.training.signals.schedule import Watch
 
 PROGRESS_SECONDS = 1.0
 

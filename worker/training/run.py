@@ -8,16 +8,16 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from contract.datasets import Facts
 from contract.errors import RunFailed
-from contract.spec import Experiment
-from worker.training.assembly import Assembly, assemble
+from contract.experiment.datasets import Facts
+from contract.experiment.spec import Experiment
 from worker.training.checkpoint import Checkpoint
+from worker.training.data.prepare import class_counts
 from worker.training.device import environment, place
+from worker.training.hooks import Finished, Hooks, Reason, Stopped
 from worker.training.loop import Loop, StopAsked
-from worker.training.preparation import class_counts
-from worker.training.programs import Programs
-from worker.training.report import Finished, Hooks, Reason, Stopped
+from worker.training.program.cache import Programs
+from worker.training.program.program import Assembly, assemble
 
 
 def train(

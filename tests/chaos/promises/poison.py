@@ -1,6 +1,6 @@
 """Poison is contained: what kills its trainer each time fails soon, and costs others little."""
 
-from contract.database import Database
+from contract.store.database import Database
 from tests import fake_trainer, jobs
 from tests.chaos.judge import Expected, judge
 from tests.chaos.outcome import Outcome

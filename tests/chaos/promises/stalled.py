@@ -3,7 +3,7 @@
 import signal
 import time
 
-from contract import lifecycle
+from contract.jobs import lifecycle
 from tests import processes
 from tests.chaos.judge import Expected, Hit, judge, recoveries, time_now
 from tests.chaos.keeper import Keeper

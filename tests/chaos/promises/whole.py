@@ -18,7 +18,7 @@ import httpx
 import numpy as np
 from sqlmodel import select
 
-from contract.tables import Dataset, Event, Result
+from contract.store.tables import Dataset, Event, Result
 from tests import processes
 from tests.chaos.disk import Ballast, NotPossible, full_places, small_disk
 from tests.chaos.judge import Expected, judge

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from contract import layers
+from contract.experiment import layers
 
 # Keras layers with weights that units have of their own.
 WEIGHTED = (layers.Dense, layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)

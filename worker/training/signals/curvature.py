@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from diagnosis.signals import Curvature
-from worker.training.preparation import standard
+from diagnosis.run.signals import Curvature
+from worker.training.data.prepare import standard
 from worker.training.signals.probe import Array, Probe
 
 # At most; seldom are more than ten needed to come within a hundredth.

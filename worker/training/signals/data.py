@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from contract.datasets import Facts
-from diagnosis.signals import DataSignals
-from worker.training.preparation import SELECTION_SEED, Part, Prepared, class_counts
+from contract.experiment.datasets import Facts
+from diagnosis.run.signals import DataSignals
+from worker.training.data.prepare import SELECTION_SEED, Part, Prepared, class_counts
 
 Array = np.ndarray[Any, Any]
 SAMPLE = 1000

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from contract.progress import Signal
+from contract.jobs.reports import Signal
 
 
 @dataclass

@@ -1,0 +1,111 @@
+"""From inputs, labels and a split to the file that is kept, in one pass over the inputs."""
+
+from pathlib import Path
+
+import numpy as np
+
+from api.datasets.reading import duplicates
+from api.datasets.reading.arrays import Array
+from api.datasets.reading.canonical import Canonical
+from api.datasets.reading.holdout import Held
+from api.datasets.reading.inputs import Inputs, Spread
+from api.datasets.reading.labels import Labels
+from api.datasets.reading.options import Limits
+from api.datasets.reading.tally import Tally
+from api.datasets.reading.workspace import BLOCK, Workspace, spans
+from contract.errors import DatasetRefused
+
+# With fewer, nothing can be said of a part.
+_MIN_EXAMPLES = 2
+
+
+class Part:
+    """One part of the dataset, and what was seen of it on its way into the file."""
+
+    def __init__(self, name: str, inputs: Inputs, labels: Labels, workspace: Workspace) -> None:
+        self.name = name
+        self.spread = Spread(inputs.values)
+        self.tally = Tally(labels)
+        self.hashes = workspace.spool(np.int64)
+
+    def see(self, rows: Array) -> None:
+        self.spread.see(rows)
+        self.hashes.append(duplicates.hashes(rows))
+
+
+class Assembly:
+    """One dataset; `held` tells which examples are for testing."""
+
+    def __init__(self, inputs: Inputs, labels: Labels, held: Held, workspace: Workspace) -> None:
+        self.inputs = inputs
+        self.labels = labels
+        self.train = Part("train", inputs, labels, workspace)
+        self.test = Part("test", inputs, labels, workspace)
+        self._held = held
+        self._workspace = workspace
+        several = (held(start, stop) for start, stop in spans(inputs.examples, 1))
+        self.test_examples = sum(int(np.count_nonzero(block)) for block in several)
+        self.train_examples = inputs.examples - self.test_examples
+
+    def check(self, limits: Limits) -> None:
+        """Raises DatasetRefused where the file would be too large, or a part of it too small."""
+        if min(self.train_examples, self.test_examples) < _MIN_EXAMPLES:
+            raise DatasetRefused(
+                f"expected at least {_MIN_EXAMPLES} examples for training and {_MIN_EXAMPLES} for "
+                f"testing (held out, where none were sent); received {self.train_examples:,} and "
+                f"{self.test_examples:,}: send more"
+            )
+        example = self.inputs.values * self.inputs.dtype.itemsize + self.labels.targets * 4
+        if (total := self.inputs.examples * example) > limits.max_dataset_bytes:
+            raise DatasetRefused(
+                f"expected at most {limits.max_dataset_bytes:,} bytes (PLATEAU_MAX_DATASET_BYTES) "
+                f"with inputs as {self.inputs.dtype} and labels of 4 bytes, as they are kept; "
+                f"received {total:,}: send fewer examples, or pictures as uint8"
+            )
+
+    def write(self, path: Path) -> None:
+        """Write the npz, and see all that there is to be seen."""
+        with Canonical(path) as file:
+            self._write_inputs(file)
+            self._write_labels(file, self.train, self.train_examples)
+            self._write_labels(file, self.test, self.test_examples)
+
+    @property
+    def finite(self) -> bool:
+        """Whether all values that were written are finite numbers."""
+        parts = (self.train, self.test)
+        return not any(part.spread.not_finite or part.tally.spread.not_finite for part in parts)
+
+    @property
+    def repeated(self) -> int:
+        """Examples of the test part whose inputs the training part has too."""
+        return duplicates.repeated(self.train.hashes, self.test.hashes)
+
+    def _write_inputs(self, file: Canonical) -> None:
+        """The training part goes into the file at once, the test part waits on the disk."""
+        inputs = self.inputs
+        waiting = self._workspace.spool(inputs.dtype, (inputs.values,))
+        start = 0
+        with file.array("x_train", inputs.dtype, (self.train_examples, *inputs.shape)) as write:
+            for block in inputs.blocks():
+                held = self._held(start, start + len(block))
+                start += len(block)
+                for part, rows, keep in (
+                    (self.train, block[~held], write),
+                    (self.test, block[held], waiting.append),
+                ):
+                    part.see(rows)
+                    keep(rows)
+        with file.array("x_test", inputs.dtype, (self.test_examples, *inputs.shape)) as write:
+            for block in waiting.blocks():
+                write(block)
+
+    def _write_labels(self, file: Canonical, part: Part, examples: int) -> None:
+        labels = self.labels
+        shape = (examples, *labels.row)
+        with file.array(f"y_{part.name}", labels.dtype, shape) as write:
+            for start, stop in spans(self.inputs.examples, 4 * labels.targets, BLOCK // 4):
+                held = self._held(start, stop)
+                rows = labels.rows(start, stop)[held if part is self.test else ~held]
+                part.tally.see(rows)
+                write(rows.reshape(len(rows), *labels.row))

@@ -1,0 +1,79 @@
+"""What an experiment shows to be wrong before it is trained."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.main import IncEx
+
+from api.jobs import responses
+from contract.experiment.datasets import Facts, facts_of
+from contract.experiment.spec import Experiment
+from diagnosis import lint
+
+log = logging.getLogger(__name__)
+
+# What people post next is mostly what they posted last, with another seed.
+_KEPT = 32
+_NOT_LOOKED_AT: dict[str, IncEx | bool] = {
+    "name": True,
+    "tags": True,
+    "priority": True,
+    "training": {"seed": True},
+}
+
+
+class Repair(BaseModel):
+    """A change that would mend a finding."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    title: str = Field(description="what is changed")
+    patch: list[dict[str, Any]] = Field(description="a JSON Patch (RFC 6902) of the experiment")
+
+
+class Finding(BaseModel):
+    """Something that the experiment alone shows to be wrong; it never blocks a job."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    pointer: str = Field(description="JSON pointer (RFC 6901) into the experiment")
+    code: str = Field(description="for programs")
+    level: Literal["warning", "error"] = Field(
+        description="error: the run cannot learn as it should; warning: it may not"
+    )
+    detail: str = Field(description="what is wrong, in words")
+    repairs: list[Repair] = Field(description="what would mend it, the likeliest first")
+
+
+class AcceptedJob(responses.Job):
+    """A job as it was queued, and what its experiment already shows."""
+
+    findings: list[Finding]
+
+
+def accepted(
+    view: responses.Job, experiment: Experiment, upload: Mapping[str, Any] | None
+) -> AcceptedJob:
+    """`view` as the one that posted it is told of it."""
+    found = findings(experiment, facts_of(experiment.dataset.name, upload))
+    return AcceptedJob.model_construct(**dict(view), findings=list(found))
+
+
+def findings(experiment: Experiment, facts: Facts) -> Sequence[Finding]:
+    """None where they cannot be worked out: that is our fault, and blocks no job."""
+    try:
+        return _findings(experiment.model_dump_json(exclude=_NOT_LOOKED_AT), facts)
+    except Exception:
+        log.exception("no findings for an experiment on %s", experiment.dataset.name)
+        return ()
+
+
+@lru_cache(_KEPT)
+def _findings(spec: str, facts: Facts) -> Sequence[Finding]:
+    """Of an experiment as JSON, with all its defaults."""
+    found = lint.findings(json.loads(spec), vars(facts))
+    return [Finding.model_validate(finding) for finding in found]

@@ -1,0 +1,36 @@
+"""Learning curves as a picture: the loss on the left, accuracy (or R2) on the right."""
+
+import os
+import threading
+import warnings
+from collections.abc import Sequence
+
+from api.results.curve_lines import Format, Run, _printable, lines
+from contract.settings import read_settings
+
+# In the order of preference.
+_SCORES = {"accuracy": "accuracy", "r2": "R²", "mae": "mean absolute error"}
+
+# matplotlib's font cache and text parser are shared by all threads.
+_drawing = threading.Lock()
+
+
+def draw(runs: Sequence[Run], format_: Format, *, title: str = "") -> bytes:
+    """A picture of one run, training and validation, or of several, by their validation."""
+    # Loaded with the first picture only: matplotlib takes 30 MB and half a second.
+    os.environ.setdefault("MPLCONFIGDIR", str(read_settings().var_dir / "matplotlib"))
+    from api.results import chart_panels
+
+    score = next((name for name in _SCORES if lines(runs, name)), "accuracy")
+    levels = {run.chance for run in runs} if score == "accuracy" else set()
+    with _drawing, warnings.catch_warnings():
+        # Names may hold characters that the font lacks; they are drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure = chart_panels.figure(_printable(title))
+        left, right = figure.subplots(1, 2)
+        chart_panels.loss(left, lines(runs, "loss"))
+        chart_panels.score(right, _SCORES[score], lines(runs, score))
+        if len(levels) == 1 and right.has_data():
+            chart_panels.chance(right, levels.pop())
+        chart_panels.legend(figure, right)
+        return chart_panels.picture(figure, format_)

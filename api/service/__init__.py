@@ -1,0 +1,1 @@
+"""The service itself: home, health, readiness, metrics, recipes, workers, usage, and /docs."""

@@ -1,0 +1,80 @@
+"""Initializers and regularizers, with the names and arguments that Keras gives them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contract.experiment.base import NonNegative, Part, Positive, Real
+
+InitializerName = Literal[
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "zeros",
+]
+
+
+class Constant(Part):
+    type: Literal["Constant"]
+    value: Real = 0.0
+
+
+class RandomNormal(Part):
+    type: Literal["RandomNormal"]
+    mean: Real = 0.0
+    stddev: NonNegative = 0.05
+
+
+class TruncatedNormal(Part):
+    type: Literal["TruncatedNormal"]
+    mean: Real = 0.0
+    stddev: NonNegative = 0.05
+
+
+class RandomUniform(Part):
+    type: Literal["RandomUniform"]
+    minval: Real = -0.05
+    maxval: Real = 0.05
+
+
+class VarianceScaling(Part):
+    type: Literal["VarianceScaling"]
+    scale: Positive = 1.0
+    mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
+    distribution: Literal["normal", "truncated_normal", "untruncated_normal", "uniform"] = (
+        "truncated_normal"
+    )
+
+
+InitializerObject = Annotated[
+    Constant | RandomNormal | TruncatedNormal | RandomUniform | VarianceScaling,
+    Field(discriminator="type"),
+]
+Initializer = InitializerName | InitializerObject
+
+
+class L1(Part):
+    type: Literal["L1"]
+    l1: NonNegative = 0.01
+
+
+class L2(Part):
+    type: Literal["L2"]
+    l2: NonNegative = 0.01
+
+
+class L1L2(Part):
+    type: Literal["L1L2"]
+    l1: NonNegative = 0.0
+    l2: NonNegative = 0.0
+
+
+Regularizer = Annotated[L1 | L2 | L1L2, Field(discriminator="type")]

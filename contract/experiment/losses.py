@@ -1,0 +1,51 @@
+"""Losses by their Keras names, and how the labels of a dataset are laid out for each."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from contract.experiment.base import Flag, Fraction, Part, Positive
+
+LossName = Literal[
+    "categorical_crossentropy",
+    "sparse_categorical_crossentropy",
+    "kl_divergence",
+    "binary_crossentropy",
+    "mean_squared_error",
+    "mean_absolute_error",
+    "mean_squared_logarithmic_error",
+    "huber",
+    "log_cosh",
+    "poisson",
+]
+_ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
+
+
+def _unalias(name: object) -> object:
+    return _ALIASES.get(name, name) if isinstance(name, str) else name
+
+
+AnyLossName = Annotated[LossName, BeforeValidator(_unalias)]
+
+
+class CategoricalCrossentropy(Part):
+    type: Literal["CategoricalCrossentropy"]
+    from_logits: Flag = False
+    label_smoothing: Fraction = 0.0
+
+
+class BinaryCrossentropy(Part):
+    type: Literal["BinaryCrossentropy"]
+    from_logits: Flag = False
+    label_smoothing: Fraction = 0.0
+
+
+class Huber(Part):
+    type: Literal["Huber"]
+    delta: Positive = 1.0
+
+
+LossObject = Annotated[
+    CategoricalCrossentropy | BinaryCrossentropy | Huber, Field(discriminator="type")
+]
+Loss = AnyLossName | LossObject

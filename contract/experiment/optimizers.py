@@ -1,0 +1,139 @@
+"""Optimizers and schedules: names, arguments and defaults of `keras.optimizers`."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from contract.experiment.base import Count, Flag, Fraction, NonNegative, Part, Positive, Whole
+
+
+class ExponentialDecay(Part):
+    type: Literal["ExponentialDecay"]
+    initial_learning_rate: Positive
+    decay_steps: Count
+    decay_rate: Positive
+    staircase: Flag = False
+
+
+class InverseTimeDecay(Part):
+    type: Literal["InverseTimeDecay"]
+    initial_learning_rate: Positive
+    decay_steps: Count
+    decay_rate: NonNegative
+    staircase: Flag = False
+
+
+class PolynomialDecay(Part):
+    type: Literal["PolynomialDecay"]
+    initial_learning_rate: Positive
+    decay_steps: Count
+    end_learning_rate: NonNegative = 0.0001
+    power: Positive = 1.0
+    cycle: Flag = False
+
+
+class CosineDecay(Part):
+    type: Literal["CosineDecay"]
+    initial_learning_rate: NonNegative
+    decay_steps: Count
+    alpha: NonNegative = 0.0
+    warmup_target: Positive | None = None
+    warmup_steps: Whole = 0
+
+
+class PiecewiseConstantDecay(Part):
+    """`values[i]` holds up to step `boundaries[i]`, the last value after that."""
+
+    type: Literal["PiecewiseConstantDecay"]
+    boundaries: Annotated[tuple[Count, ...], Field(min_length=1, max_length=100)]
+    values: Annotated[tuple[Positive, ...], Field(min_length=2, max_length=101)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.values) != len(self.boundaries) + 1:
+            raise ValueError(
+                f"values must have one entry more than boundaries ({len(self.boundaries) + 1}); "
+                f"received {len(self.values)}"
+            )
+        if any(a >= b for a, b in zip(self.boundaries, self.boundaries[1:], strict=False)):
+            raise ValueError(f"boundaries must increase; received {list(self.boundaries)}")
+        return self
+
+
+Schedule = Annotated[
+    ExponentialDecay | InverseTimeDecay | PolynomialDecay | CosineDecay | PiecewiseConstantDecay,
+    Field(discriminator="type"),
+]
+LearningRate = Positive | Schedule
+
+
+class _Optimizer(Part):
+    """At most one of the three clippings, as Keras demands."""
+
+    clipnorm: Positive | None = None
+    clipvalue: Positive | None = None
+    global_clipnorm: Positive | None = None
+
+    @model_validator(mode="after")
+    def _one_clipping(self) -> Self:
+        named = {"clipnorm", "clipvalue", "global_clipnorm"}
+        given = sorted(name for name in named if getattr(self, name) is not None)
+        if len(given) > 1:
+            raise ValueError(f"give one of clipnorm, clipvalue, global_clipnorm; received {given}")
+        return self
+
+
+class SGD(_Optimizer):
+    type: Literal["SGD"]
+    learning_rate: LearningRate = 0.01
+    momentum: Fraction = 0.0
+    nesterov: Flag = False
+
+
+class RMSprop(_Optimizer):
+    type: Literal["RMSprop"]
+    learning_rate: LearningRate = 0.001
+    rho: Fraction = 0.9
+    momentum: Fraction = 0.0
+    epsilon: Positive = 1e-7
+    centered: Flag = False
+
+
+class Adam(_Optimizer):
+    type: Literal["Adam"]
+    learning_rate: LearningRate = 0.001
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: Positive = 1e-7
+    amsgrad: Flag = False
+
+
+class AdamW(_Optimizer):
+    type: Literal["AdamW"]
+    learning_rate: LearningRate = 0.001
+    weight_decay: NonNegative = 0.004
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: Positive = 1e-7
+    amsgrad: Flag = False
+
+
+class Adagrad(_Optimizer):
+    type: Literal["Adagrad"]
+    learning_rate: LearningRate = 0.001
+    initial_accumulator_value: NonNegative = 0.1
+    epsilon: Positive = 1e-7
+
+
+class Nadam(_Optimizer):
+    type: Literal["Nadam"]
+    learning_rate: LearningRate = 0.001
+    beta_1: Fraction = 0.9
+    beta_2: Fraction = 0.999
+    epsilon: Positive = 1e-7
+
+
+Optimizer = Annotated[
+    SGD | RMSprop | Adam | AdamW | Adagrad | Nadam,
+    Field(discriminator="type"),
+]

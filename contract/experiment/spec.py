@@ -1,0 +1,93 @@
+"""An experiment: the JSON that a user POSTs, and that the worker trains."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from contract.experiment.base import Count, Flag, NonNegative, Part, Positive, Seed, Whole
+from contract.experiment.datasets import Dataset
+from contract.experiment.layers import Layer
+from contract.experiment.losses import Loss
+from contract.experiment.optimizers import Optimizer
+
+# Without control characters: Postgres stores no NUL, and a log line is a line.
+Name = Annotated[
+    str, Field(strict=True, min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$")
+]
+Tag = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,62}$")]
+Priority = Annotated[int, Field(strict=True, ge=-10, le=10)]
+Device = Literal["cpu", "gpu", "any"]
+Switch = Literal["on", "off"]
+DTypePolicy = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+
+
+class Model(Part):
+    """A `keras.Sequential`; the input shape is the dataset's.
+
+    `dtype_policy` is that of all layers but the last, which computes in float32, as Keras advises;
+    weights are kept in float32. With `mixed_float16` the optimizer is wrapped in a
+    `keras.optimizers.LossScaleOptimizer`.
+    """
+
+    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=1000)]
+    dtype_policy: DTypePolicy = "float32"
+
+
+class Validation(Part):
+    """What `val_loss` and its neighbours are measured on at the end of each epoch.
+
+    `test` is the dataset's test part, `split` the last `fraction` of the training part after a
+    seeded shuffle, `none` nothing at all.
+    """
+
+    on: Literal["test", "split", "none"] = "test"
+    fraction: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.1
+
+
+class EarlyStopping(Part):
+    """`keras.callbacks.EarlyStopping`; without validation, monitor `loss` or `accuracy`."""
+
+    monitor: Literal["loss", "accuracy", "mae", "val_loss", "val_accuracy", "val_mae"] = "val_loss"
+    min_delta: NonNegative = 0.0
+    patience: Whole = 0
+    restore_best_weights: Flag = False
+    start_from_epoch: Whole = 0
+
+
+class Training(Part):
+    """What `model.compile` and `model.fit` are told.
+
+    `jit_compile` has XLA compile the training loop. A run that has trained for `max_seconds`, over
+    all attempts, ends as failed.
+    """
+
+    optimizer: Optimizer
+    loss: Loss
+    batch_size: Count = 32
+    epochs: Count
+    seed: Seed = 0
+    shuffle: Flag = True
+    validation: Validation = Validation()
+    early_stopping: EarlyStopping | None = None
+    terminate_on_nan: Flag = True
+    jit_compile: Flag = False
+    max_seconds: Positive | None = None
+
+
+class Experiment(Part):
+    """One training run, whole: everything that decides its outcome is in here.
+
+    `repair` is `auto` where a run that ends unhealthy is to prove its repairs by itself.
+    """
+
+    name: Name
+    tags: Annotated[tuple[Tag, ...], Field(max_length=20)] = ()
+    dataset: Dataset
+    model: Model
+    training: Training
+    device: Device = "any"
+    signals: Annotated[
+        Switch, Field(description="whether it is looked at while it trains, to say why it failed")
+    ] = "on"
+    priority: Priority = 0
+    repair: Literal["off", "auto"] = "off"

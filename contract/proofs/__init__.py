@@ -1,0 +1,1 @@
+"""A proof's life: its runs are jobs like others."""

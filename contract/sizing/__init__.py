@@ -1,0 +1,1 @@
+"""What an experiment costs, and what is refused before it is stored."""

@@ -1,0 +1,194 @@
+"""What a run may cost, and what a valid experiment still cannot do: checked before it is stored."""
+
+from math import inf
+
+from contract.errors import SpecRefused
+from contract.experiment.datasets import Facts
+from contract.experiment.spec import Experiment
+from contract.settings import Settings
+from contract.sizing.cost import Cost, cost, largest_batch, training_examples
+from contract.sizing.label_layout import label_layout
+from contract.sizing.trace import LayerFacts
+
+
+def check(experiment: Experiment, facts: Facts, settings: Settings) -> Cost:
+    """What `experiment` costs; `facts` are those of its dataset.
+
+    Raises SpecRefused, with a pointer to the field at fault, for a model that cannot be built or
+    trained and for a run over the budget. A batch larger than the training part is one batch, as
+    in Keras; a `limit` beyond the dataset keeps all of it.
+    """
+    _check_dataset(experiment, facts)
+    _check_layers(experiment, settings)
+    _check_compilation(experiment)
+    _check_length(experiment, facts, settings)
+    expected = cost(experiment, facts)
+    _check_parameters(experiment, expected, settings)
+    _check_memory(experiment, facts, expected, settings)
+    _check_work(experiment, expected, settings)
+    label_layout(experiment, facts, expected.output_shape)
+    _check_monitor(experiment, facts)
+    return expected
+
+
+def time_limit(experiment: Experiment, settings: Settings) -> float:
+    """Seconds that a run of `experiment` may train."""
+    return min(experiment.training.max_seconds or inf, settings.max_train_seconds)
+
+
+def _check_dataset(experiment: Experiment, facts: Facts) -> None:
+    dataset = experiment.dataset
+    given = [name for name in ("samples", "noise", "seed") if getattr(dataset, name) is not None]
+    if given and facts.source != "generated":
+        raise SpecRefused(
+            f"/dataset/{given[0]}",
+            f"{', '.join(given)} only belong to generated datasets (circles, moons, blobs); "
+            f"{dataset.name} is fixed: leave them out",
+        )
+    if dataset.target_scaling != "none" and facts.task != "regression":
+        labels = "classes" if facts.task == "classification" else "labels of 0 and 1"
+        raise SpecRefused(
+            "/dataset/target_scaling",
+            f"target_scaling belongs to regression; {dataset.name} has {labels}: leave it out",
+        )
+
+
+def _check_layers(experiment: Experiment, settings: Settings) -> None:
+    layers = len(experiment.model.layers)
+    if layers > settings.max_layers:
+        raise SpecRefused(
+            "/model/layers",
+            f"a model may have {settings.max_layers:,} layers here; received {layers:,}",
+        )
+
+
+def _check_compilation(experiment: Experiment) -> None:
+    pooled = [at for at, la in enumerate(experiment.model.layers) if la.type == "MaxPooling2D"]
+    if pooled and experiment.training.jit_compile:
+        raise SpecRefused(
+            "/training/jit_compile",
+            f"XLA has no deterministic gradient of max pooling (layer {pooled[0]}), and a resumed "
+            f"run must be the same bit for bit: leave jit_compile out, or take AveragePooling2D",
+        )
+
+
+def _check_length(experiment: Experiment, facts: Facts, settings: Settings) -> None:
+    training = experiment.training
+    if training.epochs > settings.max_epochs:
+        raise SpecRefused(
+            "/training/epochs",
+            f"a run may have {settings.max_epochs:,} epochs here; received {training.epochs:,}",
+        )
+    examples = training_examples(experiment, facts)
+    _check_split(experiment, experiment.dataset.train_examples(facts), examples)
+    if examples * training.epochs > settings.max_examples:
+        raise SpecRefused(
+            "/training/epochs",
+            f"a run may visit {settings.max_examples:,} examples here; {training.epochs:,} epochs "
+            f"of {examples:,} are {examples * training.epochs:,}: take fewer epochs, or set a "
+            f"dataset.limit",
+        )
+
+
+def _check_split(experiment: Experiment, total: int, examples: int) -> None:
+    validation = experiment.training.validation
+    if validation.on == "split" and not 0 < examples < total:
+        raise SpecRefused(
+            "/training/validation/fraction",
+            f"{validation.fraction} of {total:,} training examples leaves {examples:,} for "
+            f"training and {total - examples:,} for validation; expected at least one for each: "
+            f"change the fraction",
+        )
+
+
+def _check_parameters(experiment: Experiment, expected: Cost, settings: Settings) -> None:
+    if expected.parameters > settings.max_parameters:
+        largest = max(expected.layers, key=lambda layer: layer.parameters)
+        raise SpecRefused(
+            _size(experiment, largest),
+            f"a model may have {settings.max_parameters:,} parameters here; this one has "
+            f"{expected.parameters:,}, of which this layer {largest.parameters:,}: make it smaller",
+        )
+    if expected.trainable_parameters == 0:
+        raise SpecRefused(
+            "/model/layers",
+            "the model has nothing to train: add a layer with weights, such as Dense",
+        )
+
+
+def _size(experiment: Experiment, layer: LayerFacts) -> str:
+    """The pointer to the argument that decides a layer's size, or to the layer."""
+    at = f"/model/layers/{layer.index}"
+    given = type(experiment.model.layers[layer.index]).model_fields
+    return next(
+        (f"{at}/{name}" for name in ("units", "filters", "kernel_size") if name in given), at
+    )
+
+
+def _check_memory(experiment: Experiment, facts: Facts, expected: Cost, settings: Settings) -> None:
+    if expected.memory_bytes <= settings.max_memory_bytes:
+        return
+    memory = expected.memory
+    raise SpecRefused(
+        _largest_use(experiment, facts, expected, settings),
+        f"a run may take {settings.max_memory_bytes:,} bytes of memory here; this one is estimated "
+        f"at {expected.memory_bytes:,}: {memory.weights:,} for weights, gradients and optimizer, "
+        f"{memory.activations:,} for a batch in flight, {memory.dataset:,} for the dataset: make "
+        f"the largest of them smaller",
+    )
+
+
+def _check_work(experiment: Experiment, expected: Cost, settings: Settings) -> None:
+    training = experiment.training
+    if (training.max_seconds or 0) > settings.max_train_seconds:
+        raise SpecRefused(
+            "/training/max_seconds",
+            f"a run may train for {settings.max_train_seconds:g} s here; received "
+            f"{training.max_seconds:g}: take less, or leave it out",
+        )
+    if expected.flops_total <= settings.max_flops:
+        return
+    an_epoch = expected.flops_total // training.epochs
+    largest = max(expected.layers, key=lambda layer: layer.flops)
+    fewer = an_epoch <= settings.max_flops
+    raise SpecRefused(
+        "/training/epochs" if fewer else _size(experiment, largest),
+        f"a run may take {settings.max_flops:.3g} FLOPs of training here; {training.epochs:,} "
+        f"epochs of {an_epoch:.3g} are {expected.flops_total:.3g}, most of them in layer "
+        f"{largest.index}: "
+        + ("take fewer epochs, or make that layer smaller" if fewer else "make that layer smaller"),
+    )
+
+
+def _largest_use(experiment: Experiment, facts: Facts, expected: Cost, settings: Settings) -> str:
+    memory = expected.memory
+    if memory.dataset == max(memory.dataset, memory.weights, memory.activations):
+        return "/dataset"
+    if memory.weights > memory.activations:
+        return _size(experiment, max(expected.layers, key=lambda layer: layer.parameters))
+    if memory.activations // largest_batch(experiment, facts) <= settings.max_memory_bytes:
+        return "/training/batch_size"
+    # Not one example would fit.
+    return f"/model/layers/{max(expected.layers, key=lambda layer: layer.activations).index}"
+
+
+def _check_monitor(experiment: Experiment, facts: Facts) -> None:
+    training = experiment.training
+    if training.early_stopping is None:
+        return
+    monitor = training.early_stopping.monitor
+    measured = _monitors(experiment, facts)
+    if monitor not in measured:
+        raise SpecRefused(
+            "/training/early_stopping/monitor",
+            f"{monitor} is not measured in this run, where training.validation.on is "
+            f'"{training.validation.on}" and {experiment.dataset.name} is a '
+            f"{facts.task} set: expected one of {', '.join(measured)}",
+        )
+
+
+def _monitors(experiment: Experiment, facts: Facts) -> list[str]:
+    metrics = ["loss", "mae" if facts.task == "regression" else "accuracy"]
+    if experiment.training.validation.on == "none":
+        return metrics
+    return metrics + [f"val_{name}" for name in metrics]

@@ -1,0 +1,186 @@
+"""The axes of a sweep: what varies, and the cells that come of it. Pure functions.
+
+An axis is a JSON pointer into an experiment, with a list of values or a range of numbers. A cell is
+a value for each axis, in the order of the axes.
+"""
+
+import json
+import math
+import random
+import re
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Annotated, Any
+
+from pydantic import Field, JsonValue, WithJsonSchema
+
+from contract.errors import SpecRefused
+from contract.experiment.base import Flag, Part
+
+Pointer = Annotated[str, Field(strict=True, max_length=200, pattern=r"^(/([^~/]|~[01])+)+$")]
+Number = (
+    Annotated[int, Field(strict=True, ge=-1_000_000_000_000, le=1_000_000_000_000)]
+    | Annotated[float, Field(strict=True, ge=-3e38, le=3e38, allow_inf_nan=False)]
+)
+Value = Annotated[JsonValue, WithJsonSchema({"description": "any JSON"})]
+MAX_AXES, MAX_VALUES = 20, 1_000
+Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=MAX_VALUES)]
+Cell = Sequence[Any]
+# Draws that only find what was drawn before: then the cells are nearly used up.
+_TRIES = 100
+_COUNTABLE = 100_000
+_INDEX = re.compile(r"0|[1-9]\d*")
+
+
+class Range(Part):
+    """Numbers from `low` to `high`, both included; whole ones where both are written as such.
+
+    `log` draws evenly by order of magnitude; `step` takes low, low + step, and so on.
+    """
+
+    low: Number = Field(description="least number")
+    high: Number = Field(description="greatest number, if the steps come to it")
+    log: Flag = Field(False, description="whether all orders of magnitude are as likely")
+    step: Number | None = Field(
+        None, description="from one number to the next; null is 1 for whole ones, else none"
+    )
+
+    @property
+    def whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @property
+    def pace(self) -> int | float | None:
+        """Between neighbours; None where there is a number between any two."""
+        return 1 if self.step is None and self.whole else self.step
+
+    @property
+    def size(self) -> float:
+        """How many numbers there are."""
+        if self.low == self.high:
+            return 1
+        return math.inf if self.pace is None else self._steps + 1
+
+    @property
+    def last(self) -> int | float:
+        """The greatest number: `high`, unless the steps end before it."""
+        return self.high if self.pace is None else self.at(self._steps)
+
+    @property
+    def _steps(self) -> int:
+        if self.pace is None:
+            return 0
+        # 0.3 / 0.1 is a little less than 3.
+        return math.floor((self.high - self.low) / self.pace + 1e-9)
+
+    def numbers(self) -> list[int | float]:
+        """All of them, where they can be counted."""
+        return [self.at(step) for step in range(int(self.size))]
+
+    def at(self, step: int) -> int | float:
+        value = min(self.high, self.low + step * (self.pace or 0))
+        return value if self.whole else float(value)
+
+
+Axes = Mapping[str, Values | Range]
+
+
+def parts(pointer: str) -> list[str]:
+    """Of a JSON pointer (RFC 6901)."""
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+
+
+def placed(document: Any, axes: Axes, cell: Cell) -> Any:
+    """A copy of `document`, JSON, with the cell's values where the axes point.
+
+    Objects that lead there and are missing are made. Raises SpecRefused, with the axis, where
+    something else is in the way.
+    """
+    for pointer, value in zip(axes, cell, strict=True):
+        try:
+            document = _put(document, parts(pointer), value)
+        except LookupError as error:
+            raise SpecRefused(axis_pointer(pointer), f"{pointer} leads nowhere: {error}") from None
+    return document
+
+
+def axis_pointer(pointer: str) -> str:
+    """Where a sweep's document has the axis."""
+    return f"/axes/{pointer.replace('~', '~0').replace('/', '~1')}"
+
+
+def _put(document: Any, path: Sequence[str], value: Any) -> Any:
+    if not path:
+        return value
+    head, *rest = path
+    if isinstance(document, list | tuple):
+        if not _INDEX.fullmatch(head) or int(head) >= len(document):
+            raise LookupError(f"a list of {len(document)} has no {head}")
+        at = int(head)
+        return [*document[:at], _put(document[at], rest, value), *document[at + 1 :]]
+    if document is None or isinstance(document, dict):
+        known = document or {}
+        return {**known, head: _put(known.get(head), rest, value)}
+    raise LookupError(f"there is {json.dumps(document)[:50]}, which has no {head}")
+
+
+def size(axes: Axes) -> float:
+    """How many different cells there can be."""
+    sizes = [axis.size if isinstance(axis, Range) else len(axis) for axis in axes.values()]
+    return math.prod(sizes)
+
+
+def grid(axes: Axes) -> list[Cell]:
+    """Every cell of axes that are lists, the last axis varying first."""
+    return list(product(*(axis for axis in axes.values() if not isinstance(axis, Range))))
+
+
+def drawn(axes: Axes, seed: int, known: Sequence[Cell] = ()) -> Iterator[Cell]:
+    """Cells at random, none twice and none of `known`, by `seed` alone.
+
+    All that there are in the end, where these can be counted.
+    """
+    seen = {key(cell) for cell in known}
+    randomly = random.Random(seed)
+    while (cell := _unseen(axes, randomly, seen)) is not None:
+        seen.add(key(cell))
+        yield cell
+
+
+def _unseen(axes: Axes, randomly: random.Random, seen: Container[str]) -> Cell | None:
+    for _ in range(_TRIES):
+        cell = tuple(_draw(axis, randomly) for axis in axes.values())
+        if key(cell) not in seen:
+            return cell
+    if size(axes) > _COUNTABLE:
+        return None
+    every = [axis.numbers() if isinstance(axis, Range) else axis for axis in axes.values()]
+    left = [cell for cell in product(*every) if key(cell) not in seen]
+    return randomly.choice(left) if left else None
+
+
+def key(value: Any) -> str:
+    """The same for the same JSON, and for nothing else: 1 and true are two values."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _draw(axis: Values | Range, randomly: random.Random) -> Any:
+    if not isinstance(axis, Range):
+        return randomly.choice(axis)
+    if axis.log:
+        return _within(axis, _logarithmic(axis, randomly.uniform))
+    if axis.pace is not None:
+        return axis.at(randomly.randrange(int(axis.size)))
+    return _within(axis, randomly.uniform(axis.low, axis.high))
+
+
+def _logarithmic(axis: Range, uniform: Callable[[float, float], float]) -> float:
+    """Whole numbers have half of the way to their neighbours on either side, the ends too."""
+    margin = 0.5 if axis.whole else 0.0
+    value = math.exp(uniform(math.log(axis.low - margin), math.log(axis.high + margin)))
+    return round(value) if axis.whole else value
+
+
+def _within(axis: Range, value: float) -> float:
+    """Rounding may lead a little out."""
+    return max(axis.low, min(axis.high, value))

@@ -1,0 +1,192 @@
+"""What does not fit between a model's output, its loss and the labels: rules on the spec."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from diagnosis.run.experiment import Plan
+
+# What an output can be, by its activation.
+RANGES = {
+    "sigmoid": (0.0, 1.0),
+    "hard_sigmoid": (0.0, 1.0),
+    "softmax": (0.0, 1.0),
+    "tanh": (-1.0, 1.0),
+    "softsign": (-1.0, 1.0),
+    "relu": (0.0, float("inf")),
+    "relu6": (0.0, 6.0),
+    "softplus": (0.0, float("inf")),
+    "exponential": (0.0, float("inf")),
+}
+# A probability that a Clip behind the output must leave possible.
+_PROBABLE = (0.1, 0.9)
+# Losses that take the output's logarithm, and activations after which there is one.
+_LOGARITHMS = ("poisson", "mean_squared_logarithmic_error")
+_POSITIVE = ("sigmoid", "hard_sigmoid", "softmax", "relu", "relu6", "softplus", "exponential")
+_NOISY = ("Dropout", "GaussianNoise", "BatchNormalization", "LayerNormalization")
+
+Level = Literal["warning", "error"]
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """`at` is the field at fault, "output" or "loss"; `detail` says what is wrong in a sentence."""
+
+    level: Level
+    at: Literal["output", "loss"]
+    detail: str
+
+
+def misfits(plan: Plan, low: float | None = None, high: float | None = None) -> Sequence[Misfit]:
+    """What does not fit; `low` and `high` are the targets' of a regression, where known."""
+    if plan.network.head is None:
+        return []
+    if plan.task == "regression":
+        if plan.spec["dataset"].get("target_scaling") == "standard" and low is None:
+            low, high = -1.0, 1.0  # a standard deviation on each side, at least
+        found = [*_regression_loss(plan, low, high), *_regression_output(plan, low, high)]
+    elif plan.task == "multi_label":
+        found = [*_multi_label(plan)]
+    else:
+        found = [*_classification(plan)]
+    return [*found, *_tail(plan)]
+
+
+def _classification(plan: Plan) -> Iterator[Misfit]:
+    single = plan.network.outputs == 1
+    kind = plan.procedure.loss_kind
+    activation = plan.network.output_activation
+    if single and plan.classes > 2:
+        yield Misfit("error", "output", f"One output cannot tell {plan.classes} classes apart.")
+    elif single and activation == "softmax":
+        yield Misfit("error", "output", "Softmax over a single output is always 1.")
+    elif single and kind == "classes":
+        yield Misfit(
+            "error", "loss", f"{plan.procedure.loss} over a single output has no gradient: it is "
+            f"made a share of itself, which is always 1."
+        )  # fmt: skip
+    elif kind == "classes":
+        yield from _class_output(plan, activation)
+    elif kind == "binary":
+        yield from _binary_output(plan, activation)
+    else:
+        yield from _measured(plan, activation)
+
+
+def _class_output(plan: Plan, activation: str) -> Iterator[Misfit]:
+    """Cross-entropy over classes wants probabilities that sum to 1, or logits."""
+    loss = plan.procedure.loss
+    if activation == "softmax":
+        return
+    if plan.procedure.from_logits:
+        if activation in RANGES:
+            yield Misfit("warning", "output", f"Logits that pass {activation} are bounded.")
+    elif activation == "sigmoid":
+        yield Misfit(
+            "warning", "output", f"{loss} takes probabilities that sum to 1; sigmoid gives each "
+            f"class one of its own."
+        )  # fmt: skip
+    else:
+        yield Misfit(
+            "error", "output", f"{loss} takes probabilities that sum to 1; an output that ends in "
+            f"{activation} gives none."
+        )  # fmt: skip
+
+
+def _binary_output(plan: Plan, activation: str) -> Iterator[Misfit]:
+    if activation == "sigmoid" or (activation == "linear" and plan.procedure.from_logits):
+        return
+    if activation == "softmax":
+        if plan.classes > 2:
+            detail = "binary_crossentropy judges each class alone; softmax makes them compete."
+            yield Misfit("warning", "loss", detail)
+    elif plan.procedure.from_logits:
+        yield Misfit("warning", "output", f"Logits that pass {activation} are bounded.")
+    else:
+        yield Misfit(
+            "error", "output", f"binary_crossentropy takes probabilities, and the output ends in "
+            f"{activation}: what it gives beyond 0 and 1 has no gradient."
+        )  # fmt: skip
+
+
+def _measured(plan: Plan, activation: str) -> Iterator[Misfit]:
+    """A loss that measures distances, on labels of classes."""
+    loss = plan.procedure.loss
+    detail = f"{loss} measures distances, and the labels are classes"
+    if activation in ("softmax", "sigmoid", "tanh", "hard_sigmoid"):
+        detail += f": behind {activation} its gradient vanishes where the model is surely wrong"
+    elif activation in ("relu", "relu6"):
+        detail += f": an output that {activation} holds at 0 learns no more"
+    yield Misfit("warning", "loss", f"{detail}.")
+
+
+def _multi_label(plan: Plan) -> Iterator[Misfit]:
+    activation, procedure = plan.network.output_activation, plan.procedure
+    if activation == "softmax":
+        detail = "Softmax lets one label win, and an example may have several or none."
+        yield Misfit("error", "output", detail)
+    if procedure.loss_kind == "classes":
+        yield Misfit("error", "loss", f"{procedure.loss} takes one class for each example.")
+    elif procedure.loss_kind == "binary":
+        if activation != "softmax":
+            yield from _binary_output(plan, activation)
+    else:
+        yield from _measured(plan, activation)
+
+
+def _regression_loss(plan: Plan, low: float | None, high: float | None) -> Iterator[Misfit]:
+    loss, kind = plan.procedure.loss, plan.procedure.loss_kind
+    inside = low is not None and high is not None and low >= 0 and high <= 1
+    if kind == "classes" or (kind == "binary" and not inside):
+        yield Misfit("error", "loss", f"{loss} is for classes, and the targets are quantities.")
+    elif kind == "binary":
+        yield from _binary_output(plan, plan.network.output_activation)
+    elif loss in _LOGARITHMS and low is not None and low < 0:
+        yield Misfit("error", "loss", f"{loss} takes no targets below 0, and there are some.")
+    elif loss in _LOGARITHMS and plan.network.output_activation not in _POSITIVE:
+        yield Misfit(
+            "error" if loss == "poisson" else "warning", "output", f"{loss} takes the logarithm of "
+            f"the output, and {plan.network.output_activation} may go below 0."
+        )  # fmt: skip
+
+
+def _regression_output(plan: Plan, low: float | None, high: float | None) -> Iterator[Misfit]:
+    activation = plan.network.output_activation
+    if activation not in RANGES:
+        return
+    least, most = RANGES[activation]
+    if activation == "softmax" and plan.classes == 1:
+        yield Misfit("error", "output", "Softmax over a single output is always 1.")
+    elif low is None or high is None:
+        if activation not in ("softplus", "exponential"):
+            detail = f"The output ends in {activation}, which gives {_range(least, most)} only."
+            yield Misfit("warning", "output", detail)
+    elif low < least - 0.1 * (high - low) or high > most + 0.1 * (high - low):
+        yield Misfit(
+            "error", "output", f"The output ends in {activation}, which gives "
+            f"{_range(least, most)}; the targets run from {low:.3g} to {high:.3g}."
+        )  # fmt: skip
+
+
+def _range(least: float, most: float) -> str:
+    return f"numbers above {least:g}" if most == float("inf") else f"{least:g} to {most:g}"
+
+
+def _tail(plan: Plan) -> Iterator[Misfit]:
+    """What comes between the head's sums and the loss, besides the usual activation."""
+    head = plan.network.head
+    if head is None:
+        return
+    own = head.layer.get("activation", "linear")
+    if own in RANGES and any(layer.get("type") == "Activation" for _, layer in head.followers):
+        detail = f"{own} bounds what {plan.network.output_activation} is given."
+        yield Misfit("warning", "output", detail)
+    for at, layer in head.followers:
+        if layer.get("type") in _NOISY and at > head.activated_at:
+            detail = f"{layer['type']} behind the output changes the answers themselves."
+            yield Misfit("warning", "output", detail)
+        if layer.get("type") == "Clip" and plan.task != "regression":
+            low, high = float(layer["x_min"]), float(layer["x_max"])
+            if low > _PROBABLE[0] or high < _PROBABLE[1]:
+                detail = f"The output is clipped to {low:g} to {high:g}."
+                yield Misfit("error", "output", detail)

@@ -1,0 +1,1 @@
+"""Two runs: which difference explains how they ended."""

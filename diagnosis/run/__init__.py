@@ -1,0 +1,1 @@
+"""A run as the diagnosis sees it: experiment, network, signals, curve, baselines."""

@@ -1,0 +1,78 @@
+"""An experiment before it is trained: what was asked for, and what is known of its dataset."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from diagnosis.run.network import RECTIFIERS, SATURATING, Block, Network
+from diagnosis.run.training import Procedure
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`spec` is the experiment with all its defaults, `facts` the dataset's, both plain."""
+
+    spec: Mapping[str, Any]
+    facts: Mapping[str, Any]
+
+    @cached_property
+    def network(self) -> Network:
+        return Network(self.spec["model"]["layers"])
+
+    @cached_property
+    def procedure(self) -> Procedure:
+        return Procedure(self.spec["training"])
+
+    @property
+    def task(self) -> str:
+        return str(self.facts["task"])
+
+    @property
+    def classes(self) -> int:
+        """Classes, labels or targets: the numbers that a fitting model gives for an example."""
+        return int(self.facts.get("classes") or self.facts.get("targets") or 1)
+
+    @property
+    def planned_examples(self) -> int:
+        """Training examples before a validation split, by `samples`, `limit` and the dataset."""
+        dataset = self.spec["dataset"]
+        total = int(self.facts.get("train_examples") or 1)
+        if dataset.get("samples"):
+            total = int(dataset["samples"])
+        return max(1, min(total, dataset.get("limit") or total))
+
+    @property
+    def scaling(self) -> str:
+        return str(self.spec["dataset"].get("scaling", "none"))
+
+    @property
+    def raw_peak(self) -> float | None:
+        """The largest absolute input by the documented range, where nothing scales it."""
+        low, high = self.facts.get("value_range") or (0.0, 0.0)
+        if self.scaling != "none" or self.network.normalizes_inputs:
+            return None
+        peak = max(abs(float(low)), abs(float(high)))
+        for _, layer in self.network.before:
+            if layer.get("type") == "Rescaling":
+                peak = abs(peak * float(layer.get("scale", 1.0)))
+        return peak
+
+    @property
+    def chooses_on_test(self) -> bool:
+        """Whether early stopping keeps the weights that did best on the test part."""
+        training = self.spec["training"]
+        stopping = training.get("early_stopping") or {}
+        on = (training.get("validation") or {}).get("on", "test")
+        watched = str(stopping.get("monitor", "val_loss")).startswith("val_")
+        return on == "test" and watched and bool(stopping.get("restore_best_weights"))
+
+    @property
+    def rectified(self) -> Sequence[Block]:
+        """Hidden blocks whose units can die."""
+        return [b for b in self.network.hidden if b.activation in RECTIFIERS]
+
+    @property
+    def squashed(self) -> Sequence[Block]:
+        """Hidden blocks whose units can saturate."""
+        return [b for b in self.network.hidden if b.activation in SATURATING]

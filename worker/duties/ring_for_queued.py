@@ -1,0 +1,91 @@
+"""Rings for queued jobs that an idle slot could take: rings get lost, and with the embedded broker
+the API cannot ring at all."""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterable
+
+from celery import Celery
+
+from contract.jobs import broker, lifecycle
+from contract.settings import Settings
+from contract.store.database import Database
+from contract.store.revision import OtherSchema
+from worker.duties.advance_proofs import Prover
+from worker.pool.periodic import Periodic
+from worker.pool.slots import Slots
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.02
+
+
+class Sweeper:
+    """Sweeps each `sweep_seconds`, when it is woken, and, with the embedded broker, when something
+    was committed."""
+
+    def __init__(self, database: Database, settings: Settings, app: Celery, slots: Slots) -> None:
+        self._database = database
+        self._settings = settings
+        self._app = app
+        self._slots = slots
+        self._prover = Prover(database, settings)
+        self._queues: tuple[str, ...] = ()
+        self._unanswered_since: float | None = None
+        self._state: str | None = None
+        self._stranger = False
+        self._sweeps = Periodic("sweeper", settings.sweep_seconds, self._sweep)
+        self._looks = Periodic("lookout", _LOOK_SECONDS, self._look)
+
+    def start(self, queues: Iterable[str]) -> None:
+        """Begin to ring for the jobs of `queues`, now that there is a consumer to hear it."""
+        self._queues = tuple(queues)
+        self._sweeps.start()
+        if self._settings.embedded_broker:
+            self._looks.start()
+
+    def stop(self) -> None:
+        self._looks.stop()
+        self._sweeps.stop()
+
+    def wake(self) -> None:
+        self._sweeps.wake()
+
+    def heard(self) -> None:
+        """A ring came through: the broker works."""
+        self._unanswered_since = None
+
+    def _look(self) -> None:
+        if self._slots.idle and (state := self._database.changes.state()) != self._state:
+            self._state = state
+            self._sweeps.wake()
+
+    def _sweep(self) -> None:
+        """Let proofs go on, and ring; neither in a database that is another version's."""
+        if not self._at_home():
+            return
+        self._prover.prove()
+        with self._database.reading() as session:
+            waiting = session.exec(lifecycle.queued_for(self._queues, self._slots.idle)).all()
+        if not waiting:
+            self._unanswered_since = None
+            return
+        since = self._unanswered_since = self._unanswered_since or time.monotonic()
+        for job_id, device in waiting:
+            broker.ring(self._app, job_id, device)
+        if time.monotonic() - since > self._settings.idle_exit_seconds:
+            log.error("deaf to the broker while jobs wait: exiting, to be started again")
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def _at_home(self) -> bool:
+        try:
+            self._database.check_schema()
+        except OtherSchema as error:
+            if not self._stranger:
+                log.error("no job is taken: %s", error)
+            self._stranger = True
+            return False
+        self._stranger = False
+        return True

@@ -1,0 +1,1 @@
+"""The slots of a worker, their trainer processes, and the worker's row."""

@@ -1,0 +1,1 @@
+"""From a dataset's name or file to the arrays that a run trains on."""

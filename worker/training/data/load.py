@@ -1,0 +1,122 @@
+"""Datasets as arrays: those of the catalogue, and uploaded ones."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn import datasets as sklearn_datasets
+from sklearn.model_selection import train_test_split
+
+from contract.errors import DatasetUnavailable
+from contract.experiment.datasets import CATALOGUE, Dataset, Facts
+from worker.training.data import image_files
+
+Array = np.ndarray[Any, Any]
+SPLIT_SEED = 0
+DEFAULT_NOISE = 0.1
+DIGITS_SIDE, DIGITS_PEAK = 8, 16
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """Inputs (n, *shape), uint8 for pictures, else float32.
+
+    Labels are int32, (n,) for classes and (n, targets) for multi-label, targets of regression
+    float32, (n,) or (n, targets).
+    """
+
+    x_train: Array
+    y_train: Array
+    x_test: Array
+    y_test: Array
+
+
+def load(dataset: Dataset, facts: Facts, data_dir: Path, upload: Path | None = None) -> Arrays:
+    """The whole dataset, before `limit` and `scaling`; `upload` is the file of an uploaded one.
+
+    Raises DatasetUnavailable where a file is missing and cannot be downloaded, or is damaged.
+    """
+    if upload is not None:
+        return _uploaded(upload, facts)
+    if facts.source == "file":
+        x_train, y_train, x_test, y_test = image_files.load(dataset.name, data_dir)
+    else:
+        x, y = _generated(dataset, facts) if facts.source == "generated" else _bundled(dataset.name)
+        x_train, x_test, y_train, y_test = train_test_split(
+            x,
+            y,
+            test_size=dataset.test_examples(facts),
+            random_state=dataset.seed or SPLIT_SEED,
+            stratify=y if facts.task == "classification" else None,
+        )
+    kind = np.int32 if facts.task == "classification" else np.float32
+    return Arrays(x_train, y_train.astype(kind), x_test, y_test.astype(kind))
+
+
+def _uploaded(file: Path, facts: Facts) -> Arrays:
+    """The arrays that `contract.experiment.datasets.Upload` promises."""
+    try:
+        with file.open("rb") as whole, np.load(whole, allow_pickle=False) as npz:
+            arrays = Arrays(*(npz[name] for name in image_files.ARRAYS))
+        _check(arrays.x_train, arrays.y_train, facts.train_examples, facts)
+        _check(arrays.x_test, arrays.y_test, facts.test_examples, facts)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a damaged byte makes of zip and NumPy
+        raise DatasetUnavailable(
+            f"the uploaded dataset is not what was stored: {error}",
+            "upload it again, and name the new one in the experiment",
+        ) from error
+    return arrays
+
+
+def _check(x: Array, y: Array, examples: int, facts: Facts) -> None:
+    if x.shape != (examples, *facts.shape) or x.dtype not in (np.uint8, np.float32):
+        expected = (examples, *facts.shape)
+        raise ValueError(f"expected uint8 or float32 {expected}, found {x.dtype} {x.shape}")
+    kind = np.dtype(np.float32 if facts.task == "regression" else np.int32)
+    shapes: set[tuple[int, ...]] = {(examples,)} if facts.targets == 1 else set()
+    if facts.task != "classification":
+        shapes.add((examples, facts.targets))
+    if y.shape not in shapes or y.dtype != kind:
+        raise ValueError(f"expected {kind} labels {max(shapes)}, found {y.dtype} {y.shape}")
+
+
+def _bundled(name: str) -> tuple[Array, Array]:
+    if name == "digits":
+        digits = sklearn_datasets.load_digits()
+        return enlarge(digits.images.astype(np.int64), CATALOGUE["digits"].shape[0]), digits.target
+    x, y = getattr(sklearn_datasets, f"load_{name}")(return_X_y=True)
+    return x.astype(np.float32), y
+
+
+def enlarge(image_files: Array, side: int) -> Array:
+    """(n, 8, 8) integers 0-16 to (n, side, side) uint8 0-255, bilinear, corner on corner.
+
+    In whole numbers, with weights in (side - 1)ths, so that every machine rounds alike.
+    """
+    whole, part = np.divmod(np.arange(side) * (DIGITS_SIDE - 1), side - 1)
+    weights = np.zeros((side, DIGITS_SIDE), np.int64)
+    weights[np.arange(side), whole] = side - 1 - part
+    weights[np.arange(side), np.minimum(whole + 1, DIGITS_SIDE - 1)] += part
+    brightness = weights @ image_files @ weights.T * 255
+    peak = DIGITS_PEAK * (side - 1) ** 2
+    return ((2 * brightness + peak) // (2 * peak)).astype(np.uint8)
+
+
+def _generated(dataset: Dataset, facts: Facts) -> tuple[Array, Array]:
+    """`noise` is the standard deviation around the rings and half circles of radius 1; for blobs,
+
+    whose centres lie within 10 of the origin, a tenth of it.
+    """
+    samples = dataset.samples or facts.train_examples + facts.test_examples
+    noise = DEFAULT_NOISE if dataset.noise is None else dataset.noise
+    seed = dataset.seed or 0
+    if dataset.name == "circles":
+        x, y = sklearn_datasets.make_circles(samples, noise=noise, factor=0.5, random_state=seed)
+    elif dataset.name == "moons":
+        x, y = sklearn_datasets.make_moons(samples, noise=noise, random_state=seed)
+    else:
+        x, y = sklearn_datasets.make_blobs(samples, cluster_std=10 * noise, random_state=seed)
+    return x.astype(np.float32), y

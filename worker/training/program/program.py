@@ -1,0 +1,144 @@
+"""One experiment's model, optimizer, graphs and data, put together on the device."""
+
+import math
+import random
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+
+from contract.experiment.datasets import Facts
+from contract.experiment.spec import Experiment, Training
+from contract.sizing.label_layout import Layout, label_layout
+from diagnosis.run.signals import DataSignals
+from worker.training.data.prepare import Affine, Part, Prepared, lay_out
+from worker.training.program.build import build, construct, construct_loss
+from worker.training.program.graphs import Examples, Passes
+from worker.training.program.metrics import (
+    ClassificationTally,
+    MultiLabelTally,
+    RegressionTally,
+    Tally,
+    threshold_of,
+)
+from worker.training.signals.activations import stations
+from worker.training.signals.before_training import initial, probe_of
+from worker.training.signals.data import unordered
+from worker.training.signals.probe import Probe
+from worker.training.signals.schedule import Watch
+from worker.training.signals.snapshot import Lens
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What one run leaves to the next that is like it: all but its numbers and its course.
+
+    `model` is a `keras.Sequential` that takes scaled inputs, `passes` its traced graphs. `judged`
+    is what the data alone says, `probe` and `lens` what the model is looked at with; these three
+    are None with signals off.
+    """
+
+    model: Any
+    optimizer: Any
+    tally: Tally
+    passes: Passes
+    judged: DataSignals | None
+    probe: Probe | None
+    lens: Lens | None
+    data: Prepared
+    train: Examples
+    validation: Examples | None
+    test: Examples
+
+    def begin_again(self, experiment: Experiment, facts: Facts) -> None:
+        """Give all variables what they begin a run of `experiment` with in a new process."""
+        for kept, new in zip(
+            self._parts(self.model, self.optimizer),
+            self._parts(*_drawn(experiment, facts)),
+            strict=True,
+        ):
+            kept.assign(new.value)
+
+    def watch(self, experiment: Experiment, facts: Facts) -> Watch:
+        """A new one, for a run of `experiment`."""
+        first = partial(initial, experiment, facts, self.data, self.judged, self.probe)
+        steps = self.passes.train_steps(self.train)
+        return Watch(self.lens, first, steps, experiment.training.epochs)
+
+    def learning_rate(self, training: Training) -> float:
+        """Of the next step; shown as the float32 that it is, 0.01, not 0.009999999776482582."""
+        rate = training.optimizer.learning_rate
+        if not isinstance(rate, float):  # to read a variable costs a small epoch 5 %
+            rate = keras.ops.convert_to_numpy(self.optimizer.learning_rate)
+        return float(str(np.float32(rate)))
+
+    @property
+    def bytes(self) -> int:
+        """What it keeps in memory, but for graphs and what is mapped from files."""
+        parts = [self.data.train, self.data.validation, self.data.test]
+        arrays = [array for part in parts if part is not None for array in (part.x, part.y)]
+        variables = self._parts(self.model, self.optimizer)
+        total: int = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in variables)
+        return total + sum(array.nbytes for array in arrays if not isinstance(array, np.memmap))
+
+    @staticmethod
+    def _parts(model: Any, optimizer: Any) -> list[Any]:
+        return [*model.variables, *optimizer.variables]
+
+
+def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
+    """Build and trace."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(experiment.training.seed)
+    training = experiment.training
+    model, optimizer = _drawn(experiment, facts)
+
+    layout = label_layout(experiment, facts, model.output_shape[1:])
+    tally = _tally(experiment, facts, layout, model.output_shape[-1], data.targets)
+
+    def on_device(part: Part) -> Examples:
+        return Examples.of(part.x, lay_out(part.y, layout, facts.classes))
+
+    train, test = on_device(data.train), on_device(data.test)
+    validation = test if data.validation is data.test else None
+    if data.validation is not None and validation is None:
+        validation = on_device(data.validation)
+    batch_size = min(training.batch_size, len(train))
+    loss = construct_loss(training.loss)
+    jit = training.jit_compile
+    passes = Passes(model, optimizer, loss, tally, data.inputs, batch_size, jit)
+    passes.trace(train)
+    probe = probe_of(experiment, facts, data, layout, model, optimizer, loss)
+    threshold = threshold_of(training.loss) if facts.classes is not None else None
+    lens = Lens(model, stations(experiment.model.layers), probe, threshold) if probe else None
+    judged = unordered(data, facts) if probe else None
+    return Assembly(
+        model, optimizer, tally, passes, judged, probe, lens, data, train, validation, test
+    )
+
+
+def _drawn(experiment: Experiment, facts: Facts) -> tuple[Any, Any]:
+    """A model and its optimizer at their start.
+
+    Keras draws all seeds from Python's generator. Its own `set_random_seed` also makes TensorFlow
+    forget all kernels: to optimize kept graphs again takes 0.15 s.
+    """
+    random.seed(experiment.training.seed)
+    model = build(experiment.model, facts.shape)
+    optimizer = construct(experiment.training.optimizer)
+    if experiment.model.dtype_policy == "mixed_float16":  # as `model.compile` does
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    return model, optimizer
+
+
+def _tally(
+    experiment: Experiment, facts: Facts, layout: Layout, units: int, targets: Affine
+) -> Tally:
+    if facts.classes is not None:
+        return ClassificationTally(experiment.training.loss, layout, facts.classes, units)
+    if facts.task == "multi_label":
+        return MultiLabelTally(experiment.training.loss)
+    return RegressionTally(facts.targets, targets.scale)
