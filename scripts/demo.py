@@ -166,11 +166,13 @@ def show_picture(
 
 
 def show_curl(url: str, jobs: list[dict[str, Any]], choice: Choice, *, keys: bool) -> None:
-    first = jobs[0]["urls"]
+    first = next(job["urls"] for job in jobs if "relu-raw" in job["name"])
     recipe = f"sed s/mnist/{choice.dataset}/ recipes/relu-raw.json | " * (choice.dataset != "mnist")
     body = "@-" if recipe else "@recipes/relu-raw.json"
     curl = "curl -s" + ' -H "Authorization: Bearer $KEY"' * keys
-    console.print("\nThe same by hand, while `make serve` runs:\n")
+    console.print(
+        "\nThe same by hand, while `make serve` runs (these ask for the relu-raw of above):\n"
+    )
     if keys:
         console.print("  KEY=$(python -m api.keys create --owner demo)", markup=False)
     for line in (

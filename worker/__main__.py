@@ -2,9 +2,11 @@
 
 import logging
 import sys
+import warnings
 from contextvars import copy_context
 
 from celery import signals
+from celery.platforms import SecurityWarning
 from sqlalchemy.exc import DBAPIError
 
 from contract import logs
@@ -23,6 +25,8 @@ def main() -> int:
     warn_of_unknown_settings()
     for told_better_by_us in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(told_better_by_us).setLevel(logging.WARNING)
+    # As root it warns of pickled messages; ours are JSON, and no others are taken.
+    warnings.simplefilter("ignore", SecurityWarning)
     app = celery_app(settings)
     node = Node(settings, app)
 

@@ -20,7 +20,10 @@ from contract.store.tables import LOCAL
 
 _READS = ("GET", "HEAD")
 _CALLER = "plateau.caller"
-_HOW = "send Authorization: Bearer TOKEN, with a token of python -m api.keys create"
+_HOW = (
+    "send Authorization: Bearer TOKEN; python -m api.keys create --owner NAME makes a key, and "
+    "shows its token"
+)
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Caller:
             has = ", ".join(each for each in SCOPES if each in self.scopes) or "none"
             raise Forbidden(
                 f"this needs a key with the scope {scope}; yours has {has}. "
-                f"python -m api.keys create --scopes {scope} makes one",
+                f"python -m api.keys create --owner {self.owner} --scopes {scope} makes one",
                 scope,
             )
 

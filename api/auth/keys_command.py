@@ -33,6 +33,7 @@ def main() -> None:
     wanted = _parser().parse_args()
     url = read_settings().database_url
     shown = make_url(url).render_as_string(hide_password=True)
+    wanted.database = shown
     try:
         with _writing(url) as session:
             said = wanted.run(session, wanted)
@@ -44,7 +45,10 @@ def main() -> None:
             if isinstance(fault, OperationalError)
             else fault
         )
-        sys.exit(f"{shown}: {told} (PLATEAU_DATABASE_URL, PLATEAU_VAR_DIR)")
+        sys.exit(
+            f"{shown}: {told}. The database is named by PLATEAU_DATABASE_URL, or lies in "
+            "PLATEAU_VAR_DIR: set them here as the server has them."
+        )
     print(said)
 
 
@@ -76,7 +80,10 @@ def _list(session: Session, wanted: argparse.Namespace) -> str:
     if wanted.json:
         return json.dumps(told)
     if not told:
-        _note("There are no keys yet: python -m api.keys create --owner NAME makes one.")
+        _note(
+            f"There are no keys yet in {wanted.database}: python -m api.keys create --owner NAME "
+            "makes one. Is that the server's database?"
+        )
     columns = ("id", "owner", "state", "scopes", "created_at", "expires_at", "name")
     return _table(columns, ([_cell(key[name]) for name in columns] for key in told))
 

@@ -26,7 +26,7 @@ Scope = Literal["read", "submit", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
 
 _SECRET_BYTES = 32
-_NEW = "python -m api.keys create makes a new one"
+_NEW = "python -m api.keys create --owner NAME makes a new one"
 _UNKNOWN = f"There is no such key, or it was revoked: {_NEW}."
 _TOKEN = re.compile(r"plateau_([0-9A-HJKMNP-TV-Z]{26})_[A-Za-z0-9_-]{43}")
 

@@ -167,8 +167,8 @@ class Dataset(Part):
     """`samples`, `noise` and `seed` belong to the generated sets alone (circles, moons, blobs).
 
     `limit` keeps the first n training examples after a seeded shuffle. `target_scaling`
-    belongs to regression; metrics stay in the data's own units. What belongs to which set is
-    `contract.sizing.limits`'s to check: it takes the facts, which an upload's spec does not have.
+    belongs to regression; metrics stay in the data's own units. What belongs to another set is
+    refused.
     """
 
     name: AnyDatasetName

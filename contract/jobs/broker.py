@@ -26,7 +26,9 @@ _REDIS = {
 
 def celery_app(settings: Settings) -> Celery:
     """The Celery app that both sides configure alike."""
-    app = Celery("plateau", broker=settings.broker_url)
+    # Named, because kombu warns of a broker without a host, and the embedded one has none.
+    url = "memory://embedded" if settings.embedded_broker else settings.broker_url
+    app = Celery("plateau", broker=url)
     app.conf.update(
         task_ignore_result=True,
         task_serializer="json",

@@ -69,6 +69,14 @@ def undisturbed(api: httpx.Client, worker: RunningWorker) -> dict[str, Any]:
     return curves
 
 
+@pytest.mark.usefixtures("undisturbed")
+def test_what_a_worker_says_is_meant(worker: RunningWorker) -> None:
+    """Nothing of its libraries' that a reader would take for a fault."""
+    told = worker.log.read_text()
+    for noise in ("absl", "cudart", "SecurityWarning", "No hostname was supplied"):
+        assert noise not in told
+
+
 def post(client: httpx.Client, **changes: Any) -> str:
     answer = client.post("/v1/jobs", json=EXPERIMENT | changes)
     assert answer.status_code == 202, answer.text

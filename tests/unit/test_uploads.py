@@ -325,3 +325,12 @@ def test_what_is_kept_must_fit_the_limit(tmp_path: Path) -> None:
         read_bytes(table, "csv", tmp_path, Wanted(("y",)), Limits(799, 100))
     with pytest.raises(DatasetRefused, match=r"at most 3 columns .* received 4"):
         read_bytes(table, "csv", tmp_path, Wanted(("y",)), Limits(800, 3))
+
+
+def test_quantities_that_were_taken_for_classes_are_told_as_such(tmp_path: Path) -> None:
+    """Whole numbers are classes unless it is said; each with one example leaves none to test on."""
+    sent = csv({"rooms": range(200), "price": range(1000, 1200)})
+    with pytest.raises(DatasetRefused, match=r"200 classes .* in 200 examples.*task=regression"):
+        read_bytes(sent, "csv", tmp_path, Wanted(label=("price",)))
+    taken = read_bytes(sent, "csv", tmp_path, Wanted(label=("price",), task="regression"))
+    assert taken.facts.task == "regression"

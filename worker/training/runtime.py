@@ -3,6 +3,15 @@
 import gc
 import importlib
 import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# What TensorFlow's libraries write to the standard error while they are loaded, whatever the log
+# level: that their log is not open yet, and that there is no GPU.
+_NOISE = re.compile(rb"WARNING: All log messages before absl::|I\d{4} .*cudart_stub\.cc")
 
 
 def configure(threads: int) -> list[str]:
@@ -15,8 +24,9 @@ def configure(threads: int) -> list[str]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # A user's own keras.json may name another backend.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    import keras
-    import tensorflow as tf
+    with _without_noise():
+        import keras
+        import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -34,3 +44,20 @@ def configure(threads: int) -> list[str]:
     importlib.import_module("worker.training.run")
     gc.freeze()
     return ["cpu", "gpu"] if gpus else ["cpu"]
+
+
+@contextmanager
+def _without_noise() -> Iterator[None]:
+    """Hold back what is written to the standard error, then pass on all of it but `_NOISE`."""
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, 2)
+            os.close(real)
+            held.seek(0)
+            os.write(2, b"".join(line for line in held if not _NOISE.match(line)))

@@ -50,11 +50,7 @@ class Assembly:
     def check(self, limits: Limits) -> None:
         """Raises DatasetRefused where the file would be too large, or a part of it too small."""
         if min(self.train_examples, self.test_examples) < _MIN_EXAMPLES:
-            raise DatasetRefused(
-                f"expected at least {_MIN_EXAMPLES} examples for training and {_MIN_EXAMPLES} for "
-                f"testing (held out, where none were sent); received {self.train_examples:,} and "
-                f"{self.test_examples:,}: send more"
-            )
+            raise DatasetRefused(self._too_few())
         example = self.inputs.values * self.inputs.dtype.itemsize + self.labels.targets * 4
         if (total := self.inputs.examples * example) > limits.max_dataset_bytes:
             raise DatasetRefused(
@@ -62,6 +58,21 @@ class Assembly:
                 f"with inputs as {self.inputs.dtype} and labels of 4 bytes, as they are kept; "
                 f"received {total:,}: send fewer examples, or pictures as uint8"
             )
+
+    def _too_few(self) -> str:
+        classes, examples = self.labels.classes, self.inputs.examples
+        if classes is not None and 2 * len(classes) > examples >= 2 * _MIN_EXAMPLES:
+            return (
+                f"{len(classes):,} classes were found in {examples:,} examples; expected at least "
+                f"{_MIN_EXAMPLES} examples that can be held out for testing, and each class keeps "
+                f"one for training, so there are {self.test_examples:,}: if the labels are "
+                "quantities, say task=regression; if they are classes, send more of each"
+            )
+        return (
+            f"expected at least {_MIN_EXAMPLES} examples for training and {_MIN_EXAMPLES} for "
+            f"testing (held out, where none were sent); received {self.train_examples:,} and "
+            f"{self.test_examples:,}: send more"
+        )
 
     def write(self, path: Path) -> None:
         """Write the npz, and see all that there is to be seen."""

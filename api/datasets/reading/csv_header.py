@@ -52,7 +52,7 @@ def _targets(columns: list[str], label: tuple[str, ...]) -> tuple[int, ...]:
     if not label or missing:
         semicolons = "" if len(columns) > 1 else " (are there commas between the cells?)"
         raise DatasetRefused(
-            f"label= must name the target column; expected of {listed(columns)}{semicolons}, "
+            f"label= must name the target column; expected one of {listed(columns)}{semicolons}, "
             f"received {listed(missing) or 'none'}"
         )
     targets = sorted({places[name] for name in label})
