@@ -10,8 +10,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 .PHONY: help setup serve demo answer check format test chaos fuzz openapi examples rivals lock clean
 
 help:  ## show these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^#@ / {print "\n" substr($$0, 4)} \
+		/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
 
+#@ To use it
 setup: .venv/installed  ## install everything into .venv
 
 serve: setup  ## run the API and a worker until Ctrl-C (127.0.0.1:8000)
@@ -23,6 +25,7 @@ demo: setup  ## train the question's four experiments over HTTP and compare them
 answer: setup  ## train what docs/relu-vs-sigmoid.md says, and write its figures and pictures anew
 	@$(BIN)/python -m scripts.answer $(ARGS)
 
+#@ To work on it
 check: setup  ## format, lint, strict types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,9 +39,6 @@ format: setup  ## format the code and repair what the linter can
 test: check  ## check, then all tests (ARGS="-k name" for some, ARGS="-m slow" for the long ones)
 	$(BIN)/pytest $(ARGS)
 
-fuzz: setup  ## ask the API at length with schemathesis, on SQLite and on Postgres
-	$(BIN)/pytest -m slow -s tests/acceptance/test_fuzz.py $(ARGS)
-
 openapi: setup  ## write docs/openapi.json again after a change of the API
 	$(BIN)/python -m scripts.openapi
 
@@ -46,8 +46,12 @@ examples: setup  ## record the examples of the API's description again, from a r
 	$(BIN)/python -m tests.record
 	$(BIN)/python -m scripts.openapi
 
+#@ To measure it, and to break it
 chaos: setup  ## break the service on purpose and count (ARGS="--scale 0.1", "--mutations", "--help")
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+fuzz: setup  ## ask the API at length with schemathesis, on SQLite and on Postgres
+	$(BIN)/pytest -m slow -s tests/acceptance/test_fuzz.py $(ARGS)
 
 rivals: setup  ## install what benchmarks measure against: PyTorch and JAX, and MLflow apart from them
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-rivals
@@ -57,6 +61,7 @@ rivals: setup  ## install what benchmarks measure against: PyTorch and JAX, and 
 	$(BIN)/uv pip sync --quiet --python .venv-mlflow/bin/python --require-hashes \
 		--compile-bytecode requirements/rivals-mlflow.txt
 
+#@ To keep it in order
 lock: setup  ## resolve requirements/*.in again (ARGS=--upgrade for newer versions)
 	cd requirements && $(COMPILE) $(ARGS) --output-file dev.txt dev.in
 	cd requirements && for name in uv api worker worker-gpu; do \

@@ -27,7 +27,7 @@ from api.jobs import event_routes as events
 from api.jobs import routes as jobs
 from api.jobs.batches import Submissions
 from api.jobs.event_feed import Feed
-from api.jobs.notify import Bell
+from api.jobs.notify import Notifier
 from api.jobs.poll import Answers
 from api.openapi.document import FACTS, Described
 from api.results import routes as results
@@ -74,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
                     yield
         app.state.submissions.close()
         app.state.readiness.close()
-        app.state.bell.close()
+        app.state.notifier.close()
         app.state.database.dispose()
 
     app = Described(
@@ -116,8 +116,8 @@ def _open(app: FastAPI, settings: Settings) -> None:
     app.state.keys_needed = keys_needed(settings)
     app.state.database = Database(settings.database_url)
     app.state.store = ArtifactStore(settings.artifacts_url)
-    app.state.bell = Bell(settings)
-    app.state.readiness = Readiness(app.state.database, app.state.bell.app)
+    app.state.notifier = Notifier(settings)
+    app.state.readiness = Readiness(app.state.database, app.state.notifier.app)
     app.state.threads = Threads()
     look = partial(app.state.threads.run, "lookup")
     app.state.keyring = Keyring(app.state.database, look, settings.requests_per_second)

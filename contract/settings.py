@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     sweep_seconds: float = Field(
         0,
         ge=0,
-        description="how often queued jobs are rung for again; 0 is 0.2 with memory://, else 2",
+        description="how often workers look for queued jobs; 0 is 0.2 with memory://, else 2",
     )
     cancel_poll_seconds: float = Field(
         0.5, gt=0, description="how often a worker looks for cancelled jobs"

@@ -75,7 +75,7 @@ def adam() -> Change:
 
 def activation(blocks: Sequence[Block], kind: str) -> Change:
     """Give each of `blocks` the activation, where its present one is applied."""
-    patch = [put(f"/model/layers/{block.activated_at}/activation", kind) for block in blocks]
+    patch = [operation for block in blocks for operation in block.activated_by(kind)]
     words = {"leaky_relu": "LeakyReLU", "relu": "ReLU"}.get(kind, kind)
     return Change(f"activation_{kind}", f"{words} in the hidden layers", patch)
 

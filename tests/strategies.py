@@ -9,11 +9,17 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 
 from contract.errors import SpecRefused
-from contract.experiment import layers
 from contract.experiment.datasets import CATALOGUE, Dataset, DatasetName
-from contract.experiment.layers import Layer
+from contract.experiment.layers import (
+    convolution,
+    core,
+    normalization,
+    pooling,
+    regularization,
+    reshaping,
+)
+from contract.experiment.layers.layer import Layer, Shape
 from contract.experiment.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop
-from contract.experiment.rules import Shape
 from contract.experiment.spec import DTypePolicy, Experiment, Model, Training, Validation
 from contract.sizing.trace import trace
 
@@ -36,14 +42,14 @@ def windows(largest: int) -> st.SearchStrategy[Any]:
 
 
 DENSE = st.builds(
-    layers.Dense,
+    core.Dense,
     units=st.integers(1, 6),
     activation=ACTIVATIONS,
     use_bias=st.booleans(),
     kernel_initializer=INITIALIZERS,
 )
 CONV = st.builds(
-    layers.Conv2D,
+    convolution.Conv2D,
     filters=st.integers(1, 4),
     kernel_size=windows(4),
     strides=st.one_of(st.just(1), windows(3)),
@@ -53,7 +59,7 @@ CONV = st.builds(
     use_bias=st.booleans(),
 )
 DEPTHWISE = st.builds(
-    layers.DepthwiseConv2D,
+    convolution.DepthwiseConv2D,
     kernel_size=windows(4),
     strides=st.one_of(st.integers(1, 3), windows(3)),
     padding=PADDINGS,
@@ -62,7 +68,7 @@ DEPTHWISE = st.builds(
     use_bias=st.booleans(),
 )
 SEPARABLE = st.builds(
-    layers.SeparableConv2D,
+    convolution.SeparableConv2D,
     filters=st.integers(1, 4),
     kernel_size=windows(4),
     strides=st.one_of(st.integers(1, 3), windows(3)),
@@ -79,11 +85,11 @@ POOLING: st.SearchStrategy[Layer] = st.one_of(
             strides=st.one_of(st.none(), windows(3)),
             padding=PADDINGS,
         )
-        for pooling in (layers.MaxPooling2D, layers.AveragePooling2D)
+        for pooling in (pooling.MaxPooling2D, pooling.AveragePooling2D)
     )
 )
 ZERO_PADDING = st.builds(
-    layers.ZeroPadding2D,
+    reshaping.ZeroPadding2D,
     padding=st.one_of(
         st.integers(0, 2),
         st.tuples(st.integers(0, 2), st.integers(0, 2)),
@@ -91,21 +97,22 @@ ZERO_PADDING = st.builds(
     ),
 )
 RESHAPE = st.builds(
-    layers.Reshape,
+    reshaping.Reshape,
     target_shape=st.lists(st.sampled_from([-1, 1, 2, 3, 4, 6]), min_size=1, max_size=4).map(tuple),
 )
 NORMALIZATION: st.SearchStrategy[Layer] = st.one_of(
     *(
         st.builds(normalization, center=st.booleans(), scale=st.booleans())
-        for normalization in (layers.BatchNormalization, layers.LayerNormalization)
+        for normalization in (normalization.BatchNormalization, normalization.LayerNormalization)
     )
 )
 ELEMENTWISE: st.SearchStrategy[Layer] = st.one_of(
-    st.builds(layers.Activation, activation=ACTIVATIONS),
-    st.builds(layers.Dropout, rate=st.sampled_from([0.0, 0.3, 1.0])),
-    st.builds(layers.GaussianNoise, stddev=st.sampled_from([0.0, 0.1, 1.0])),
-    st.builds(layers.Rescaling, scale=st.sampled_from([0.5, -2.0]), offset=st.just(1.0)),
-    st.just(layers.Clip(x_min=-1.0, x_max=1.0)),
+    st.builds(core.Activation, activation=ACTIVATIONS),
+    st.builds(core.LeakyReLU, negative_slope=st.sampled_from([0.0, 0.3, 1.5])),
+    st.builds(regularization.Dropout, rate=st.sampled_from([0.0, 0.3, 1.0])),
+    st.builds(regularization.GaussianNoise, stddev=st.sampled_from([0.0, 0.1, 1.0])),
+    st.builds(core.Rescaling, scale=st.sampled_from([0.5, -2.0]), offset=st.just(1.0)),
+    st.just(core.Clip(x_min=-1.0, x_max=1.0)),
 )
 # Those that some inputs do not suit, and those that suit every input.
 PARTICULAR: st.SearchStrategy[Layer] = st.one_of(
@@ -115,7 +122,7 @@ PARTICULAR: st.SearchStrategy[Layer] = st.one_of(
     POOLING,
     ZERO_PADDING,
     RESHAPE,
-    st.just(layers.GlobalAveragePooling2D()),
+    st.just(pooling.GlobalAveragePooling2D()),
 )
 _BODY: list[st.SearchStrategy[Layer]] = [
     CONV,
@@ -131,7 +138,7 @@ _BODY: list[st.SearchStrategy[Layer]] = [
 # Each kind as often as any other; those that end an image come last (`stacks`).
 LAYERS: st.SearchStrategy[Layer] = st.sampled_from(_BODY).flatmap(lambda kind: kind)
 ENDINGS: st.SearchStrategy[Layer] = st.sampled_from(
-    [layers.Flatten(), layers.GlobalAveragePooling2D()]
+    [reshaping.Flatten(), pooling.GlobalAveragePooling2D()]
 )
 
 
@@ -145,13 +152,15 @@ def refusal(stack: list[Layer], input_shape: Shape) -> SpecRefused | None:
 
 
 @st.composite
-def reshapes(draw: st.DrawFn, shape: Shape) -> layers.Reshape:
+def reshapes(draw: st.DrawFn, shape: Shape) -> reshaping.Reshape:
     """A Reshape to an image that keeps every number of `shape`."""
     size = prod(shape)
     height = draw(st.sampled_from([n for n in range(1, size + 1) if size % n == 0]))
     rest = size // height
     width = draw(st.sampled_from([n for n in range(1, rest + 1) if rest % n == 0]))
-    return layers.Reshape(target_shape=(height, width, draw(st.sampled_from([-1, rest // width]))))
+    return reshaping.Reshape(
+        target_shape=(height, width, draw(st.sampled_from([-1, rest // width])))
+    )
 
 
 def fitting(drawn: list[Layer], input_shape: Shape) -> list[Layer]:
@@ -160,7 +169,7 @@ def fitting(drawn: list[Layer], input_shape: Shape) -> list[Layer]:
     for layer in drawn:
         if refusal([*stack, layer], input_shape) is None:
             stack.append(layer)
-    return stack or [layers.Activation(activation="linear")]
+    return stack or [core.Activation(activation="linear")]
 
 
 @st.composite
@@ -231,7 +240,7 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
         if facts.task == "regression"
         else ["categorical_crossentropy", "sparse_categorical_crossentropy", "mean_squared_error"]
     )
-    head = layers.Dense(units=classes, activation="linear" if classes == 1 else "softmax")
+    head = core.Dense(units=classes, activation="linear" if classes == 1 else "softmax")
     stack = draw(stacks(facts.shape, largest=4))
     compiled = not any(layer.type == "MaxPooling2D" for layer in stack) and draw(st.booleans())
     return Experiment(
@@ -243,7 +252,7 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
             limit=draw(st.sampled_from([None, 40, 100])),
         ),
         model=Model(
-            layers=(*stack, layers.Flatten(), head),
+            layers=(*stack, reshaping.Flatten(), head),
             dtype_policy=draw(st.sampled_from(get_args(DTypePolicy))),
         ),
         training=Training(

@@ -21,8 +21,8 @@ from contract.store.transient_faults import passes
 from worker.duties import clear_ended_jobs, delete_leftovers, delete_old_files
 from worker.duties.advance_sweeps import Searcher
 from worker.duties.clock_drift import Drift
+from worker.duties.queue_watch import QueueWatch
 from worker.duties.reaper import Reaper
-from worker.duties.ring_for_queued import Sweeper
 from worker.job.checkpoint_files import Checkpoints
 from worker.job.commit import Lost, told
 from worker.job.run import Run
@@ -54,8 +54,8 @@ class Node:
         self._unfit_seconds = 0.0
         self._pruned = delete_old_files.START
         self._reaper = Reaper(self._database, settings)
-        self._sweeper = Sweeper(self._database, settings, app, self.slots)
-        search = Searcher(self._database, settings, self._sweeper.wake).search
+        self._queue_watch = QueueWatch(self._database, settings, app, self.slots)
+        search = Searcher(self._database, settings, self._queue_watch.wake).search
         self._searcher = Periodic("searcher", settings.search_seconds, search)
         self._drift = Drift(self._database)
         stores = self._database, self._store
@@ -82,12 +82,12 @@ class Node:
             duty.start()
 
     def sweep(self) -> None:
-        """Begin to ring, now that there is a consumer to hear it."""
-        self._sweeper.start(self.queues)
+        """Begin to watch the queue, now that there is a consumer to hear it."""
+        self._queue_watch.start(self.queues)
 
     def train(self, job_id: str) -> None:
-        """Answer the ring for `job_id`: train the job whose turn it is, if there is one."""
-        self._sweeper.heard()
+        """Answer the message for `job_id`: train the job whose turn it is, if there is one."""
+        self._queue_watch.heard()
         name = job_id
         try:
             with self.slots.take() as trainer:
@@ -104,7 +104,7 @@ class Node:
             log.warning("%s: %s", name, death)
         except Lost:
             log.warning("%s was lost to another worker; nothing more is written", name)
-        self._sweeper.wake()
+        self._queue_watch.wake()
         self._searcher.wake()
 
     def drain(self) -> None:
@@ -117,7 +117,7 @@ class Node:
 
     def close(self) -> None:
         """Give up the duties, the trainers and the worker's place in the table."""
-        self._sweeper.stop()
+        self._queue_watch.stop()
         for duty in self._duties:
             duty.stop()
         self.slots.close()
@@ -126,7 +126,7 @@ class Node:
         self._database.dispose()
 
     def _claim(self, trainer: TrainerProcess) -> Run | None:
-        """The job whose turn it is: a ring says that there is work, not which."""
+        """The job whose turn it is: a message says that there is work, not which."""
         me, lease = self._registration.id, self._settings.lease_seconds
         try:
             with self._database.writing() as session:
@@ -136,7 +136,7 @@ class Node:
         except Exception as error:
             if not passes(error):
                 raise
-            log.warning("no job claimed, the sweeper will ring again: %s", told(error))
+            log.warning("no job claimed, the queue is looked at again: %s", told(error))
             return None
         if job is None:
             return None
@@ -211,7 +211,7 @@ class Node:
 
     def _reap(self) -> None:
         if self._reaper.reap({run.held for run in self._held()}):
-            self._sweeper.wake()
+            self._queue_watch.wake()
 
     def _prune(self) -> None:
         about = self._settings, self._database, self._store

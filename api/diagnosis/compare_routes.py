@@ -14,7 +14,7 @@ from api.diagnosis import responses as diagnosis_responses
 from api.http.request_body import JSONRoute
 from api.http.threads import in_threads, run_in
 from api.jobs import long_poll
-from api.jobs.dependencies import Ring, job_of
+from api.jobs.dependencies import Notify, job_of
 from api.jobs.long_poll import POLLED, IfNoneMatch, Wait
 from contract.errors import Conflict, NothingToTry
 from contract.jobs.variants import Variants, experiment_of
@@ -86,7 +86,7 @@ def create_comparison(
     caller: AppCaller,
     database: AppDatabase,
     settings: AppSettings,
-    ring: Ring,
+    notify: Notify,
     response: Response,
 ) -> diagnosis_responses.Comparison:
     """Train the first job with fields of the second, to see which of them make the gap.
@@ -106,7 +106,7 @@ def create_comparison(
             trials = hybrids(changes, variants)
             quotas.check_queue(session, caller, settings, adding=len(trials))
             for run in proofs.start(session, proof, trials, variants, None) or ():
-                ring(run)
+                notify(run)
         view = compare.comparison(session, first, second)
     where = f"{router.prefix}?jobs={first.id},{second.id}"
     response.headers.update({"Location": where, "Retry-After": "2"})

@@ -18,7 +18,7 @@ from api.diagnosis import responses as diagnosis_responses
 from api.http.request_body import JSONRoute
 from api.http.threads import in_threads
 from api.jobs import long_poll
-from api.jobs.dependencies import EndedJob, JobById, Ring, job_of
+from api.jobs.dependencies import EndedJob, JobById, Notify, job_of
 from api.jobs.long_poll import POLLED, IfNoneMatch, Wait
 from api.jobs.urls import url
 from contract.errors import AskedOtherwise, Conflict, NothingToTry, SpecRefused
@@ -88,7 +88,7 @@ def create_repairs(
     caller: AppCaller,
     database: AppDatabase,
     settings: AppSettings,
-    ring: Ring,
+    notify: Notify,
     response: Response,
     wanted: Annotated[Wanted, Body(examples=[{}, {"seeds": 3}])] = _ALL,
 ) -> diagnosis_responses.Proof:
@@ -113,7 +113,7 @@ def create_repairs(
             )
             runs = proofs.start(session, proof, trials, variants, None)
             for run in runs or ():
-                ring(run)
+                notify(run)
         view = render.proof(session, _proof(session, job))
     response.headers.update({"Location": url(job.id, "repairs"), "Retry-After": "2"})
     return view

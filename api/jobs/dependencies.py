@@ -18,7 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from api.auth.caller import AppCaller, Caller
 from api.dependencies import AppDatabase
 from api.jobs import long_poll, render
-from api.jobs.notify import Bell
+from api.jobs.notify import Notifier
 from api.jobs.queries import JobRow
 from contract.errors import NotFound, NotReady
 from contract.store.status import TERMINAL
@@ -30,13 +30,13 @@ Found = TypeVar("Found", bound=JobRow)
 _JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
 
 
-async def ring_of(request: Request, background: BackgroundTasks) -> Callable[[JobRow], None]:
-    """Rings for a job once the answer is sent."""
-    bell: Bell = request.app.state.bell
-    return lambda job: background.add_task(bell.ring, job.id, job.device)
+async def notify_of(request: Request, background: BackgroundTasks) -> Callable[[JobRow], None]:
+    """Notifies the broker of a job once the response is sent."""
+    notifier: Notifier = request.app.state.notifier
+    return lambda job: background.add_task(notifier.notify, job.id, job.device)
 
 
-Ring = Annotated[Callable[[JobRow], None], Depends(ring_of)]
+Notify = Annotated[Callable[[JobRow], None], Depends(notify_of)]
 
 
 def own(find: Callable[[str], Found | None], job_id: str, caller: Caller) -> Found:

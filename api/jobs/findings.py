@@ -7,23 +7,17 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.main import IncEx
 
 from api.jobs import responses
 from contract.experiment.datasets import Facts, facts_of
-from contract.experiment.spec import Experiment
+from contract.experiment.spec import Experiment, described
 from diagnosis import lint
 
 log = logging.getLogger(__name__)
 
 # What people post next is mostly what they posted last, with another seed.
 _KEPT = 32
-_NOT_LOOKED_AT: dict[str, IncEx | bool] = {
-    "name": True,
-    "tags": True,
-    "priority": True,
-    "training": {"seed": True},
-}
+_NOT_LOOKED_AT = ("name", "tags", "priority")
 
 
 class Repair(BaseModel):
@@ -66,7 +60,11 @@ def accepted(
 def findings(experiment: Experiment, facts: Facts) -> Sequence[Finding]:
     """None where they cannot be worked out: that is our fault, and blocks no job."""
     try:
-        return _findings(experiment.model_dump_json(exclude=_NOT_LOOKED_AT), facts)
+        spec = described(experiment)
+        for name in _NOT_LOOKED_AT:
+            del spec[name]
+        del spec["training"]["seed"]
+        return _findings(json.dumps(spec), facts)
     except Exception:
         log.exception("no findings for an experiment on %s", experiment.dataset.name)
         return ()

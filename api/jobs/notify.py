@@ -1,4 +1,4 @@
-"""Rings for new jobs, after their commit and behind the answer's back."""
+"""Notifies the broker of new jobs, after the commit and after the response is sent."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from celery import Celery
 
 
-class Bell:
-    """Silent with the embedded broker: that one lives in the worker, whose sweeper rings."""
+class Notifier:
+    """Silent with the embedded broker: that one lives in the worker, which looks for itself."""
 
     def __init__(self, settings: Settings) -> None:
         self.app = None if settings.embedded_broker else _celery_app(settings)
-        # A ring into a dead network takes seconds: in threads of its own, no handler waits for it.
-        self._threads = ThreadPoolExecutor(4, "bell")
+        # Into a dead network it takes seconds: in threads of its own, no handler waits for it.
+        self._threads = ThreadPoolExecutor(4, "notifier")
 
-    async def ring(self, job_id: str, device: str) -> None:
-        """Tell a worker; a lost ring is made good by the worker's sweeper."""
+    async def notify(self, job_id: str, device: str) -> None:
+        """Tell a worker; a message that is lost costs time, and never the job."""
         if self.app is not None:
-            from contract.jobs.broker import ring
+            from contract.jobs.broker import notify
 
             loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._threads, ring, self.app, job_id, device)
+            await loop.run_in_executor(self._threads, notify, self.app, job_id, device)
 
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
@@ -33,7 +33,7 @@ class Bell:
 
 
 def _celery_app(settings: Settings) -> "Celery":
-    # Late: without a broker to ring at, Celery's 6 MB are not needed.
+    # Late: without a broker to notify, Celery's 6 MB are not needed.
     from contract.jobs.broker import celery_app
 
     return celery_app(settings)

@@ -20,7 +20,7 @@ from api.auth.caller import Caller, identify
 from api.datasets import access as datasets
 from api.jobs import render
 from api.jobs.batches import Asked, Submissions
-from api.jobs.dependencies import ring_of
+from api.jobs.dependencies import notify_of
 from api.jobs.findings import AcceptedJob, accepted
 from api.jobs.queries import JobRow
 from contract.errors import IdempotencyKeyReused, NotFound
@@ -70,7 +70,7 @@ class Submission:
     database: Database
     settings: Settings
     submissions: Submissions
-    ring: Callable[[JobRow], None]
+    notify: Callable[[JobRow], None]
     response: Response
     key: str | None
 
@@ -116,7 +116,7 @@ class Submission:
             if earlier is None:
                 raise NotFound("The job that this Idempotency-Key made was deleted just now.")
             return earlier
-        self.ring(stored.job)
+        self.notify(stored.job)
         view = render.submitted(stored.job, stored.queue)
         return self._accepted(accepted(view, experiment, upload))
 
@@ -140,7 +140,7 @@ class Submission:
     def queue(
         self, asked: Any, fill: Callable[[Session], Sequence[Job]], view: View[Accepted]
     ) -> Accepted:
-        """Commit the jobs that `fill` makes, ring for them, and answer with a view of the first.
+        """Commit the jobs that `fill` makes, notify the broker, answer with a view of the first.
 
         Where another request with this key was quicker, it is that one's.
         """
@@ -156,7 +156,7 @@ class Submission:
                 raise
             return earlier
         for job in jobs:
-            self.ring(job)
+            self.notify(job)
         return self._accepted(told)
 
     def _view(self, session: Session, job: Job) -> AcceptedJob:
@@ -195,8 +195,8 @@ async def _submission(
 ) -> Submission:
     """Asks itself for what it needs: as dependencies of its own those would cost 30 us each."""
     app, caller = request.app.state, await identify(request)
-    ring = await ring_of(request, background)
-    return Submission(caller, app.database, app.settings, app.submissions, ring, response, key)
+    notify = await notify_of(request, background)
+    return Submission(caller, app.database, app.settings, app.submissions, notify, response, key)
 
 
 AppSubmission = Annotated[Submission, Depends(_submission)]

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from contract.experiment.initializers import InitializerObject, Regularizer
-from contract.experiment.layers import Layer
+from contract.experiment.layers import AnyLayer
 from contract.experiment.losses import LossObject
 from contract.experiment.optimizers import Optimizer, Schedule
 
 WORDS = json.loads(Path(__file__).with_name("words.json").read_text("utf-8"))
 # Where Keras has what a spec names; `Clip` is none of its layers.
 _KERAS = {
-    "layers": Layer,
+    "layers": AnyLayer,
     "optimizers": Optimizer,
     "optimizers.schedules": Schedule,
     "losses": LossObject,

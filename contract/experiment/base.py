@@ -1,6 +1,6 @@
 """What every piece of a spec has in common, and the number types that its fields use."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,9 @@ class Part(BaseModel):
     """A piece of a spec: immutable, and a misspelt field is an error instead of a default."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # The module of Keras that has the same by the same name; none where it is empty.
+    namespace: ClassVar[str] = ""
 
 
 # Strict: "100" and true are not numbers. An integer is accepted where a real is expected.

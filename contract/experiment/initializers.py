@@ -1,6 +1,6 @@
 """Initializers and regularizers, with the names and arguments that Keras gives them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,30 +22,34 @@ InitializerName = Literal[
 ]
 
 
-class Constant(Part):
+class _Initializer(Part):
+    namespace: ClassVar[str] = "initializers"
+
+
+class Constant(_Initializer):
     type: Literal["Constant"]
     value: Real = 0.0
 
 
-class RandomNormal(Part):
+class RandomNormal(_Initializer):
     type: Literal["RandomNormal"]
     mean: Real = 0.0
     stddev: NonNegative = 0.05
 
 
-class TruncatedNormal(Part):
+class TruncatedNormal(_Initializer):
     type: Literal["TruncatedNormal"]
     mean: Real = 0.0
     stddev: NonNegative = 0.05
 
 
-class RandomUniform(Part):
+class RandomUniform(_Initializer):
     type: Literal["RandomUniform"]
     minval: Real = -0.05
     maxval: Real = 0.05
 
 
-class VarianceScaling(Part):
+class VarianceScaling(_Initializer):
     type: Literal["VarianceScaling"]
     scale: Positive = 1.0
     mode: Literal["fan_in", "fan_out", "fan_avg"] = "fan_in"
@@ -61,17 +65,21 @@ InitializerObject = Annotated[
 Initializer = InitializerName | InitializerObject
 
 
-class L1(Part):
+class _Regularizer(Part):
+    namespace: ClassVar[str] = "regularizers"
+
+
+class L1(_Regularizer):
     type: Literal["L1"]
     l1: NonNegative = 0.01
 
 
-class L2(Part):
+class L2(_Regularizer):
     type: Literal["L2"]
     l2: NonNegative = 0.01
 
 
-class L1L2(Part):
+class L1L2(_Regularizer):
     type: Literal["L1L2"]
     l1: NonNegative = 0.0
     l2: NonNegative = 0.0

@@ -1,6 +1,6 @@
 """Losses by their Keras names, and how the labels of a dataset are laid out for each."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -28,19 +28,23 @@ def _unalias(name: object) -> object:
 AnyLossName = Annotated[LossName, BeforeValidator(_unalias)]
 
 
-class CategoricalCrossentropy(Part):
+class _Loss(Part):
+    namespace: ClassVar[str] = "losses"
+
+
+class CategoricalCrossentropy(_Loss):
     type: Literal["CategoricalCrossentropy"]
     from_logits: Flag = False
     label_smoothing: Fraction = 0.0
 
 
-class BinaryCrossentropy(Part):
+class BinaryCrossentropy(_Loss):
     type: Literal["BinaryCrossentropy"]
     from_logits: Flag = False
     label_smoothing: Fraction = 0.0
 
 
-class Huber(Part):
+class Huber(_Loss):
     type: Literal["Huber"]
     delta: Positive = 1.0
 

@@ -1,13 +1,17 @@
 """Optimizers and schedules: names, arguments and defaults of `keras.optimizers`."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from contract.experiment.base import Count, Flag, Fraction, NonNegative, Part, Positive, Whole
 
 
-class ExponentialDecay(Part):
+class _Schedule(Part):
+    namespace: ClassVar[str] = "optimizers.schedules"
+
+
+class ExponentialDecay(_Schedule):
     type: Literal["ExponentialDecay"]
     initial_learning_rate: Positive
     decay_steps: Count
@@ -15,7 +19,7 @@ class ExponentialDecay(Part):
     staircase: Flag = False
 
 
-class InverseTimeDecay(Part):
+class InverseTimeDecay(_Schedule):
     type: Literal["InverseTimeDecay"]
     initial_learning_rate: Positive
     decay_steps: Count
@@ -23,7 +27,7 @@ class InverseTimeDecay(Part):
     staircase: Flag = False
 
 
-class PolynomialDecay(Part):
+class PolynomialDecay(_Schedule):
     type: Literal["PolynomialDecay"]
     initial_learning_rate: Positive
     decay_steps: Count
@@ -32,7 +36,7 @@ class PolynomialDecay(Part):
     cycle: Flag = False
 
 
-class CosineDecay(Part):
+class CosineDecay(_Schedule):
     type: Literal["CosineDecay"]
     initial_learning_rate: NonNegative
     decay_steps: Count
@@ -41,7 +45,7 @@ class CosineDecay(Part):
     warmup_steps: Whole = 0
 
 
-class PiecewiseConstantDecay(Part):
+class PiecewiseConstantDecay(_Schedule):
     """`values[i]` holds up to step `boundaries[i]`, the last value after that."""
 
     type: Literal["PiecewiseConstantDecay"]
@@ -70,6 +74,8 @@ LearningRate = Positive | Schedule
 class _Optimizer(Part):
     """At most one of the three clippings, as Keras demands."""
 
+    namespace: ClassVar[str] = "optimizers"
+
     clipnorm: Positive | None = None
     clipvalue: Positive | None = None
     global_clipnorm: Positive | None = None
@@ -89,6 +95,11 @@ class SGD(_Optimizer):
     momentum: Fraction = 0.0
     nesterov: Flag = False
 
+    @property
+    def slots(self) -> int:
+        """Numbers that it keeps for each trainable parameter."""
+        return int(self.momentum > 0)
+
 
 class RMSprop(_Optimizer):
     type: Literal["RMSprop"]
@@ -98,6 +109,12 @@ class RMSprop(_Optimizer):
     epsilon: Positive = 1e-7
     centered: Flag = False
 
+    @property
+    def slots(self) -> int:
+        """Numbers that it keeps for each trainable parameter."""
+        # Not centered, it keeps the last change without momentum, too: its kernel wants it.
+        return 1 + (self.momentum > 0 or not self.centered) + self.centered
+
 
 class Adam(_Optimizer):
     type: Literal["Adam"]
@@ -106,6 +123,11 @@ class Adam(_Optimizer):
     beta_2: Fraction = 0.999
     epsilon: Positive = 1e-7
     amsgrad: Flag = False
+
+    @property
+    def slots(self) -> int:
+        """Numbers that it keeps for each trainable parameter."""
+        return 2 + self.amsgrad
 
 
 class AdamW(_Optimizer):
@@ -117,12 +139,22 @@ class AdamW(_Optimizer):
     epsilon: Positive = 1e-7
     amsgrad: Flag = False
 
+    @property
+    def slots(self) -> int:
+        """Numbers that it keeps for each trainable parameter."""
+        return 2 + self.amsgrad
+
 
 class Adagrad(_Optimizer):
     type: Literal["Adagrad"]
     learning_rate: LearningRate = 0.001
     initial_accumulator_value: NonNegative = 0.1
     epsilon: Positive = 1e-7
+
+    @property
+    def slots(self) -> int:
+        """Numbers that it keeps for each trainable parameter."""
+        return 1
 
 
 class Nadam(_Optimizer):
@@ -131,6 +163,11 @@ class Nadam(_Optimizer):
     beta_1: Fraction = 0.9
     beta_2: Fraction = 0.999
     epsilon: Positive = 1e-7
+
+    @property
+    def slots(self) -> int:
+        """Numbers that it keeps for each trainable parameter."""
+        return 2
 
 
 Optimizer = Annotated[

@@ -1,12 +1,12 @@
 """An experiment: the JSON that a user POSTs, and that the worker trains."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from contract.experiment.base import Count, Flag, NonNegative, Part, Positive, Seed, Whole
 from contract.experiment.datasets import Dataset
-from contract.experiment.layers import Layer
+from contract.experiment.layers import AnyLayer
 from contract.experiment.losses import Loss
 from contract.experiment.optimizers import Optimizer
 
@@ -29,7 +29,7 @@ class Model(Part):
     `keras.optimizers.LossScaleOptimizer`.
     """
 
-    layers: Annotated[tuple[Layer, ...], Field(min_length=1, max_length=1000)]
+    layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, max_length=1000)]
     dtype_policy: DTypePolicy = "float32"
 
 
@@ -91,3 +91,15 @@ class Experiment(Part):
     ] = "on"
     priority: Priority = 0
     repair: Literal["off", "auto"] = "off"
+
+
+def described(experiment: Experiment) -> dict[str, Any]:
+    """The experiment with all its defaults, and what each layer that is an activation `applies`.
+
+    So the diagnosis knows layers by what they do, and not each by its name.
+    """
+    spec = experiment.model_dump(mode="json")
+    for layer, told in zip(experiment.model.layers, spec["model"]["layers"], strict=True):
+        if layer.activates:
+            told["applies"] = layer.applied
+    return spec

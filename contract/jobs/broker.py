@@ -1,7 +1,7 @@
-"""The doorbell: Celery carries a job's id to a worker, zero, one or many times.
+"""The broker: Celery carries a job's id to a worker, zero, one or many times.
 
-The database is the queue and the truth. A ring that is lost is made good by the worker's sweeper,
-a ring too many finds the job taken.
+The database is the queue and the truth. A message that is lost is made good by the workers, which
+look at the queue themselves; one too many finds the job taken.
 """
 
 import logging
@@ -14,7 +14,7 @@ from contract.settings import Settings
 log = logging.getLogger(__name__)
 
 TASK = "plateau.train"
-# With Redis these bound how long a POST waits for a doorbell that is out of order.
+# With Redis these bound how long a POST waits for a broker that is out of order.
 _REDIS = {
     "socket_connect_timeout": 2,
     "socket_timeout": 5,
@@ -58,9 +58,9 @@ def queue_name(device: str) -> str:
     return f"plateau.{device}"
 
 
-def ring(app: Celery, job_id: str, device: str) -> None:
+def notify(app: Celery, job_id: str, device: str) -> None:
     """Tell a worker about a queued job; a broker that is down is logged, never an error."""
     try:
         app.send_task(TASK, args=[job_id], queue=queue_name(device), retry=False)
     except (OperationalError, OSError) as error:
-        log.warning("could not ring for %s, the sweeper will: %s", job_id, error)
+        log.warning("could not notify a worker of %s, one will find it: %s", job_id, error)

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from math import ceil, prod
 
 from contract.experiment.datasets import Dataset, Facts, split_at
-from contract.experiment.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop
-from contract.experiment.rules import Shape
+from contract.experiment.layers.layer import Shape
 from contract.experiment.spec import Experiment
 from contract.sizing.trace import LayerFacts, trace
 
@@ -89,7 +88,7 @@ def _memory(experiment: Experiment, facts: Facts, layers: list[LayerFacts]) -> M
     parameters = sum(layer.parameters for layer in layers)
     trainable = sum(layer.trainable_parameters for layer in layers)
     kept = sum(layer.activations for layer in layers)
-    slots = _slots(experiment.training.optimizer)
+    slots = experiment.training.optimizer.slots
     mixed = experiment.model.dtype_policy != "float32"
     return Memory(
         weights=_FLOAT_BYTES * (parameters + (1 + slots) * trainable)
@@ -105,19 +104,3 @@ def _dataset_bytes(dataset: Dataset, facts: Facts) -> int:
     used = dataset.train_examples(facts) + dataset.test_examples(facts)
     inputs = (read + used) * prod(facts.shape) * facts.bytes_per_value
     return inputs + used * _FLOAT_BYTES * facts.outputs
-
-
-def _slots(optimizer: Optimizer) -> int:
-    """Numbers that the optimizer keeps for each trainable parameter."""
-    match optimizer:
-        case SGD():
-            return int(optimizer.momentum > 0)
-        case RMSprop():
-            # Not centered, it keeps the last change without momentum, too: its kernel wants it.
-            return 1 + (optimizer.momentum > 0 or not optimizer.centered) + optimizer.centered
-        case Adam() | AdamW():
-            return 2 + optimizer.amsgrad
-        case Nadam():
-            return 2
-        case Adagrad():
-            return 1

@@ -1,47 +1,19 @@
 """Shapes, parameters and work of a model, found without TensorFlow, and as Keras finds them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from contract.errors import SpecRefused
-from contract.experiment import layers, rules, windows
-from contract.experiment.base import Part
-from contract.experiment.rules import Misfit, Outcome, Shape
+from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape
 from contract.experiment.spec import Model
 
 # TensorFlow counts the elements of a tensor in 64 bits.
 _MOST_ELEMENTS = 2**63 - 1
-# Every layer has its rule here.
-RULES: dict[type[Part], Callable[[Any, Shape], Outcome]] = {
-    layers.Activation: rules.elementwise,
-    layers.AveragePooling2D: windows.pooling,
-    layers.BatchNormalization: rules.normalization,
-    layers.Clip: rules.elementwise,
-    layers.Conv2D: windows.conv,
-    layers.Dense: rules.dense,
-    layers.DepthwiseConv2D: windows.depthwise_conv,
-    layers.Dropout: rules.elementwise,
-    layers.Flatten: rules.flatten,
-    layers.GaussianNoise: rules.elementwise,
-    layers.GlobalAveragePooling2D: windows.global_pooling,
-    layers.LayerNormalization: rules.normalization,
-    layers.MaxPooling2D: windows.pooling,
-    layers.Rescaling: rules.elementwise,
-    layers.Reshape: rules.reshape,
-    layers.SeparableConv2D: windows.separable_conv,
-    layers.ZeroPadding2D: windows.zero_padding,
-}
 
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """What one layer does to one example.
-
-    `flops` is the forward pass: a multiply-accumulate counts as 2, an elementwise operation as 1
-    per value, a normalization as 4. `activations` counts the numbers kept for the backward pass.
-    """
+    """What one layer does to one example, counted as in `contract.experiment.layers.layer`."""
 
     index: int
     type: str
@@ -63,7 +35,7 @@ def trace(model: Model, input_shape: Shape) -> list[LayerFacts]:
     for index, layer in enumerate(model.layers):
         at = f"/model/layers/{index}"
         try:
-            outcome = RULES[type(layer)](layer, shape)
+            outcome = layer.output(shape)
         except Misfit as misfit:
             argument = misfit.argument and f"/{misfit.argument}"
             raise SpecRefused(at + argument, f"{layer.type} {misfit.detail}") from None
@@ -77,7 +49,7 @@ def trace(model: Model, input_shape: Shape) -> list[LayerFacts]:
     return facts
 
 
-def _facts(index: int, layer: layers.Layer, outcome: Outcome) -> LayerFacts:
+def _facts(index: int, layer: Layer, outcome: Outcome) -> LayerFacts:
     return LayerFacts(
         index=index,
         type=layer.type,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from diagnosis.report import Patch
+
 Layer = Mapping[str, Any]
 
 # The argument that says how wide a layer with a kernel is, and the one that draws the kernel.
@@ -26,8 +28,8 @@ SATURATING = ("sigmoid", "tanh", "hard_sigmoid", "softsign", "softmax")
 class Block:
     """A layer with a kernel at `index`, and those up to the next one, `followers`.
 
-    `activation` is its own, or else that of the first Activation among the followers;
-    `activated_at` is the index of the layer that applies it.
+    `activation` is its own, or else that of the first follower which applies one; `activated_at` is
+    the index of the layer that applies it.
     """
 
     index: int
@@ -42,7 +44,7 @@ class Block:
 
     @property
     def activated_at(self) -> int:
-        if self.layer.get("activation", "linear") != "linear":
+        if _applied(self.layer) != "linear":
             return self.index
         found = (at for at, layer in self.followers if _activates(layer))
         return next(found, self.index)
@@ -50,7 +52,16 @@ class Block:
     @property
     def activation(self) -> str:
         layers = {self.index: self.layer, **dict(self.followers)}
-        return str(layers[self.activated_at].get("activation", "linear"))
+        return _applied(layers[self.activated_at])
+
+    def activated_by(self, kind: str) -> Patch:
+        """Apply another activation, where the present one is applied."""
+        at = self.activated_at
+        layer = {self.index: self.layer, **dict(self.followers)}[at]
+        if "applies" in layer and "activation" not in layer:
+            other = {"type": "Activation", "activation": kind}
+            return [{"op": "replace", "path": f"/model/layers/{at}", "value": other}]
+        return [{"op": "add", "path": f"/model/layers/{at}/activation", "value": kind}]
 
     @property
     def initializer(self) -> Any:
@@ -103,7 +114,7 @@ class Network:
         if self.head is None:
             return "linear"
         own = [layer for _, layer in self.head.followers if _activates(layer)]
-        return str((own[-1] if own else self.head.layer).get("activation", "linear"))
+        return _applied(own[-1] if own else self.head.layer)
 
     @property
     def outputs(self) -> int | None:
@@ -122,4 +133,9 @@ class Network:
 
 
 def _activates(layer: Layer) -> bool:
-    return layer.get("type") == "Activation" and layer.get("activation") != "linear"
+    return layer.get("type") not in KERNELS and _applied(layer) != "linear"
+
+
+def _applied(layer: Layer) -> str:
+    """The activation, by Keras' name: what the layer `applies`, or else its argument."""
+    return str(layer.get("applies") or layer.get("activation", "linear"))

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from contract.experiment.datasets import Dataset, facts_of
-from contract.experiment.layer_arguments import pair
-from contract.experiment.layers import Dense, DepthwiseConv2D, Layer, SeparableConv2D
+from contract.experiment.layers.arguments import pair
+from contract.experiment.layers.convolution import DepthwiseConv2D, SeparableConv2D
+from contract.experiment.layers.core import Dense
+from contract.experiment.layers.layer import Layer, Shape
 from contract.experiment.optimizers import Optimizer
-from contract.experiment.rules import Shape
 from contract.experiment.spec import Experiment, Model, Training
 from contract.sizing.cost import cost
 from contract.sizing.trace import trace

@@ -69,11 +69,11 @@ def _no_lease() -> None:
     replace(lifecycle, "reap", lambda *_, max_crashes: 0 * max_crashes)
 
 
-@breaks("no sweeper")
-def _no_sweeper() -> None:
-    from worker.duties.ring_for_queued import Sweeper
+@breaks("no queue watch")
+def _no_queue_watch() -> None:
+    from worker.duties.queue_watch import QueueWatch
 
-    replace(Sweeper, "_sweep", lambda _self: None)
+    replace(QueueWatch, "_watch_queue", lambda _self: None)
 
 
 @breaks("plain writes")

@@ -38,7 +38,7 @@ MUTATIONS = (
     Mutation("answer before the commit", "durable", 10, "lost=[1-9]"),
     Mutation("no fence", "stalled", 8, "was written under claim", quick=True),
     Mutation("no lease", "killed", 8, r"waited .* for (\d+ of \d+ epochs|the disturbed runs)"),
-    Mutation("no sweeper", "redis", 5, "waited .* for the jobs of a time with"),
+    Mutation("no queue watch", "redis", 5, "waited .* for the jobs of a time with"),
     Mutation("plain writes", "killed", 20, "checkpoints were damaged, and not by us"),
     Mutation("no hash", "disk", 4, "damages were told of", quick=True),
     Mutation("no step back", "disk", 4, "it is failed, expected succeeded"),

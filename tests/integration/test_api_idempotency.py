@@ -155,8 +155,8 @@ def test_only_a_new_job_is_rung_for(sqlite_url: str, redis_url: str, tmp_path: P
         first, _ = (post(api, spec(device="cpu")).json()["id"] for _ in range(2))
         last = post(api, spec(device="cpu"), None).json()["id"]
         with redis.Redis.from_url(redis_url) as client:
-            rung = [client.blpop("plateau.cpu", timeout=10)[1] for _ in range(2)]
+            told = [client.blpop("plateau.cpu", timeout=10)[1] for _ in range(2)]
             assert client.llen("plateau.cpu") == 0
-        assert sorted(id_ for id_ in (first, last) if any(id_.encode() in r for r in rung)) == (
+        assert sorted(id_ for id_ in (first, last) if any(id_.encode() in r for r in told)) == (
             sorted([first, last])
         )

@@ -116,9 +116,13 @@ def test_an_activation_is_found_behind_what_keeps_the_units() -> None:
         {"type": "Activation", "activation": "tanh"},
         {"type": "Dense", "units": 4, "activation": "elu"},
         {"type": "Activation", "activation": "relu"},
+        {"type": "Dense", "units": 4},
+        {"type": "LayerNormalization"},
+        {"type": "LeakyReLU"},
     ]
     assert stations(experiment(model={"layers": model}).model.layers) == [
         Station(0, 3, "relu"),
         Station(4, 4, "linear"),
         Station(7, 7, "elu"),
+        Station(9, 11, "leaky_relu"),
     ]

@@ -11,14 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.experiment.datasets import CATALOGUE
-from contract.experiment.spec import Experiment
+from contract.experiment.spec import Experiment, described
 from contract.store.documents import read
 from contract.store.numbers import encode
 from diagnosis import causes
+from diagnosis.changes import activation
 from diagnosis.diagnose import diagnose
 from diagnosis.lint import findings
 from diagnosis.report import Change, Diagnosis
 from diagnosis.run.case import Case
+from diagnosis.run.network import Network
 from diagnosis.run.signals import NONE, Curvature, DataSignals, LayerSignals, Moment, Signals
 from tests.diagnosed import DATA as DIGITS
 from tests.diagnosed import HEALTHY, HIDDEN, START, case, full, spec
@@ -366,3 +368,22 @@ def test_to_choose_an_epoch_by_the_test_part_is_told() -> None:
     split = {"on": "split", "fraction": 0.1}
     assert not findings(spec(early_stopping=stopping, validation=split), facts)
     assert not findings(spec(early_stopping={**stopping, "monitor": "loss"}), facts)
+
+
+def test_a_layer_that_is_an_activation_is_read_as_one() -> None:
+    """By what it does, which the spec is told; another one takes its place."""
+    layers = [
+        {"type": "Flatten"},
+        {"type": "Dense", "units": 8},
+        {"type": "LeakyReLU"},
+        {"type": "Dense", "units": 10, "activation": "softmax"},
+    ]
+    posted = Experiment.model_validate({**spec(), "model": {"layers": layers}})
+    network = Network(described(posted)["model"]["layers"])
+    [block] = network.hidden
+    assert (block.activation, block.activated_at) == ("leaky_relu", 2)
+    assert network.output_activation == "softmax"
+    patch = list(activation([block], "relu").patch)
+    other = jsonpatch.apply_patch(posted.model_dump(mode="json"), patch)
+    mended = Experiment.model_validate(other).model.layers[2]
+    assert (mended.type, mended.applied) == ("Activation", "relu")

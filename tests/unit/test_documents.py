@@ -21,7 +21,7 @@ from contract.store.tables import ProofStatus, SweepStatus
 from contract.sweeps import axes
 from diagnosis.proof import plan
 from worker import node
-from worker.duties import ring_for_queued
+from worker.duties import queue_watch
 from worker.trainer import dataset_cache
 from worker.training.program import graphs
 
@@ -37,8 +37,8 @@ NUMBERS: list[tuple[str, str, float]] = [
     (LIFECYCLE, r"names the worker and sets a lease of (\S+) s", SETTINGS.lease_seconds),
     (LIFECYCLE, r"every (\S+) s with Redis, every \S+ s with `memory", REDIS.sweep_seconds),
     (LIFECYCLE, r"with Redis, every (\S+) s with `memory", SETTINGS.sweep_seconds),
-    (LIFECYCLE, r"asks the database every (\S+) ms", 1000 * ring_for_queued._LOOK_SECONDS),
-    (LIFECYCLE, r"hears none of these rings for (\S+) s", SETTINGS.idle_exit_seconds),
+    (LIFECYCLE, r"asks the database every (\S+) ms", 1000 * queue_watch._LOOK_SECONDS),
+    (LIFECYCLE, r"hears none of these messages for (\S+) s", SETTINGS.idle_exit_seconds),
     (LIFECYCLE, r"when it dies or has served (\S+) jobs", SETTINGS.jobs_per_trainer),
     (LIFECYCLE, r"all trainers of the node share \((\S+) GB", dataset_cache.LIMIT_BYTES / 1e9),
     (LIFECYCLE, r"extends the lease of each of its jobs every (\S+) s", SETTINGS.heartbeat_seconds),

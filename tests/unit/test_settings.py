@@ -45,9 +45,9 @@ def test_redis_is_swept_for_less_often() -> None:
 
 
 @pytest.mark.parametrize("broker", ["memory://", "redis://host/0"])
-def test_a_silent_workers_jobs_are_rung_for_within_a_minute(broker: str) -> None:
-    """Its lease, a reaper without a free slot, a sweep whose ring goes to the silent worker itself,
-    and the sweep after that."""
+def test_a_silent_workers_jobs_are_found_within_a_minute(broker: str) -> None:
+    """Its lease, a reaper without a free slot, a look whose message goes to the silent worker,
+    and the look after that."""
     settings = Settings(broker_url=broker)
     assert settings.lease_seconds + settings.reap_seconds + 2 * settings.sweep_seconds <= 55
 

@@ -1,15 +1,15 @@
 """Shapes, parameters and work per layer, and what is refused with which pointer."""
 
 import time
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from contract.errors import SpecRefused
-from contract.experiment.layers import Layer
-from contract.experiment.rules import Shape
+from contract.experiment.layers import KINDS
+from contract.experiment.layers.layer import Shape
 from contract.experiment.spec import Model
-from contract.sizing.trace import RULES, LayerFacts, trace
+from contract.sizing.trace import LayerFacts, trace
 
 
 def traced(input_shape: Shape, *layers: dict[str, Any]) -> list[LayerFacts]:
@@ -26,9 +26,13 @@ def refused(input_shape: Shape, kind: str, **arguments: Any) -> SpecRefused:
     return caught.value
 
 
-def test_every_layer_of_the_contract_has_its_rule() -> None:
-    union, _discriminator = get_args(Layer)
-    assert set(RULES) == set(get_args(union))
+def test_a_class_is_a_layer_that_may_be_posted() -> None:
+    """Which are named by no list, and by their own name."""
+    [kind] = [kind for kind in KINDS if kind.__name__ == "LeakyReLU"]
+    assert [each.model_fields["type"].default for each in KINDS] == [k.__name__ for k in KINDS]
+    model = Model.model_validate({"layers": [{"type": "LeakyReLU"}]})
+    assert type(model.layers[0]) is kind
+    assert last((4, 3), "LeakyReLU").output_shape == (4, 3)
 
 
 def test_an_mlp_has_the_parameters_of_the_textbook() -> None:

@@ -1,1 +1,1 @@
-"""What comes round: rings for queued jobs, lost workers, steps of proofs and sweeps, clearing."""
+"""What comes round: the queue, lost workers, steps of proofs and sweeps, clearing."""

@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from contract.errors import Unreadable
+from contract.experiment.spec import described
 from contract.jobs import lifecycle
 from contract.jobs.lifecycle import Claim
 from contract.jobs.signals import stored_signals
@@ -84,7 +85,7 @@ def _case(session: Session, order: Train, done: Finished) -> Case:
     ).all()
     names = dict.fromkeys(name for row in rows for name in row.metrics)
     return Case(
-        spec=order.experiment.model_dump(mode="json"),
+        spec=described(order.experiment),
         facts=asdict(order.facts),
         curve={name: [decode(row.metrics.get(name)) for row in rows] for name in names},
         metrics=done.metrics,

@@ -1,18 +1,20 @@
-"""From a piece of a spec to the Keras object that it names: a table, and no deserializer.
+"""From a piece of a spec to the Keras object that it names, without Keras' deserializer.
 
-A new layer, optimizer, initializer or schedule is a class in `contract` and an entry here.
+A new layer, optimizer, initializer or schedule is a class in `contract.experiment`, and no more.
 """
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import keras
 
-from contract.experiment import initializers, layers, losses, optimizers
 from contract.experiment.base import Part
+from contract.experiment.layers import core
 from contract.experiment.losses import Loss
+from contract.experiment.optimizers import Adam, AdamW, RMSprop
 from contract.experiment.spec import Model
-from worker.training.program import optimizers as program_optimizers
+from worker.training.program import optimizers as fused
 
 
 def _clip(x_min: float, x_max: float, **more: Any) -> Any:
@@ -25,46 +27,12 @@ def _clip(x_min: float, x_max: float, **more: Any) -> Any:
     return keras.layers.Activation(clip, **more)
 
 
-CONSTRUCTORS: dict[type[Part], Callable[..., Any]] = {
-    layers.Activation: keras.layers.Activation,
-    layers.AveragePooling2D: keras.layers.AveragePooling2D,
-    layers.BatchNormalization: keras.layers.BatchNormalization,
-    layers.Clip: _clip,
-    layers.Conv2D: keras.layers.Conv2D,
-    layers.Dense: keras.layers.Dense,
-    layers.DepthwiseConv2D: keras.layers.DepthwiseConv2D,
-    layers.Dropout: keras.layers.Dropout,
-    layers.Flatten: keras.layers.Flatten,
-    layers.GaussianNoise: keras.layers.GaussianNoise,
-    layers.GlobalAveragePooling2D: keras.layers.GlobalAveragePooling2D,
-    layers.LayerNormalization: keras.layers.LayerNormalization,
-    layers.MaxPooling2D: keras.layers.MaxPooling2D,
-    layers.Rescaling: keras.layers.Rescaling,
-    layers.Reshape: keras.layers.Reshape,
-    layers.SeparableConv2D: keras.layers.SeparableConv2D,
-    layers.ZeroPadding2D: keras.layers.ZeroPadding2D,
-    initializers.Constant: keras.initializers.Constant,
-    initializers.RandomNormal: keras.initializers.RandomNormal,
-    initializers.RandomUniform: keras.initializers.RandomUniform,
-    initializers.TruncatedNormal: keras.initializers.TruncatedNormal,
-    initializers.VarianceScaling: keras.initializers.VarianceScaling,
-    initializers.L1: keras.regularizers.L1,
-    initializers.L2: keras.regularizers.L2,
-    initializers.L1L2: keras.regularizers.L1L2,
-    optimizers.Adagrad: keras.optimizers.Adagrad,
-    optimizers.Adam: program_optimizers.Adam,
-    optimizers.AdamW: program_optimizers.Adam,
-    optimizers.Nadam: keras.optimizers.Nadam,
-    optimizers.RMSprop: program_optimizers.RMSprop,
-    optimizers.SGD: keras.optimizers.SGD,
-    optimizers.CosineDecay: keras.optimizers.schedules.CosineDecay,
-    optimizers.ExponentialDecay: keras.optimizers.schedules.ExponentialDecay,
-    optimizers.InverseTimeDecay: keras.optimizers.schedules.InverseTimeDecay,
-    optimizers.PiecewiseConstantDecay: keras.optimizers.schedules.PiecewiseConstantDecay,
-    optimizers.PolynomialDecay: keras.optimizers.schedules.PolynomialDecay,
-    losses.BinaryCrossentropy: keras.losses.BinaryCrossentropy,
-    losses.CategoricalCrossentropy: keras.losses.CategoricalCrossentropy,
-    losses.Huber: keras.losses.Huber,
+# What Keras does not have under the name of the spec.
+EXCEPTIONS: dict[type[Part], Callable[..., Any]] = {
+    core.Clip: _clip,
+    Adam: fused.Adam,
+    AdamW: fused.Adam,
+    RMSprop: fused.RMSprop,
 }
 LOSSES: dict[str, Callable[[], Any]] = {
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
@@ -91,7 +59,15 @@ def construct(part: Part, **more: Any) -> Any:
         for name, value in part
         if name != "type"
     }
-    return CONSTRUCTORS[type(part)](**arguments, **more)
+    return constructor(type(part))(**arguments, **more)
+
+
+def constructor(kind: type[Part]) -> Callable[..., Any]:
+    """What makes the Keras object: that of the same name, but for a few."""
+    if (own := EXCEPTIONS.get(kind)) is not None:
+        return own
+    found: Callable[..., Any] = attrgetter(f"{kind.namespace}.{kind.__name__}")(keras)
+    return found
 
 
 def construct_loss(loss: Loss) -> Any:

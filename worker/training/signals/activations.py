@@ -4,19 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
-from contract.experiment import layers
-
-# Keras layers with weights that units have of their own.
-WEIGHTED = (layers.Dense, layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
-# What may stand between such a layer and the activation of its units: each keeps the last axis.
-_BETWEEN = (
-    layers.BatchNormalization,
-    layers.LayerNormalization,
-    layers.Dropout,
-    layers.GaussianNoise,
-    layers.MaxPooling2D,
-    layers.AveragePooling2D,
-)
+from contract.experiment.layers.layer import Layer
 
 
 @dataclass(frozen=True)
@@ -57,23 +45,20 @@ LIMITS = {
 }
 
 
-def stations(model_layers: Sequence[layers.Layer]) -> list[Station]:
-    """The layers with weights, each with its own activation or that of an Activation after it."""
+def stations(model_layers: Sequence[Layer]) -> list[Station]:
+    """The layers with weights, each with its own activation or that of a layer after it."""
     return [
-        _station(model_layers, index)
-        for index, layer in enumerate(model_layers)
-        if isinstance(layer, WEIGHTED)
+        _station(model_layers, index) for index, layer in enumerate(model_layers) if layer.has_units
     ]
 
 
-def _station(model_layers: Sequence[layers.Layer], index: int) -> Station:
+def _station(model_layers: Sequence[Layer], index: int) -> Station:
     layer = model_layers[index]
-    assert isinstance(layer, WEIGHTED)
-    if layer.activation == "linear":
+    if layer.applied == "linear":
         for at in range(index + 1, len(model_layers)):
             following = model_layers[at]
-            if isinstance(following, layers.Activation):
-                return Station(index, at, following.activation)
-            if not isinstance(following, _BETWEEN):
+            if following.activates:
+                return Station(index, at, following.applied)
+            if not following.keeps_units:
                 break
-    return Station(index, index, layer.activation)
+    return Station(index, index, layer.applied)

@@ -1,4 +1,4 @@
-"""The doorbell on a real Redis, in and out of order: a ring is never an error, and never long."""
+"""The broker on a real Redis, in and out of order: a message is never an error, and never long."""
 
 import base64
 import json
@@ -30,15 +30,15 @@ def arguments(url: str, queue: str) -> list[object]:
 
 def seconds_to_ring(app: Celery, job_id: str) -> float:
     start = time.monotonic()
-    broker.ring(app, job_id, "any")
+    broker.notify(app, job_id, "any")
     return time.monotonic() - start
 
 
 def test_carries_the_id_and_nothing_else(redis_url: str) -> None:
     with app_on(redis_url) as app:
-        broker.ring(app, "job_1", "any")
-        broker.ring(app, "job_2", "gpu")
-        broker.ring(app, "job_3", "any")
+        broker.notify(app, "job_1", "any")
+        broker.notify(app, "job_2", "gpu")
+        broker.notify(app, "job_3", "any")
     assert arguments(redis_url, "plateau.any") == [(["job_1"], {}), (["job_3"], {})]
     assert arguments(redis_url, "plateau.gpu") == [(["job_2"], {})]
     with redis.Redis.from_url(redis_url) as client:
@@ -49,29 +49,29 @@ def test_a_dead_redis_is_logged_in_a_moment(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with services.running_redis(tmp_path) as server, app_on(server.url) as app:
-        broker.ring(app, "job_1", "any")
+        broker.notify(app, "job_1", "any")
         server.process.kill()
         server.process.wait()
         with caplog.at_level(logging.WARNING):
             for job_id in ("job_2", "job_3"):
                 assert seconds_to_ring(app, job_id) < 5
-                assert f"could not ring for {job_id}, the sweeper will" in caplog.text
+                assert f"could not notify a worker of {job_id}, one will find it" in caplog.text
 
 
 def test_a_redis_that_was_never_there(caplog: pytest.LogCaptureFixture) -> None:
     with app_on(f"redis://127.0.0.1:{services.free_port()}/0") as app:
         assert seconds_to_ring(app, "job_1") < 5
-    assert "could not ring for job_1" in caplog.text
+    assert "could not notify a worker of job_1" in caplog.text
 
 
 def test_a_silent_redis_is_given_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with services.running_redis(tmp_path) as server, app_on(server.url) as app:
-        broker.ring(app, "job_1", "any")
+        broker.notify(app, "job_1", "any")
         server.process.send_signal(signal.SIGSTOP)
         try:
             assert seconds_to_ring(app, "job_2") < 10
         finally:
             server.process.send_signal(signal.SIGCONT)
-        assert "could not ring for job_2" in caplog.text
-        broker.ring(app, "job_3", "any")
+        assert "could not notify a worker of job_2" in caplog.text
+        broker.notify(app, "job_3", "any")
         assert (["job_3"], {}) in arguments(server.url, "plateau.any")

@@ -1,5 +1,5 @@
-"""Rings for queued jobs that an idle slot could take: rings get lost, and with the embedded broker
-the API cannot ring at all."""
+"""Watches the queue for jobs that an idle slot could take: messages get lost, and with the embedded
+broker the API cannot send any."""
 
 import logging
 import os
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.02
 
 
-class Sweeper:
-    """Sweeps each `sweep_seconds`, when it is woken, and, with the embedded broker, when something
+class QueueWatch:
+    """Looks each `sweep_seconds`, when it is woken, and, with the embedded broker, when something
     was committed."""
 
     def __init__(self, database: Database, settings: Settings, app: Celery, slots: Slots) -> None:
@@ -36,34 +36,34 @@ class Sweeper:
         self._unanswered_since: float | None = None
         self._state: str | None = None
         self._stranger = False
-        self._sweeps = Periodic("sweeper", settings.sweep_seconds, self._sweep)
+        self._watch = Periodic("queue watch", settings.sweep_seconds, self._watch_queue)
         self._looks = Periodic("lookout", _LOOK_SECONDS, self._look)
 
     def start(self, queues: Iterable[str]) -> None:
-        """Begin to ring for the jobs of `queues`, now that there is a consumer to hear it."""
+        """Begin to watch for the jobs of `queues`, now that there is a consumer to hear it."""
         self._queues = tuple(queues)
-        self._sweeps.start()
+        self._watch.start()
         if self._settings.embedded_broker:
             self._looks.start()
 
     def stop(self) -> None:
         self._looks.stop()
-        self._sweeps.stop()
+        self._watch.stop()
 
     def wake(self) -> None:
-        self._sweeps.wake()
+        self._watch.wake()
 
     def heard(self) -> None:
-        """A ring came through: the broker works."""
+        """A message came through: the broker works."""
         self._unanswered_since = None
 
     def _look(self) -> None:
         if self._slots.idle and (state := self._database.changes.state()) != self._state:
             self._state = state
-            self._sweeps.wake()
+            self._watch.wake()
 
-    def _sweep(self) -> None:
-        """Let proofs go on, and ring; neither in a database that is another version's."""
+    def _watch_queue(self) -> None:
+        """Let proofs go on, and notify the broker; neither in another version's database."""
         if not self._at_home():
             return
         self._prover.prove()
@@ -74,7 +74,7 @@ class Sweeper:
             return
         since = self._unanswered_since = self._unanswered_since or time.monotonic()
         for job_id, device in waiting:
-            broker.ring(self._app, job_id, device)
+            broker.notify(self._app, job_id, device)
         if time.monotonic() - since > self._settings.idle_exit_seconds:
             log.error("deaf to the broker while jobs wait: exiting, to be started again")
             os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,69 @@
+"""Dense layers, activations, and operations on each number."""
+
+from math import prod
+from typing import ClassVar, Literal, Self
+
+from pydantic import model_validator
+from typing_extensions import override
+
+from contract.experiment.base import Count, Flag, NonNegative, Real
+from contract.experiment.initializers import Initializer, Regularizer
+from contract.experiment.layers.arguments import ActivationName, BiasInitializer
+from contract.experiment.layers.layer import Layer, Outcome, Shape, activated
+
+
+class Dense(Layer):
+    has_units: ClassVar[bool] = True
+
+    type: Literal["Dense"] = "Dense"
+    units: Count
+    activation: ActivationName = "linear"
+    use_bias: Flag = True
+    kernel_initializer: Initializer = "glorot_uniform"
+    bias_initializer: BiasInitializer = "zeros"
+    kernel_regularizer: Regularizer | None = None
+    bias_regularizer: Regularizer | None = None
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        # On an input of higher rank it acts on the last axis, as in Keras.
+        given = (*shape[:-1], self.units)
+        weights, products = shape[-1] * self.units, prod(shape) * self.units
+        return activated(self, self.use_bias, given, weights, products)
+
+
+class Activation(Layer):
+    activates: ClassVar[bool] = True
+
+    type: Literal["Activation"] = "Activation"
+    activation: ActivationName
+
+
+class LeakyReLU(Layer):
+    activates: ClassVar[bool] = True
+    function: ClassVar[str] = "leaky_relu"
+
+    type: Literal["LeakyReLU"] = "LeakyReLU"
+    negative_slope: NonNegative = 0.3
+
+
+class Rescaling(Layer):
+    """x * scale + offset."""
+
+    type: Literal["Rescaling"] = "Rescaling"
+    scale: Real
+    offset: Real = 0.0
+
+
+class Clip(Layer):
+    """`keras.ops.clip`: values below `x_min` become it, and values above `x_max` become that."""
+
+    type: Literal["Clip"] = "Clip"
+    x_min: Real
+    x_max: Real
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.x_min >= self.x_max:
+            raise ValueError(f"x_min must be below x_max; received {self.x_min} and {self.x_max}")
+        return self
