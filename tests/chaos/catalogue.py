@@ -51,14 +51,14 @@ PROMISES: Mapping[str, Promise] = {
     "memory": Promise("Memory does not grow", memory.run, "services", 1_000, 0),
     "transitions": Promise(
         "Only legal transitions",
-        tested("-m", "slow", "tests/integration/test_interleavings.py"),
+        tested("-m", "slow", "tests/integration/contract/jobs/test_interleavings.py"),
         "embedded",
         10_000,
         0,
     ),
     "streams": Promise(
         "Streams are exact",
-        tested("-m", "slow", "tests/integration/test_events.py"),
+        tested("-m", "slow", "tests/integration/api/jobs/test_events.py"),
         "embedded",
         1_000,
         0,

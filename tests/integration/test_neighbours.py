@@ -21,7 +21,7 @@ from ulid import ULID
 from api.auth.key_lookup import STRANGERS_PER_SECOND
 from contract.store.database import Database
 from tests import jobs, keyring, processes, sweeps
-from tests.integration.test_api_jobs import spec
+from tests.integration.api.jobs.test_jobs import spec
 from tests.sites import Site, site_on
 
 # For those who have nothing to do with it, while a lock is held, or cores are busy, for long.

@@ -13,7 +13,7 @@ from tests import jobs, proofs, sweeps, uploads
 from tests.diagnosed import START
 from tests.served import Api
 from tests.sites import FAKE, Site, site_on
-from tests.unit.test_stored import changed, places, stored
+from tests.unit.contract.store.test_stored import changed, places, stored
 
 DOCUMENTS: list[tuple[type[Base], str]] = [
     (Result, "diagnosis"),

@@ -15,7 +15,7 @@ from contract.store.revision import REVISION
 from contract.store.status import Status
 from migrations.upgrade import FOLDER
 from tests import jobs, processes, services
-from tests.integration.test_api_jobs import spec
+from tests.integration.api.jobs.test_jobs import spec
 from tests.served import problem, serving, settings_for
 from tests.sites import FAKE, Site, site_on
 
