@@ -10,12 +10,13 @@ from diagnosis.causes.slow_progress import is_short, longer
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
 from diagnosis.run.experiment import Plan
+from diagnosis.run.network import is_activation
 from diagnosis.words import listed
 
 CODE = "head"
 TITLE = "The output, the loss and the labels do not fit each other"
 
-_SQUASHING = ("Activation", "Clip", "Dropout", "GaussianNoise")
+_SQUASHING = ("Clip", "Dropout", "GaussianNoise")
 _SCORES = {"error": 0.97, "warning": 0.84}
 
 
@@ -82,7 +83,9 @@ def _head_patch(plan: Plan, units: int, activation: str) -> Sequence[Mapping[str
     head = plan.network.head
     if head is None:
         return []
-    squashing = [at for at, layer in head.followers if layer["type"] in _SQUASHING]
+    squashing = [
+        at for at, layer in head.followers if layer["type"] in _SQUASHING or is_activation(layer)
+    ]
     patch = [changes.remove(f"/model/layers/{at}") for at in reversed(squashing)]
     own = f"/model/layers/{head.index}"
     if len(squashing) == len(head.followers):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from diagnosis.run.experiment import Plan
+from diagnosis.run.network import is_activation
 
 # What an output can be, by its activation.
 RANGES = {
@@ -178,7 +179,7 @@ def _tail(plan: Plan) -> Iterator[Misfit]:
     if head is None:
         return
     own = head.layer.get("activation", "linear")
-    if own in RANGES and any(layer.get("type") == "Activation" for _, layer in head.followers):
+    if own in RANGES and any(is_activation(layer) for _, layer in head.followers):
         detail = f"{own} bounds what {plan.network.output_activation} is given."
         yield Misfit("warning", "output", detail)
     for at, layer in head.followers:

@@ -132,6 +132,11 @@ class Network:
         return [(at, layer) for at, layer in enumerate(self.layers) if layer.get("type") in types]
 
 
+def is_activation(layer: Layer) -> bool:
+    """Whether the layer is an activation, be it a linear one, and nothing else."""
+    return "applies" in layer or layer.get("type") == "Activation"
+
+
 def _activates(layer: Layer) -> bool:
     return layer.get("type") not in KERNELS and _applied(layer) != "linear"
 
