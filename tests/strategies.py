@@ -80,12 +80,12 @@ SEPARABLE = st.builds(
 POOLING: st.SearchStrategy[Layer] = st.one_of(
     *(
         st.builds(
-            pooling,
+            kind,
             pool_size=windows(4),
             strides=st.one_of(st.none(), windows(3)),
             padding=PADDINGS,
         )
-        for pooling in (pooling.MaxPooling2D, pooling.AveragePooling2D)
+        for kind in (pooling.MaxPooling2D, pooling.AveragePooling2D)
     )
 )
 ZERO_PADDING = st.builds(
@@ -102,8 +102,8 @@ RESHAPE = st.builds(
 )
 NORMALIZATION: st.SearchStrategy[Layer] = st.one_of(
     *(
-        st.builds(normalization, center=st.booleans(), scale=st.booleans())
-        for normalization in (normalization.BatchNormalization, normalization.LayerNormalization)
+        st.builds(kind, center=st.booleans(), scale=st.booleans())
+        for kind in (normalization.BatchNormalization, normalization.LayerNormalization)
     )
 )
 ELEMENTWISE: st.SearchStrategy[Layer] = st.one_of(

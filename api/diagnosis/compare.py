@@ -89,11 +89,11 @@ def _by_runs(
     measure: Yardstick,
 ) -> Explanation:
     runs = proofs.runs(session, proof.id)
-    render = [
+    outcomes = [
         Outcome(run.trial or "", 0, run.status == Status.SUCCEEDED, value_of(run)) for run in runs
     ]
     trials = read(list[Trial], proof.plan)
-    return explain_by_runs(sides, trials, render, fields, measure)
+    return explain_by_runs(sides, trials, outcomes, fields, measure)
 
 
 def _side(session: Session, job: Job) -> Side:

@@ -1,4 +1,4 @@
-"""Losses by their Keras names, and how the labels of a dataset are laid out for each."""
+"""Losses by their Keras names."""
 
 from typing import Annotated, ClassVar, Literal
 

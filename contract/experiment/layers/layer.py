@@ -37,8 +37,8 @@ class Misfit(Exception):
 class Layer(Part):
     """The layer of `keras.layers` that has this name, with Keras' arguments and defaults.
 
-    A new one is a class in this package, and nothing else: its `type`, its arguments, and `output`
-    where it is more than an operation on each number.
+    A new one is a class in a module here: its `type`, its arguments, and `output` where it is more
+    than an operation on each number. The diagnosis knows more of those that have units.
     """
 
     namespace: ClassVar[str] = "layers"

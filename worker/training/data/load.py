@@ -91,7 +91,7 @@ def _bundled(name: str) -> tuple[Array, Array]:
     return x.astype(np.float32), y
 
 
-def enlarge(image_files: Array, side: int) -> Array:
+def enlarge(pictures: Array, side: int) -> Array:
     """(n, 8, 8) integers 0-16 to (n, side, side) uint8 0-255, bilinear, corner on corner.
 
     In whole numbers, with weights in (side - 1)ths, so that every machine rounds alike.
@@ -100,7 +100,7 @@ def enlarge(image_files: Array, side: int) -> Array:
     weights = np.zeros((side, DIGITS_SIDE), np.int64)
     weights[np.arange(side), whole] = side - 1 - part
     weights[np.arange(side), np.minimum(whole + 1, DIGITS_SIDE - 1)] += part
-    brightness = weights @ image_files @ weights.T * 255
+    brightness = weights @ pictures @ weights.T * 255
     peak = DIGITS_PEAK * (side - 1) ** 2
     return ((2 * brightness + peak) // (2 * peak)).astype(np.uint8)
 
