@@ -89,7 +89,7 @@ class Intake:
             check_storage(session, caller, self._settings, 1)
 
     def _take(self, received: Path, sent: Sent) -> Dataset:
-        from api.datasets.reading.read import read
+        from api.datasets.reading.read import read  # late: NumPy takes 12 MB
 
         media = sent.media or _media(received)
         limits = Limits.of(self._settings)
