@@ -31,7 +31,5 @@ async def _store(request: Request) -> ArtifactStore:
 
 
 AppSettings = Annotated[Settings, Depends(_settings)]
-
 AppDatabase = Annotated[Database, Depends(_database)]
-
 Store = Annotated[ArtifactStore, Depends(_store)]

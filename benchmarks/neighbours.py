@@ -71,7 +71,7 @@ class Seen:
 
     @property
     def job_seconds(self) -> float:
-        """Of the median job, none of which may have ended."""
+        """Of the median job; NaN where none was taken."""
         return median(self.jobs_seconds) if self.jobs_seconds else float("nan")
 
     def p99(self, asked: str) -> float:
@@ -340,7 +340,7 @@ def main() -> None:
             stack.enter_context(small_disk(Path(name) / "var", DISK_MB))
         except NotPossible as reason:
             print(reason)
-            chosen.remove(a_job_too_big_for_the_disk.__name__)
+            chosen = [name for name in chosen if name != a_job_too_big_for_the_disk.__name__]
         url = f"sqlite:///{name}/plateau.db"
         if kind == "postgres":
             server = stack.enter_context(services.running_postgres())

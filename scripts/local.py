@@ -12,7 +12,7 @@ import httpx
 
 from api.auth import tokens
 from api.auth.caller import keys_needed
-from api.jobs import workers
+from api.jobs import live_workers
 from contract.settings import Settings
 from contract.store.database import Database
 from scripts.children import Child, kept
@@ -117,7 +117,7 @@ def _answers(settings: Settings) -> bool:
 
 def _has_worker(settings: Settings) -> bool:
     with _opened(settings) as database, database.looking() as connection:
-        return bool(workers.alive(connection, settings))
+        return bool(live_workers.alive(connection, settings))
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def main() -> int:
     def train(job_id: str) -> None:
         copy_context().run(node.train, job_id)  # what is bound in it ends with it
 
-    signals.worker_ready.connect(lambda **_: node.sweep(), weak=False)
+    signals.worker_ready.connect(lambda **_: node.watch_queue(), weak=False)
     signals.worker_shutting_down.connect(lambda **_: node.drain(), weak=False)
     try:
         node.open()

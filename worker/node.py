@@ -81,7 +81,7 @@ class Node:
         for duty in self._duties:
             duty.start()
 
-    def sweep(self) -> None:
+    def watch_queue(self) -> None:
         """Begin to watch the queue, now that there is a consumer to hear it."""
         self._queue_watch.start(self.queues)
 

@@ -1,4 +1,4 @@
 """What any HTTP service needs: problems, bodies, headers, entity tags, threads.
 
-Nothing here is about training: no job, no dataset, no sweep.
+Nothing here is about training, but that errors of a body are told in the words of its spec.
 """

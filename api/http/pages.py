@@ -5,13 +5,6 @@ from typing import Annotated, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 Limit = Annotated[int, Field(ge=1, le=100, description="items a page")]
-
-Seq = Annotated[int, Field(ge=0, lt=2**31)]
-
-JOB_ID = r"^job_[0-9A-Z]{26}$"
-
-SWEEP_ID = r"^sweep_[0-9A-Z]{26}$"
-
 Item = TypeVar("Item")
 
 

@@ -25,7 +25,7 @@ _ANSWERS: openapi_responses.Answers = {
 }
 Page = Annotated[job_queries.EventPage, Query()]
 LastEventId = Annotated[
-    pages.Seq | SkipJsonSchema[None],
+    job_queries.Seq | SkipJsonSchema[None],
     Header(alias="Last-Event-ID", description="to a stream: as `after`, which it overrules"),
 ]
 

@@ -9,13 +9,17 @@ from sqlalchemy import select as columns_of
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
-from api.http.pages import JOB_ID, SWEEP_ID, Limit
+from api.http.pages import Limit
 from api.jobs.fields import Fields, selected
 from api.jobs.queries import JobRow, columns
 from contract.experiment.datasets import AnyDatasetName
 from contract.experiment.spec import Tag
 from contract.store.status import Status
 from contract.store.tables import TABLES, Job, JobTag
+
+# What is no id of theirs cannot be in the tables.
+JOB_ID = r"^job_[0-9A-Z]{26}$"
+SWEEP_ID = r"^sweep_[0-9A-Z]{26}$"
 
 
 class JobFilter(BaseModel):

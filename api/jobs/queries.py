@@ -21,9 +21,10 @@ from sqlalchemy import (
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
-from api.http.pages import Limit, Seq
+from api.http.pages import Limit
 from contract.store.tables import TABLES, EpochRow, Job
 
+Seq = Annotated[int, Field(ge=0, lt=2**31)]
 Epoch = tuple[int, Mapping[Any, Any], float, float]
 
 # Of a job: an object of a session, what was selected of its columns, or what was inserted.

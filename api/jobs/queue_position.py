@@ -19,9 +19,8 @@ from sqlalchemy import (
     union_all,
 )
 
+from api.jobs import live_workers, responses
 from api.jobs import queries as job_queries
-from api.jobs import responses
-from api.jobs import workers as jobs_workers
 from contract.jobs.refusals import due
 from contract.settings import Settings
 from contract.store.status import Status
@@ -45,7 +44,7 @@ def waiting(
     queued = {job.id: job.device for job in jobs if job.status == Status.QUEUED}
     if not queued:
         return {}
-    workers = jobs_workers.alive(connection, settings)
+    workers = live_workers.alive(connection, settings)
     places = connection.execute(_AHEAD, {"ids": list(queued)}).all()
     refused = _refused(connection, places)
     return {
@@ -62,7 +61,7 @@ def entered(
     for job in sorted(jobs, key=lambda job: job.id):
         kinds[job.device, job.priority].append(job)
     ahead = _ahead_of(connection, [alike[0].id for alike in kinds.values()])
-    workers = jobs_workers.alive(connection, settings)
+    workers = live_workers.alive(connection, settings)
     places = {}
     for (device, priority), alike in kinds.items():
         rivals = [job.id for each in _RIVALS[device] for job in kinds.get((each, priority), ())]

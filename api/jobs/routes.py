@@ -12,9 +12,8 @@ from api.dependencies import AppDatabase, AppSettings, Store
 from api.http import pages
 from api.http.request_body import JSONRoute
 from api.http.threads import in_threads
-from api.jobs import delete as jobs_delete
+from api.jobs import deletion, listing, long_poll, render
 from api.jobs import dry_run as jobs_dry_run
-from api.jobs import listing, long_poll, render
 from api.jobs import responses as jobs_responses
 from api.jobs.dependencies import JobById
 from api.jobs.fields import ALL, Fields, selected
@@ -146,7 +145,7 @@ def delete_job(job: JobById, database: AppDatabase, store: Store) -> None:
     to is running.
     """
     with database.writing() as session:
-        job_ids = jobs_delete.delete_job(session, job.id)
+        job_ids = deletion.delete_job(session, job.id)
     for job_id in job_ids:
         datasets.discard(store, f"jobs/{job_id}")
 

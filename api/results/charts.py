@@ -10,7 +10,6 @@ from contract.settings import read_settings
 
 # In the order of preference.
 _SCORES = {"accuracy": "accuracy", "r2": "R²", "mae": "mean absolute error"}
-
 # matplotlib's font cache and text parser are shared by all threads.
 _drawing = threading.Lock()
 

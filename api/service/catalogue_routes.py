@@ -9,7 +9,7 @@ from api.auth import storage
 from api.auth.caller import AppCaller
 from api.dependencies import AppDatabase, AppSettings
 from api.http import pages
-from api.jobs import workers as jobs_workers
+from api.jobs import live_workers
 from api.jobs.recipes import RECIPES
 from api.service import responses, worker_queries
 from contract.errors import NotFound
@@ -45,7 +45,7 @@ def list_workers(
     """Runs of worker processes, newest first, those that have ended too."""
     with database.reading() as session:
         rows, has_more = worker_queries.workers(session, page)
-        alive = {worker.id for worker in jobs_workers.alive(session.connection(), settings)}
+        alive = {worker.id for worker in live_workers.alive(session.connection(), settings)}
         busy = worker_queries.busy_slots(session, [row.id for row in rows])
     hidden = {} if "admin" in caller.scopes else {"host": None, "pid": None}
     data = [

@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from api.jobs import workers as jobs_workers
+from api.jobs import live_workers
 from contract.errors import Unreadable
 from contract.experiment.datasets import facts_of
 from contract.jobs.variants import experiment_of
@@ -99,7 +99,7 @@ def _oldest(session: Session) -> Iterable[Metric]:
 
 
 def _slots(session: Session, settings: Settings) -> Iterable[Metric]:
-    alive = jobs_workers.alive(session.connection(), settings)
+    alive = live_workers.alive(session.connection(), settings)
     slots, taken = Counter(dict.fromkeys(DEVICES, 0)), Counter(dict.fromkeys(DEVICES, 0))
     for worker in alive:
         for queue in worker.queues:

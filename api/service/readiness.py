@@ -121,9 +121,8 @@ def _broker_state(app: "Celery | None") -> Broker:
     """`app` is None for the broker inside the worker."""
     if app is None:
         return "embedded"
-    from kombu.exceptions import (
-        OperationalError as BrokerAway,  # late, as Celery: see api.jobs.notify
-    )
+    # Late, as Celery: see api.jobs.notify.
+    from kombu.exceptions import OperationalError as BrokerAway
 
     try:
         with app.connection_for_write(connect_timeout=_BROKER_SECONDS) as connection:

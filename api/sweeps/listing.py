@@ -7,7 +7,8 @@ from pydantic import BaseModel, Field
 from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
-from api.http.pages import SWEEP_ID, Limit
+from api.http.pages import Limit
+from api.jobs.listing import SWEEP_ID
 from contract.store.tables import Sweep, SweepStatus
 
 

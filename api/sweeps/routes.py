@@ -16,7 +16,7 @@ from api.jobs.long_poll import POLLED, IfNoneMatch, Wait
 from api.jobs.routes import DryRun
 from api.jobs.submit import AppSubmission
 from api.openapi import responses as openapi_responses
-from api.sweeps import listing, submit
+from api.sweeps import listing, render, submit
 from api.sweeps import responses as sweeps_responses
 from api.sweeps.dependencies import SweepById
 from api.sweeps.request import NewSweep, Reader
@@ -64,7 +64,7 @@ def create_sweep(
         return earlier
     reader = Reader(new, settings, partial(datasets.upload_of, database, owner=caller.owner))
     if dry_run:
-        body = submit.preview(reader).model_dump_json()
+        body = render.preview(reader).model_dump_json()
         return Response(body, media_type="application/json")
     return submit.store(submission, asked, reader)
 
@@ -76,7 +76,7 @@ def list_sweeps(
     """The caller's sweeps without their tables, newest first, a page at a time."""
     with database.reading() as session:
         rows, has_more = listing.page(session, caller.owner, wanted)
-        return pages.Page(data=submit.summaries(session, rows), has_more=has_more)
+        return pages.Page(data=render.summaries(session, rows), has_more=has_more)
 
 
 @router.get("/{sweep_id}", response_model=sweeps_responses.SweepTable, responses=POLLED)
@@ -93,7 +93,7 @@ async def get_sweep(
     Its ETag changes whenever one of its jobs does. With `wait` the answer comes at the next change
     of any of them, or of the sweep.
     """
-    look = partial(submit.look, database, sweep.id, if_none_match)
+    look = partial(render.look, database, sweep.id, if_none_match)
     return await long_poll.answer(
         request, caller, partial(run_in, "working", look), wait, if_none_match
     )
@@ -112,4 +112,4 @@ def cancel_sweep(sweep: SweepById, database: AppDatabase) -> sweeps_responses.Sw
         session.refresh(row)
         if not cancelled and row.status != SweepStatus.CANCELLED:
             raise Conflict(f"{row.id} has ended already: it is {row.status}.")
-        return submit.table(session, row)
+        return render.table(session, row)

@@ -60,4 +60,5 @@ def _without_noise() -> Iterator[None]:
             os.dup2(real, 2)
             os.close(real)
             held.seek(0)
-            os.write(2, b"".join(line for line in held if not _NOISE.match(line)))
+            sys.stderr.buffer.writelines(line for line in held if not _NOISE.match(line))
+            sys.stderr.flush()

@@ -1,9 +1,10 @@
 """The layers that a model may have: a class each, with its arguments, output shape and cost.
 
-A class that is defined in a module here is a layer that may be posted; no list names it. What
-costs a whole model has is in `contract.sizing`.
+A class of a module that is imported here is a layer that may be posted; no list names it. What a
+whole model costs is in `contract.sizing`.
 """
 
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -31,9 +32,16 @@ __all__ = [
     "reshaping",
 ]
 
-KINDS: tuple[type[Layer], ...] = tuple(
-    sorted(Layer.__subclasses__(), key=lambda kind: kind.__name__)
-)
+
+def _kinds(base: type[Layer]) -> Iterator[type[Layer]]:
+    """All that come of `base`, but what several have in common: the name of that begins with _."""
+    for kind in base.__subclasses__():
+        if not kind.__name__.startswith("_"):
+            yield kind
+        yield from _kinds(kind)
+
+
+KINDS: tuple[type[Layer], ...] = tuple(sorted(_kinds(Layer), key=lambda kind: kind.__name__))
 if TYPE_CHECKING:
     AnyLayer: TypeAlias = Layer
 else:

@@ -1,6 +1,6 @@
 """From a piece of a spec to the Keras object that it names, without Keras' deserializer.
 
-A new layer, optimizer, initializer or schedule is a class in `contract.experiment`, and no more.
+A new layer, optimizer, initializer or schedule is a class in `contract.experiment`: nothing here.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The workers: those of a page, and those that are alive with what they do."""
+"""The workers that are alive, and what they do."""
 
 from collections.abc import Sequence
 from functools import cache
