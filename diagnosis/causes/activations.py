@@ -43,11 +43,11 @@ def cause(case: Case) -> Cause | None:
 def findings(plan: Plan) -> Iterator[Finding]:
     hidden = plan.network.hidden
     for block in _strange(hidden):
-        pointer = f"/model/layers/{block.activated_at}/activation"
+        pointer = f"{block.activated_at.pointer}/activation"
         detail = f"{block.activation} does not belong in a hidden layer."
         yield Finding(CODE, "warning", pointer, detail, [changes.activation([block], "relu")])
     if hidden and _linear(plan):
-        pointer = f"/model/layers/{hidden[0].index}/activation"
+        pointer = f"{hidden[0].node.pointer}/activation"
         detail = "Without an activation the hidden layers amount to a single linear one."
         yield Finding(CODE, "warning", pointer, detail, [_curved(plan)])
 
@@ -113,6 +113,6 @@ def _curved(plan: Plan) -> Change:
         return changes.activation(plan.network.hidden, "relu")
     layer = {"type": "Dense", "units": 64, "activation": "relu"}
     head = plan.network.head
-    at = head.index if head is not None else 0
-    patch = [changes.put(f"/model/layers/{at}", layer)]
+    at = head.node if head is not None else plan.network.nodes[0]
+    patch = changes.insert_before(at, layer)
     return Change("hidden_layer", "a hidden layer of 64 ReLU units", patch)

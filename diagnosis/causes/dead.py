@@ -56,6 +56,6 @@ def died(case: Case) -> str | None:
 
 def _fresh(blocks: Sequence[Block]) -> Change:
     """He's weights and biases of 0."""
-    biases = [changes.put(f"/model/layers/{b.index}/bias_initializer", "zeros") for b in blocks]
+    biases = [changes.put(f"{b.node.pointer}/bias_initializer", "zeros") for b in blocks]
     patch = [*changes.initializer(blocks, "he_normal").patch, *biases]
     return Change("fresh_weights", "He's initial weights, and biases of 0", patch)

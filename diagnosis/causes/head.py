@@ -39,8 +39,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(plan: Plan) -> Iterator[Finding]:
-    last = len(plan.network.layers) - 1
-    pointers = {"output": f"/model/layers/{last}", "loss": "/training/loss"}
+    pointers = {"output": plan.network.output.pointer, "loss": "/training/loss"}
     for misfit in misfits(plan):
         yield Finding(CODE, misfit.level, pointers[misfit.at], misfit.detail, repairs(plan))
 
@@ -84,10 +83,12 @@ def _head_patch(plan: Plan, units: int, activation: str) -> Sequence[Mapping[str
     if head is None:
         return []
     squashing = [
-        at for at, layer in head.followers if layer["type"] in _SQUASHING or is_activation(layer)
+        node
+        for node in head.followers
+        if node.layer["type"] in _SQUASHING or is_activation(node.layer)
     ]
-    patch = [changes.remove(f"/model/layers/{at}") for at in reversed(squashing)]
-    own = f"/model/layers/{head.index}"
+    patch = changes.take_out(squashing)
+    own = head.node.pointer
     if len(squashing) == len(head.followers):
         patch = [*patch, changes.put(f"{own}/activation", activation)]
     else:

@@ -49,11 +49,11 @@ def cause(case: Case) -> Cause | None:
 
 def findings(plan: Plan) -> Iterator[Finding]:
     for block in _constant(plan.network.hidden):
-        pointer = f"/model/layers/{block.index}/{block.kernel}"
+        pointer = f"{block.node.pointer}/{block.kernel}"
         detail = "All units of this layer start alike, and so stay alike: they learn as one."
         yield Finding(CODE, "error", pointer, detail, _repairs([block], []))
     for block in _biased(plan.network.blocks):
-        pointer = f"/model/layers/{block.index}/bias_initializer"
+        pointer = f"{block.node.pointer}/bias_initializer"
         detail = "These biases outweigh what the layer's inputs add up to."
         yield Finding(CODE, "warning", pointer, detail, _repairs([], [block]))
 
@@ -182,7 +182,7 @@ def _evidence(case: Case, alike: list[Block], off: list[tuple[Block, float]]) ->
 
 def _repairs(blocks: Sequence[Block], biased: Sequence[Block]) -> list[Change]:
     found = []
-    zero = [changes.put(f"/model/layers/{b.index}/bias_initializer", "zeros") for b in biased]
+    zero = [changes.put(f"{b.node.pointer}/bias_initializer", "zeros") for b in biased]
     if blocks:
         for kind in ("glorot_uniform", "he_normal"):
             change = changes.initializer(blocks, kind)

@@ -9,6 +9,7 @@ from diagnosis.causes.dead import died
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
 from diagnosis.run.experiment import Plan
+from diagnosis.run.network import Node
 from diagnosis.run.readings import DEAD
 from diagnosis.words import number, sentence
 
@@ -83,9 +84,9 @@ def to_blame(case: Case, sharp: float) -> bool:
     return scaled is not None and scaled <= min(sharp / _FALL, _STABLE)
 
 
-def _rescaled(case: Case) -> Sequence[int]:
+def _rescaled(case: Case) -> Sequence[Node]:
     """Rescaling layers before the first kernel."""
-    return [at for at, layer in case.network.before if layer["type"] == "Rescaling"]
+    return [node for node in case.network.before if node.layer["type"] == "Rescaling"]
 
 
 def _harmed(case: Case) -> bool:

@@ -179,11 +179,13 @@ def _tail(plan: Plan) -> Iterator[Misfit]:
     if head is None:
         return
     own = head.layer.get("activation", "linear")
-    if own in RANGES and any(is_activation(layer) for _, layer in head.followers):
+    if own in RANGES and any(is_activation(node.layer) for node in head.followers):
         detail = f"{own} bounds what {plan.network.output_activation} is given."
         yield Misfit("warning", "output", detail)
-    for at, layer in head.followers:
-        if layer.get("type") in _NOISY and at > head.activated_at:
+    activated = (head.activated_at, *plan.network.graph.downstream(head.activated_at))
+    for node in head.followers:
+        layer = node.layer
+        if layer.get("type") in _NOISY and node in activated[1:]:
             detail = f"{layer['type']} behind the output changes the answers themselves."
             yield Misfit("warning", "output", detail)
         if layer.get("type") == "Clip" and plan.task != "regression":

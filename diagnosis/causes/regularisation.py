@@ -9,6 +9,7 @@ from diagnosis import changes
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
 from diagnosis.run.experiment import Plan
+from diagnosis.run.network import Node
 from diagnosis.words import number, percent
 
 CODE = "over_regularised"
@@ -75,12 +76,12 @@ def _excesses(plan: Plan) -> Iterator[Excess]:
 
 
 def _dropout(plan: Plan) -> Iterator[Excess]:
-    for at, layer in plan.network.of_type("Dropout"):
-        rate, pointer = float(layer["rate"]), f"/model/layers/{at}/rate"
+    for node in plan.network.of_type("Dropout"):
+        rate, pointer = float(node.layer["rate"]), f"{node.pointer}/rate"
         if rate >= _HIGH:
             yield Excess(
                 0.94 if rate >= _HEAVY else 0.82,
-                f"Dropout drops {percent(rate)} of the numbers that reach layer {at}.",
+                f"Dropout drops {percent(rate)} of the numbers that reach layer {node.index}.",
                 pointer,
                 [changes.put(pointer, 0.2)],
             )
@@ -88,37 +89,41 @@ def _dropout(plan: Plan) -> Iterator[Excess]:
 
 def _dropouts(plan: Plan) -> Iterator[Excess]:
     """Ordinary dropout, of few units or in so many layers that hardly a path is left."""
-    rates = [(at, float(layer["rate"])) for at, layer in plan.network.of_type("Dropout")]
+    rates = [(node, float(node.layer["rate"])) for node in plan.network.of_type("Dropout")]
     paths = math.prod(1 - rate for _, rate in rates)
-    for at, rate in rates:
+    for node, rate in rates:
         if not _SOME <= rate < _HIGH:
             continue
-        units = (1 - rate) * (_width_before(plan, at) or math.inf)
+        units = (1 - rate) * (_width_before(plan, node) or math.inf)
         if units <= _FEW_UNITS:
-            detail = f"Dropout leaves {number(units)} of the units that layer {at} is given."
+            detail = (
+                f"Dropout leaves {number(units)} of the units that layer {node.index} is given."
+            )
         elif paths <= _FEW_PATHS:
-            detail = f"With layer {at}, dropout leaves {percent(paths)} of the paths to the output."
+            left = f"dropout leaves {percent(paths)} of the paths to the output"
+            detail = f"With layer {node.index}, {left}."
         else:
             continue
-        pointer = f"/model/layers/{at}/rate"
+        pointer = f"{node.pointer}/rate"
         yield Excess(0.81, detail, pointer, [changes.put(pointer, 0.1)])
 
 
-def _width_before(plan: Plan, at: int) -> int | None:
-    """Of the last layer with a kernel before the one at `at`."""
-    return next((b.width for b in reversed(plan.network.blocks) if b.index < at), None)
+def _width_before(plan: Plan, node: Node) -> int | None:
+    """Of the last layer with a kernel before `node`."""
+    before = plan.network.graph.upstream(node)
+    return next((b.width for b in reversed(plan.network.blocks) if b.node in before), None)
 
 
 def _noise(plan: Plan) -> Iterator[Excess]:
     size = plan.probe.input_rms if isinstance(plan, Case) else None
-    for at, layer in plan.network.of_type("GaussianNoise"):
-        stddev, pointer = float(layer["stddev"]), f"/model/layers/{at}/stddev"
-        before = any(at == place for place, _ in plan.network.before)
+    for node in plan.network.of_type("GaussianNoise"):
+        stddev, pointer = float(node.layer["stddev"]), f"{node.pointer}/stddev"
+        before = node in plan.network.before
         against = size if before and size else 1.0
         if stddev > _NOISE * against or (not before and stddev >= 0.9):
             yield Excess(
                 0.86,
-                f"Noise of {number(stddev)} is added in layer {at} to numbers of about "
+                f"Noise of {number(stddev)} is added in layer {node.index} to numbers of about "
                 f"{number(against)}.",
                 pointer,
                 [changes.put(pointer, 0.1 * against)],
@@ -126,16 +131,16 @@ def _noise(plan: Plan) -> Iterator[Excess]:
 
 
 def _penalties(plan: Plan) -> Iterator[Excess]:
-    for at, layer in enumerate(plan.network.layers):
+    for node in plan.network.nodes:
         for name in _REGULARIZERS:
-            given = layer.get(name) or {}
+            given = node.layer.get(name) or {}
             factor = max(_L1 * float(given.get("l1") or 0.0), float(given.get("l2") or 0.0))
             if factor >= _PENALTY:
-                pointer = f"/model/layers/{at}/{name}"
+                pointer = f"{node.pointer}/{name}"
                 yield Excess(
                     0.93 if factor >= 2 * _PENALTY else 0.85,
-                    f"The penalty on layer {at}'s weights is {number(factor)}; 1e-4 to 1e-3 is "
-                    f"usual.",
+                    f"The penalty on layer {node.index}'s weights is {number(factor)}; 1e-4 to "
+                    f"1e-3 is usual.",
                     pointer,
                     [changes.put(pointer, None)],
                 )
@@ -159,7 +164,8 @@ _KINDS: Sequence[Callable[[Plan], Iterator[Excess]]] = (
 
 
 def _worst_dropout(plan: Plan) -> float | None:
-    return max((float(layer["rate"]) for _, layer in plan.network.of_type("Dropout")), default=None)
+    rates = (float(node.layer["rate"]) for node in plan.network.of_type("Dropout"))
+    return max(rates, default=None)
 
 
 def _weights_left(case: Case) -> float | None:

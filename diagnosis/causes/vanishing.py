@@ -40,7 +40,7 @@ def findings(plan: Plan) -> Iterator[Finding]:
     sigmoid = [block for block in squashed if block.activation in ("sigmoid", "hard_sigmoid")]
     if len(sigmoid) >= _DEEP:
         detail = f"Gradients shrink to a quarter or less in each of {len(sigmoid)} sigmoid layers."
-        yield Finding(CODE, "warning", f"/model/layers/{sigmoid[0].index}", detail, _repairs(plan))
+        yield Finding(CODE, "warning", sigmoid[0].node.pointer, detail, _repairs(plan))
 
 
 def _repairs(plan: Plan) -> list[Change]:

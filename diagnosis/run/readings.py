@@ -164,9 +164,9 @@ def _largest(values: Iterator[Number]) -> float | None:
 
 def _rescaled(rms: float, network: Network) -> float | None:
     """The rms after the Rescaling layers on the way; None where an offset moves it elsewhere."""
-    for _, layer in network.before:
-        if layer.get("type") == "Rescaling":
-            if abs(float(layer.get("offset", 0.0))) > 0:
+    for node in network.before:
+        if node.layer.get("type") == "Rescaling":
+            if abs(float(node.layer.get("offset", 0.0))) > 0:
                 return None
-            rms *= abs(float(layer.get("scale", 1.0)))
+            rms *= abs(float(node.layer.get("scale", 1.0)))
     return finite(rms)
