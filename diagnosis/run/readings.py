@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from diagnosis.run.network import SATURATING, Network
+from diagnosis.run.procedure import Procedure
 from diagnosis.run.series import finite
 from diagnosis.run.signals import LayerSignals, Moment, Number, Signals
-from diagnosis.run.training import Procedure
 
 # The share of hidden units, or of (row, unit) pairs, from which a layer lets nothing through.
 DEAD, SATURATED = 0.7, 0.85
@@ -18,7 +18,7 @@ _FIRST_STEPS = 32
 
 
 @dataclass(frozen=True)
-class Probe:
+class Readings:
     """`network` and `procedure` are those that the signals were measured of."""
 
     signals: Signals

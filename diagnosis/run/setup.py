@@ -6,11 +6,11 @@ from functools import cached_property
 from typing import Any
 
 from diagnosis.run.network import RECTIFIERS, SATURATING, Block, Network
-from diagnosis.run.training import Procedure
+from diagnosis.run.procedure import Procedure
 
 
 @dataclass(frozen=True)
-class Plan:
+class Setup:
     """`spec` is the experiment with all its defaults, `facts` the dataset's, both plain."""
 
     spec: Mapping[str, Any]
