@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from contract.errors import SpecRefused
 from contract.experiment.base import Count, Flag, NonNegative, Part, Positive, Seed, Whole
 from contract.experiment.datasets import Dataset
-from contract.experiment.graph import Graph, graph_of
-from contract.experiment.layers import AnyLayer
-from contract.experiment.layers.layer import Layer
+from contract.experiment.graph import Entry, Graph, GraphFault, graph_of
+from contract.experiment.layers import Again, AnyLayer
+from contract.experiment.layers.core import Input
+from contract.experiment.layers.layer import Layer, LayerName
 from contract.experiment.losses import Loss
 from contract.experiment.optimizers import Optimizer
 
@@ -24,8 +26,14 @@ Switch = Literal["on", "off"]
 DTypePolicy = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
+# Of a model; loss and metrics of several are not told apart yet.
+MOST_OUTPUTS = 1
+
+
 class Model(Part):
-    """A `keras.Sequential`; the input shape is the dataset's.
+    """A `keras.Sequential`, or a `keras.Model` where layers name their `inputs`.
+
+    The input shape is the dataset's. `outputs` are names of layers, where there are several.
 
     `dtype_policy` is that of all layers but the last, which computes in float32, as Keras advises;
     weights are kept in float32. With `mixed_float16` the optimizer is wrapped in a
@@ -33,12 +41,25 @@ class Model(Part):
     """
 
     layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, max_length=1000)]
+    outputs: Annotated[tuple[LayerName, ...], Field(max_length=MOST_OUTPUTS)] = ()
     dtype_policy: DTypePolicy = "float32"
 
     @cached_property
     def graph(self) -> Graph[Layer]:
-        """The layers, and whose output each of them takes."""
-        return graph_of(self.layers)
+        """The layers, and whose output each of them takes.
+
+        Raises SpecRefused, with a pointer, where they make no graph.
+        """
+        try:
+            return graph_of([_entry(layer) for layer in self.layers], self.outputs)
+        except GraphFault as fault:
+            raise SpecRefused(fault.pointer, fault.detail) from None
+
+
+def _entry(layer: Layer | Again) -> Entry[Layer]:
+    if isinstance(layer, Again):
+        return Entry(None, layer.name, layer.inputs, again=layer.layer)
+    return Entry(layer, layer.name, layer.inputs, is_input=isinstance(layer, Input))
 
 
 class Validation(Part):

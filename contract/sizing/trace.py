@@ -1,6 +1,7 @@
 """Shapes, parameters and work of a model, found without TensorFlow, and as Keras finds them."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 from contract.errors import SpecRefused
@@ -40,21 +41,37 @@ def trace(model: Model, input_shape: Shape) -> list[LayerFacts]:
     refuse to build the model or TensorFlow to run it.
     """
     found: dict[int, LayerFacts] = {}
+    built: dict[int, int] = {}  # the parameters of each layer, by the index of its owner
     for node in model.graph.nodes:
-        layer = node.layer
         shapes = [found[index].output_shape for index in node.inputs] or [input_shape]
-        try:
-            outcome = layer.output(*shapes)
-        except Misfit as misfit:
-            argument = misfit.argument and f"/{misfit.argument}"
-            raise SpecRefused(node.pointer + argument, f"{layer.type} {misfit.detail}") from None
-        facts = found[node.index] = _facts(node, outcome)
-        if max(prod(facts.output_shape), facts.parameters) > _MOST_ELEMENTS:
+        outcome = _outcome(node, shapes)
+        parameters = outcome.trainable + outcome.frozen
+        if max(prod(outcome.shape), parameters) > _MOST_ELEMENTS:
             raise SpecRefused(
                 node.pointer,
-                f"{layer.type} has more numbers than TensorFlow can count, 2^63: make it smaller",
+                f"{node.layer.type} has more numbers than TensorFlow can count, 2^63: make it "
+                f"smaller",
             )
+        again = node.owner in built
+        if parameters != built.setdefault(node.owner, parameters):
+            raise SpecRefused(
+                node.pointer,
+                f"layer {node.owner} is used on inputs of different sizes here and elsewhere, and "
+                f"its weights fit one of them: give it inputs of one shape, or take two layers",
+            )
+        if again:  # its parameters are counted already
+            outcome = replace(outcome, trainable=0, frozen=0)
+        found[node.index] = _facts(node, outcome)
     return list(found.values())
+
+
+def _outcome(node: Node[Layer], shapes: Sequence[Shape]) -> Outcome:
+    try:
+        return node.layer.outcome(shapes)
+    except Misfit as misfit:
+        argument = misfit.argument and f"/{misfit.argument}"
+        detail = f"{node.layer.type} {misfit.detail}"
+        raise SpecRefused(node.pointer + argument, detail) from None
 
 
 def _facts(node: Node[Layer], outcome: Outcome) -> LayerFacts:
@@ -62,7 +79,7 @@ def _facts(node: Node[Layer], outcome: Outcome) -> LayerFacts:
         node=node,
         output_shape=outcome.shape,
         parameters=outcome.trainable + outcome.frozen,
-        trainable_parameters=outcome.trainable,
+        trainable_parameters=outcome.trainable if node.layer.trainable else 0,
         flops=outcome.flops,
         activations=outcome.activations,
     )

@@ -86,13 +86,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Network:
-    """`layers` are those of `model.layers` with their defaults."""
+    """`layers` are those of `model.layers` with their defaults, `named` is `model.outputs`."""
 
     layers: Sequence[Layer]
+    named: Sequence[str] = ()
 
     @cached_property
     def graph(self) -> graph.Graph[Layer]:
-        return graph.graph_of(self.layers)
+        return graph.graph_of([_entry(layer) for layer in self.layers], self.named)
 
     @property
     def nodes(self) -> Sequence[Node]:
@@ -157,6 +158,17 @@ class Network:
     def of_type(self, *types: str) -> Sequence[Node]:
         """All nodes whose layers are of these types."""
         return [node for node in self.nodes if node.layer.get("type") in types]
+
+
+def _entry(layer: Layer) -> graph.Entry[Layer]:
+    again = layer.get("layer")
+    return graph.Entry(
+        None if again else layer,
+        layer.get("name"),
+        layer.get("inputs"),
+        is_input=layer.get("type") == "Input",
+        again=again,
+    )
 
 
 def is_activation(layer: Layer) -> bool:

@@ -18,7 +18,7 @@ class Setup:
 
     @cached_property
     def network(self) -> Network:
-        return Network(self.spec["model"]["layers"])
+        return Network(self.spec["model"]["layers"], self.spec["model"].get("outputs", ()))
 
     @cached_property
     def procedure(self) -> Procedure:

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from contract.experiment.datasets import facts_of
-from contract.experiment.graph import graph_of
+from contract.experiment.graph import Entry, graph_of
 from contract.experiment.layers.core import Activation
 from contract.experiment.layers.layer import Layer
 from contract.experiment.spec import Experiment
@@ -78,7 +78,7 @@ def probe_of(model: Any, stations: Sequence[Station], rows: int, classes: int) -
 def chained(model: Any) -> BuiltModel:
     """As a chain of nodes; no layer of the spec is asked about anything here."""
     anything: Layer = Activation(activation="linear")
-    graph = graph_of([anything for _ in model.layers])
+    graph = graph_of([Entry(anything) for _ in model.layers])
     return BuiltModel(graph, model, dict(enumerate(model.layers)))
 
 

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.experiment.graph import Graph, Node
+from contract.experiment.layers.core import Input
 from contract.experiment.layers.layer import Layer
 
 
 @dataclass(frozen=True)
 class BuiltModel:
-    """`keras` is the `keras.Model`; `layers` are its Keras layers by the indices of the nodes."""
+    """`keras` is the `keras.Model`; `layers` are its Keras layers by the indices of the nodes that
+    own them."""
 
     graph: Graph[Layer]
     keras: Any
@@ -20,10 +22,13 @@ class BuiltModel:
 def values(graph: Graph[Layer], x: Any, apply: Callable[[Node[Layer], Any], Any]) -> dict[int, Any]:
     """What each node gives for the inputs `x`, by index; `apply` is told a node and what it takes.
 
-    That is a list where it takes several.
+    That is a list where the layer merges several.
     """
     found: dict[int, Any] = {}
     for node in graph.nodes:
+        if isinstance(node.layer, Input):
+            found[node.index] = x
+            continue
         taken = [found[index] for index in node.inputs] or [x]
-        found[node.index] = apply(node, taken[0] if len(taken) == 1 else taken)
+        found[node.index] = apply(node, taken if node.layer.merges else taken[0])
     return found

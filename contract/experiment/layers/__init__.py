@@ -7,25 +7,29 @@ whole model costs is in `contract.sizing`.
 from collections.abc import Iterator
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import Field
+from pydantic import Discriminator, Tag
 
+from contract.experiment.base import Part
 from contract.experiment.layers import (
     convolution,
     core,
+    merging,
     normalization,
     pooling,
     regularization,
     reshaping,
 )
-from contract.experiment.layers.layer import Layer
+from contract.experiment.layers.layer import Inputs, Layer, LayerName
 
 __all__ = [
     "KINDS",
+    "Again",
     "AnyLayer",
     "convolution",
     "core",
+    "merging",
     "normalization",
     "pooling",
     "regularization",
@@ -34,15 +38,36 @@ __all__ = [
 
 
 def _kinds(base: type[Layer]) -> Iterator[type[Layer]]:
-    """All that come of `base`, but what several have in common: the name of that begins with _."""
+    """All that come of `base` and have a `type`, which what several have in common has not."""
     for kind in base.__subclasses__():
-        if not kind.__name__.startswith("_"):
+        if not kind.model_fields["type"].is_required():
             yield kind
         yield from _kinds(kind)
 
 
 KINDS: tuple[type[Layer], ...] = tuple(sorted(_kinds(Layer), key=lambda kind: kind.__name__))
+
+
+class Again(Part):
+    """The layer of the name `layer`, used once more, with its weights, on other inputs."""
+
+    layer: LayerName
+    name: LayerName | None = None
+    inputs: Inputs | None = None
+
+
+def _tag(value: Any) -> Any:
+    """By which an element of `model.layers` is read: its `type`, or that it names a `layer`."""
+    if isinstance(value, Again) or (isinstance(value, dict) and "layer" in value):
+        return "layer"
+    return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+
+
 if TYPE_CHECKING:
-    AnyLayer: TypeAlias = Layer
+    AnyLayer: TypeAlias = Layer | Again
 else:
-    AnyLayer = Annotated[reduce(or_, KINDS), Field(discriminator="type")]
+    AnyLayer = Annotated[
+        reduce(or_, [Annotated[kind, Tag(kind.__name__)] for kind in KINDS])
+        | Annotated[Again, Tag("layer")],
+        Discriminator(_tag),
+    ]

@@ -12,6 +12,19 @@ from contract.experiment.layers.arguments import ActivationName, BiasInitializer
 from contract.experiment.layers.layer import Layer, Outcome, Shape, activated
 
 
+class Input(Layer):
+    """What the model is given: it takes no other layer's output.
+
+    A plain list of layers needs none.
+    """
+
+    type: Literal["Input"] = "Input"
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        return Outcome(shape)
+
+
 class Dense(Layer):
     has_units: ClassVar[bool] = True
 

@@ -1,12 +1,20 @@
 """What every layer has: Keras' name and arguments, and what it makes of an example's shape."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from contract.experiment.base import Part
+from pydantic import Field
+from typing_extensions import override
+
+from contract.experiment.base import Flag, Part
 
 Shape = tuple[int, ...]
+# Keras takes any but for a slash; these also stand in a pointer, a path and a URL as they are.
+LayerName = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
+MOST_INPUTS = 1000
+Inputs = Annotated[tuple[LayerName, ...], Field(min_length=1, max_length=MOST_INPUTS)]
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,9 @@ class Layer(Part):
 
     A new one is a class in a module here: its `type`, its arguments, and `output` where it is more
     than an operation on each number. The diagnosis knows more of those that have units.
+
+    `inputs` are the names of the layers whose outputs it takes; without them it takes that of the
+    layer before it. A layer that is not `trainable` keeps its weights.
     """
 
     namespace: ClassVar[str] = "layers"
@@ -50,8 +61,13 @@ class Layer(Part):
     function: ClassVar[str] = "linear"
     # It may stand between units and their activation: each keeps its place on the last axis.
     keeps_units: ClassVar[bool] = False
+    # It takes a list of inputs, be it of one.
+    merges: ClassVar[bool] = False
 
     type: str
+    name: LayerName | None = None
+    inputs: Inputs | None = None
+    trainable: Flag = True
 
     @property
     def applied(self) -> str:
@@ -61,6 +77,39 @@ class Layer(Part):
     def output(self, shape: Shape) -> Outcome:
         """What it makes of an example of `shape`. Raises Misfit where Keras refuses to build it."""
         return Outcome(shape, flops=prod(shape), activations=prod(shape))
+
+    def outcome(self, shapes: Sequence[Shape]) -> Outcome:
+        """What it makes of examples of `shapes`, one an input; otherwise as `output`."""
+        if len(shapes) > 1:
+            raise Misfit(
+                "inputs",
+                f"takes one input; received {len(shapes)}: merge them before, such as with "
+                f"Concatenate or Add",
+            )
+        return self.output(shapes[0])
+
+
+class SeveralInputs(Layer):
+    """`least` to `most` inputs, or any number of them."""
+
+    merges: ClassVar[bool] = True
+    least: ClassVar[int] = 1
+    most: ClassVar[int | None] = None
+
+    def merged(self, shapes: Sequence[Shape]) -> Outcome:
+        """What it makes of examples of `shapes`, as many as it takes."""
+        raise NotImplementedError
+
+    @override
+    def outcome(self, shapes: Sequence[Shape]) -> Outcome:
+        most = self.most or MOST_INPUTS
+        if not self.least <= len(shapes) <= most:
+            expected = str(most) if self.least == most else f"{self.least} to {most}"
+            raise Misfit(
+                "inputs",
+                f"takes {expected} inputs, named in its inputs; received {len(shapes)}",
+            )
+        return self.merged(shapes)
 
 
 def activated(
@@ -74,3 +123,9 @@ def activated(
         flops=2 * products + (use_bias + nonlinear) * prod(shape),
         activations=(1 + nonlinear) * prod(shape) + scratch,
     )
+
+
+def listed(shapes: Sequence[Shape]) -> str:
+    """For a message: "(3, 4), (5,)", the first ten of them."""
+    more = ", ..." if len(shapes) > 10 else ""
+    return ", ".join(map(str, shapes[:10])) + more

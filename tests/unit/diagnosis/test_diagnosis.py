@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.experiment.datasets import CATALOGUE
+from contract.experiment.layers.layer import Layer
 from contract.experiment.spec import Experiment, described
 from contract.store.documents import read
 from contract.store.numbers import encode
@@ -73,6 +74,7 @@ def signals(draw: st.DrawFn, experiment: Experiment) -> Signals:
             update_ratio=MAYBE,
         )
         for index, layer in enumerate(experiment.model.layers)
+        if isinstance(layer, Layer)
     ]
     moments = st.builds(
         Moment,
@@ -385,5 +387,5 @@ def test_a_layer_that_is_an_activation_is_read_as_one() -> None:
     assert network.output_activation == "softmax"
     patch = list(activation([block], "relu").patch)
     other = jsonpatch.apply_patch(posted.model_dump(mode="json"), patch)
-    mended = Experiment.model_validate(other).model.layers[2]
+    mended = Experiment.model_validate(other).model.graph[2].layer
     assert (mended.type, mended.applied) == ("Activation", "relu")

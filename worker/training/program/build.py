@@ -51,6 +51,10 @@ LOSSES: dict[str, Callable[[], Any]] = {
 }
 
 
+# What a part says to us alone, and Keras takes no argument for.
+_OURS = {"type", "inputs"}
+
+
 def construct(part: Part, **more: Any) -> Any:
     """The Keras object of the same name and arguments, and of the arguments `more`.
 
@@ -60,7 +64,7 @@ def construct(part: Part, **more: Any) -> Any:
     arguments = {
         name: construct(value) if isinstance(value, Part) else value
         for name, value in part
-        if name != "type"
+        if name not in _OURS
     }
     return constructor(type(part))(**arguments, **more)
 
@@ -84,10 +88,14 @@ def build(model: Model, input_shape: tuple[int, ...]) -> BuiltModel:
     A `keras.Sequential` where its graph is a chain.
     """
     graph, x = model.graph, keras.Input(input_shape)
-    layers = {node.index: _layer(model, node) for node in graph.nodes}
+    layers = {
+        node.index: _layer(model, node)
+        for node in graph.nodes
+        if node.is_owner and not isinstance(node.layer, core.Input)
+    }
     if graph.is_chain:
         return BuiltModel(graph, keras.Sequential([x, *layers.values()]), layers)
-    given = values(graph, x, lambda node, taken: layers[node.index](taken))
+    given = values(graph, x, lambda node, taken: layers[node.owner](taken))
     return BuiltModel(graph, keras.Model(x, [given[index] for index in graph.outputs]), layers)
 
 

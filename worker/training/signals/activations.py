@@ -46,8 +46,15 @@ LIMITS = {
 
 
 def stations(graph: Graph[Layer]) -> list[Station]:
-    """The nodes with units, each with its own activation or that of a node after it."""
-    return [_station(graph, node) for node in graph.nodes if node.layer.has_units]
+    """The nodes with units that learn, each with its own activation or that of a node after it.
+
+    Of a layer that is used again the first node alone.
+    """
+    return [
+        _station(graph, node)
+        for node in graph.nodes
+        if node.layer.has_units and node.layer.trainable and node.is_owner
+    ]
 
 
 def _station(graph: Graph[Layer], node: Node[Layer]) -> Station:

@@ -138,7 +138,7 @@ class Probe:
         seen = {}
 
         def apply(node: Node[Layer], taken: Any) -> Any:
-            layer = self._built.layers[node.index]
+            layer = self._built.layers[node.owner]
             training = isinstance(layer, keras.layers.BatchNormalization)
             policy, layer.dtype_policy = layer.dtype_policy, "float32"
             if node.index not in self._seen_at:

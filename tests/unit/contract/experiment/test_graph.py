@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from contract.experiment.graph import Graph, Node, graph_of
+from contract.experiment.graph import Entry, Graph, Node, graph_of
 
 # a feeds b and d; b feeds c; c and d meet in e, whose output is the model's. f is another output.
 NAMES = ["a", "b", "c", "d", "e", "f"]
@@ -18,7 +18,7 @@ def names(nodes: Sequence[Node[str]]) -> str:
 
 
 def test_in_a_list_each_layer_takes_the_output_of_the_one_before_it() -> None:
-    chain = graph_of(["a", "b", "c"])
+    chain = graph_of([Entry(name) for name in "abc"])
     assert [node.inputs for node in chain.nodes] == [(), (0,), (1,)]
     assert chain.outputs == (2,)
     assert chain.is_chain
@@ -26,7 +26,7 @@ def test_in_a_list_each_layer_takes_the_output_of_the_one_before_it() -> None:
     assert names(chain.downstream(chain[0])) == "bc"
     assert names(chain.upstream(chain[2])) == "ab"
     assert chain[1].pointer == "/model/layers/1"
-    assert graph_of(["a"]).is_chain
+    assert graph_of([Entry("a")]).is_chain
 
 
 def test_branches_are_followed_each_on_its_own() -> None:
