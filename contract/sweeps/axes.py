@@ -15,13 +15,22 @@ from typing import Annotated, Any
 from pydantic import Field, JsonValue, WithJsonSchema
 
 from contract.errors import SpecRefused
-from contract.experiment.base import Flag, Part
+from contract.experiment.base import Flag, Part, Real
+from contract.experiment.unions import NUMBER, WHOLE, ByKind, kind_of
 
 Pointer = Annotated[str, Field(strict=True, max_length=200, pattern=r"^(/([^~/]|~[01])+)+$")]
-Number = (
-    Annotated[int, Field(strict=True, ge=-1_000_000_000_000, le=1_000_000_000_000)]
-    | Annotated[float, Field(strict=True, ge=-3e38, le=3e38, allow_inf_nan=False)]
-)
+_LARGEST = 1_000_000_000_000
+
+
+def _kept(value: Any) -> str | None:
+    """A whole number that is too large for one is read as another number."""
+    kind = kind_of(value)
+    return NUMBER if kind == WHOLE and abs(value) > _LARGEST else kind
+
+
+Number = Annotated[
+    Annotated[int, Field(strict=True, ge=-_LARGEST, le=_LARGEST)] | Real, ByKind(_kept)
+]
 Value = Annotated[JsonValue, WithJsonSchema({"description": "any JSON"})]
 MAX_AXES, MAX_VALUES = 20, 1_000
 Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=MAX_VALUES)]
@@ -82,6 +91,7 @@ class Range(Part):
         return value if self.whole else float(value)
 
 
+Axis = Annotated[Values | Range, ByKind()]
 Axes = Mapping[str, Values | Range]
 
 
