@@ -11,10 +11,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from contract.experiment import pointers
+from contract.experiment.pointers import Path
 from contract.experiment.unions import KINDS
-from contract.sweeps import axes
 
-Path = tuple[str | int, ...]
 Models = tuple[type[BaseModel], ...]
 
 _KEY_LENGTH = 100
@@ -36,14 +36,8 @@ def pointer(path: Path) -> str:
 
     Unpaired surrogates, which JSON can name but UTF-8 cannot hold, are spelt out.
     """
-    parts = (str(part)[:_KEY_LENGTH].replace("~", "~0").replace("/", "~1") for part in path)
-    joined = "".join(f"/{part}" for part in parts)
+    joined = pointers.join(str(step)[:_KEY_LENGTH] for step in path)
     return joined.encode("utf-8", "backslashreplace").decode()
-
-
-def path_of(told: str) -> Path:
-    """The path that `told`, a JSON pointer, names."""
-    return tuple(int(part) if part.isdecimal() else part for part in axes.parts(told))
 
 
 def locate(error: Mapping[str, Any], root: type[BaseModel]) -> Located:
@@ -115,7 +109,7 @@ class Source:
         """Where the body decides on the experiment's `path`: there, above it, or by its recipe."""
         if self.overrides is None or not path:
             return path
-        depth = _depth(self.overrides, path)
+        depth = pointers.depth(self.overrides, path)
         if depth == 0:
             return ("recipe",)
         # A field that is missing is named, as it would be without a recipe.
@@ -128,16 +122,3 @@ class Source:
         if place[len(place) - len(path) :] == path:
             return place, detail
         return place, f"{pointer(path)} of the experiment: {detail}"
-
-
-def _depth(value: Any, path: Path) -> int:
-    """How many parts of `path` lead somewhere in `value`."""
-    for depth, part in enumerate(path):
-        if isinstance(value, list):
-            inside = isinstance(part, int) and part < len(value)
-        else:
-            inside = isinstance(value, Mapping) and part in value
-        if not inside:
-            return depth
-        value = value[part]
-    return len(path)
