@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from contract.experiment.base import NonNegative, Part, Positive, Real
+from contract.experiment.unions import ByKind
 
 InitializerName = Literal[
     "glorot_normal",
@@ -62,7 +63,7 @@ InitializerObject = Annotated[
     Constant | RandomNormal | TruncatedNormal | RandomUniform | VarianceScaling,
     Field(discriminator="type"),
 ]
-Initializer = InitializerName | InitializerObject
+Initializer = Annotated[InitializerName | InitializerObject, ByKind()]
 
 
 class _Regularizer(Part):

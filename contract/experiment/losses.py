@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from contract.experiment.base import Flag, Fraction, Part, Positive
+from contract.experiment.unions import ByKind
 
 LossName = Literal[
     "categorical_crossentropy",
@@ -52,4 +53,4 @@ class Huber(_Loss):
 LossObject = Annotated[
     CategoricalCrossentropy | BinaryCrossentropy | Huber, Field(discriminator="type")
 ]
-Loss = AnyLossName | LossObject
+Loss = Annotated[AnyLossName | LossObject, ByKind()]

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from contract.experiment.base import Count, Flag, Fraction, NonNegative, Part, Positive, Whole
+from contract.experiment.unions import ByKind
 
 
 class _Schedule(Part):
@@ -68,7 +69,7 @@ Schedule = Annotated[
     ExponentialDecay | InverseTimeDecay | PolynomialDecay | CosineDecay | PiecewiseConstantDecay,
     Field(discriminator="type"),
 ]
-LearningRate = Positive | Schedule
+LearningRate = Annotated[Positive | Schedule, ByKind()]
 
 
 class _Optimizer(Part):

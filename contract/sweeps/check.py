@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from contract.errors import SpecRefused
 from contract.experiment.datasets import Facts
+from contract.experiment.pointers import join
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.sweeps.axes import Range, Values, axis_pointer, key, size
+from contract.sweeps.axes import Range, Values, key, size
 from contract.sweeps.plan import Goal, Objective, Plan
 
 _OF_TASK = {
@@ -40,7 +41,7 @@ def check_plan(plan: Plan, settings: Settings) -> None:
 
 def _check_axis(plan: Plan, pointer: str, axis: Values | Range) -> None:
     def refuse(detail: str, *below: str) -> SpecRefused:
-        return SpecRefused("/".join((axis_pointer(pointer), *below)), detail)
+        return SpecRefused(join(("axes", pointer, *below)), detail)
 
     if pointer == "/name":
         raise refuse("each job is named after its values: give the base a name")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from contract.experiment.base import Count, Part, Positive, Seed, Whole
-from contract.sweeps.axes import MAX_AXES, Cell, Pointer, Range, Values, drawn, grid, size
+from contract.sweeps.axes import MAX_AXES, Axis, Cell, Pointer, drawn, grid, size
 
 Metric = Literal[
     "loss", "accuracy", "exact_match", "mae", "r2",
@@ -77,7 +77,7 @@ class Budget(Part):
 class Plan(Part):
     """A sweep without the experiment that it varies."""
 
-    axes: dict[Pointer, Values | Range] = Field(
+    axes: dict[Pointer, Axis] = Field(
         min_length=1,
         max_length=MAX_AXES,
         description="JSON pointers into the experiment, and what to put there: a list of values, "
