@@ -112,8 +112,7 @@ class RMSprop(_Optimizer):
     @property
     def slots(self) -> int:
         """Numbers that it keeps for each trainable parameter."""
-        # Not centered, it keeps the last change without momentum, too: its kernel wants it.
-        return 1 + (self.momentum > 0 or not self.centered) + self.centered
+        return 1 + (self.momentum > 0) + self.centered
 
 
 class Adam(_Optimizer):

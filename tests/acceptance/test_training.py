@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score
 
-from benchmarks.agreement import SPECS, compare, experiment, plain_models, plain_optimizer
+from benchmarks.agreement import SPECS, compare, experiment, plain_models
 from contract.errors import CheckpointUnusable, RunFailed
 from contract.experiment import initializers, layers, losses, optimizers
 from contract.experiment.base import Part
@@ -171,7 +171,7 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
     training = experiment.training
     keras.utils.set_random_seed(training.seed)
     model = program_build.build(experiment.model, facts.shape)
-    optimizer = plain_optimizer(training.optimizer)
+    optimizer = program_build.construct(training.optimizer)
     if experiment.model.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(
@@ -344,7 +344,8 @@ def test_early_stopping_is_that_of_keras(tmp_path: Path) -> None:
     data = prepared(experiment)
     keras.utils.set_random_seed(7)
     model = program_build.build(experiment.model, (28, 28))
-    model.compile(plain_optimizer(experiment.training.optimizer), "categorical_crossentropy")
+    optimizer = program_build.construct(experiment.training.optimizer)
+    model.compile(optimizer, "categorical_crossentropy")
     x, y = data.inputs(data.train.x), lay_out(data.train.y, "one_hot", 10)
     tested = data.inputs(data.test.x), lay_out(data.test.y, "one_hot", 10)
     callback = keras.callbacks.EarlyStopping(**stopping, restore_best_weights=True)
@@ -668,3 +669,16 @@ def test_a_checkpoint_that_cannot_be_resumed(
     )
     with pytest.raises(CheckpointUnusable, match=fault):
         run(other, tmp_path, Recorder(), resume=checkpoint)
+
+
+def test_a_checkpoint_with_a_slot_that_the_optimizer_does_not_have(tmp_path: Path) -> None:
+    """As an older version wrote one for each RMSprop: the last changes follow the means."""
+    rmsprop, hooks = {"type": "RMSprop", "learning_rate": 0.001}, Recorder()
+    run(spec([*FLAT, *SOFTMAX], optimizer={**rmsprop, "momentum": 0.9}), tmp_path, hooks)
+    with pytest.raises(CheckpointUnusable, match="has optimizer of shapes"):
+        run(
+            spec([*FLAT, *SOFTMAX], optimizer=rmsprop),
+            tmp_path,
+            Recorder(),
+            resume=hooks.reports[0][1],
+        )

@@ -12,9 +12,7 @@ import keras
 from contract.experiment.base import Part
 from contract.experiment.layers import core
 from contract.experiment.losses import Loss
-from contract.experiment.optimizers import Adam, AdamW, RMSprop
 from contract.experiment.spec import Model
-from worker.training.program import optimizers as fused
 
 
 def _clip(x_min: float, x_max: float, **more: Any) -> Any:
@@ -28,12 +26,7 @@ def _clip(x_min: float, x_max: float, **more: Any) -> Any:
 
 
 # What Keras does not have under the name of the spec.
-EXCEPTIONS: dict[type[Part], Callable[..., Any]] = {
-    core.Clip: _clip,
-    Adam: fused.Adam,
-    AdamW: fused.Adam,
-    RMSprop: fused.RMSprop,
-}
+EXCEPTIONS: dict[type[Part], Callable[..., Any]] = {core.Clip: _clip}
 LOSSES: dict[str, Callable[[], Any]] = {
     "binary_crossentropy": keras.losses.BinaryCrossentropy,
     "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
