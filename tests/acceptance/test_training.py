@@ -13,9 +13,9 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 from benchmarks.agreement import SPECS, compare, experiment, plain_models
 from contract.errors import CheckpointUnusable, RunFailed
-from contract.experiment import initializers, layers, losses, optimizers
+from contract.experiment import initializers, layers, losses, metrics, optimizers
 from contract.experiment.base import Part
-from contract.experiment.datasets import Facts, facts_of
+from contract.experiment.datasets import Facts, Task, facts_of
 from contract.experiment.spec import DTypePolicy, Experiment
 from contract.jobs.reports import FinishedEpoch, Signal
 from contract.sizing.label_layout import label_layout
@@ -25,6 +25,7 @@ from worker.training.data.prepare import Prepared, lay_out, prepare
 from worker.training.data.shuffling import order_of
 from worker.training.hooks import Finished, Stopped
 from worker.training.program import build as program_build
+from worker.training.program import metrics as tallies
 from worker.training.program.cache import Programs
 from worker.training.run import train
 
@@ -567,10 +568,22 @@ def test_every_type_has_its_constructor() -> None:
     kinds = parts(initializers, optimizers, losses) | set(layers.KINDS)
     assert all(callable(program_build.constructor(kind)) for kind in kinds)
     assert set(program_build.EXCEPTIONS) < kinds
-    assert set(program_build.LOSSES) == set(get_args(losses.LossName))
 
 
-@pytest.mark.parametrize("loss", program_build.LOSSES)
+@pytest.mark.parametrize(
+    ("task", "tally"),
+    [
+        ("classification", tallies.ClassificationTally(0.5, "sparse", 3, 3)),
+        ("multi_label", tallies.MultiLabelTally(0.5)),
+        ("regression", tallies.RegressionTally(2, np.ones(2))),
+    ],
+)
+def test_every_metric_of_a_task_is_measured(task: Task, tally: tallies.Tally) -> None:
+    summary = tally.summary(np.ones(tally.width))
+    assert list(summary) == [metric.name for metric in metrics.measured(task)]
+
+
+@pytest.mark.parametrize("loss", get_args(losses.LossName))
 def test_every_loss_trains(loss: str, tmp_path: Path) -> None:
     end, rows = finish(spec([*FLAT, *SOFTMAX], loss=loss, epochs=1), tmp_path)
     assert end.reason == "completed"

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from contract.experiment.datasets import Facts
+from contract.experiment.losses import loss_of
 from contract.experiment.spec import Experiment, Training
 from contract.sizing.label_layout import Layout, label_layout
 from diagnosis.run.signals import DataSignals
@@ -21,7 +22,6 @@ from worker.training.program.metrics import (
     MultiLabelTally,
     RegressionTally,
     Tally,
-    threshold_of,
 )
 from worker.training.signals.activations import stations
 from worker.training.signals.before_training import initial, probe_of
@@ -111,7 +111,7 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
     passes = Passes(model, optimizer, loss, tally, data.inputs, batch_size, jit)
     passes.trace(train)
     probe = probe_of(experiment, facts, data, layout, model, optimizer, loss)
-    threshold = threshold_of(training.loss) if facts.classes is not None else None
+    threshold = loss_of(training.loss).threshold if facts.classes is not None else None
     lens = Lens(model, stations(experiment.model.layers), probe, threshold) if probe else None
     judged = unordered(data, facts) if probe else None
     return Assembly(
@@ -137,8 +137,9 @@ def _drawn(experiment: Experiment, facts: Facts) -> tuple[Any, Any]:
 def _tally(
     experiment: Experiment, facts: Facts, layout: Layout, units: int, targets: Affine
 ) -> Tally:
+    threshold = loss_of(experiment.training.loss).threshold
     if facts.classes is not None:
-        return ClassificationTally(experiment.training.loss, layout, facts.classes, units)
+        return ClassificationTally(threshold, layout, facts.classes, units)
     if facts.task == "multi_label":
-        return MultiLabelTally(experiment.training.loss)
+        return MultiLabelTally(threshold)
     return RegressionTally(facts.targets, targets.scale)
