@@ -25,6 +25,11 @@ def spans(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 
 
+def without_code(text: str) -> str:
+    """The text without its blocks of code."""
+    return re.sub(r"(?ms)^```.*?^```", "", text)
+
+
 def section(text: str, title: str) -> str:
     """From the heading `title` to the next one, of any level below the page's."""
     return next(part for part in _SECTION.split(text) if part.startswith(f"{title}\n"))

@@ -17,7 +17,7 @@ from contract.store.status import EDGES, TERMINAL, Status
 from contract.store.tables import ProofStatus, SweepStatus
 from contract.sweeps import axes
 from diagnosis.proof import plan
-from tests.pages import ROOT, page, section, spans
+from tests.pages import ROOT, page, section, spans, without_code
 from worker import node
 from worker.duties import queue_watch
 from worker.trainer import dataset_cache
@@ -114,14 +114,9 @@ def test_the_readme_is_short() -> None:
     assert len(page("README.md").splitlines()) <= 150
 
 
-def without_code(document: Path) -> str:
-    """Its text without the blocks of code."""
-    return re.sub(r"(?ms)^```.*?^```", "", document.read_text("utf-8"))
-
-
 def links(document: Path) -> Iterator[str]:
     """Those that name no other site, out of code."""
-    text = re.sub(r"`[^`\n]*`", "", without_code(document))
+    text = re.sub(r"`[^`\n]*`", "", without_code(document.read_text("utf-8")))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if "://" not in target:
             yield target
@@ -129,7 +124,7 @@ def links(document: Path) -> Iterator[str]:
 
 def anchors(document: Path) -> set[str]:
     """Those that GitHub gives to headings."""
-    titles = re.findall(r"^#+ (.+)$", without_code(document), re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", without_code(document.read_text("utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
@@ -154,7 +149,7 @@ def test_what_code_says_of_documents_exists() -> None:
 
 def test_the_map_names_what_there_is() -> None:
     """Each path from the root that the page has in backticks."""
-    told = spans(without_code(ROOT / "docs/architecture.md"))
+    told = spans(without_code(page("docs/architecture.md")))
     paths = [each for each in told if re.fullmatch(r"(api|contract|diagnosis|worker)/\S*", each)]
     assert len(paths) > 80
     for path in paths:

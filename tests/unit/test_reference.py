@@ -2,30 +2,23 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from fastapi.routing import RouteContext, iter_route_contexts
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from api.app import create_app
-from api.datasets.reading import report
-from api.datasets.routes import _MEDIA, Description
 from api.http.problems import kinds
-from api.sweeps.request import NewSweep
 from contract.experiment.datasets import CATALOGUE
-from contract.experiment.initializers import InitializerName, InitializerObject, Regularizer
-from contract.experiment.layers import KINDS
-from contract.experiment.layers.arguments import ActivationName
-from contract.experiment.losses import _ALIASES, LossName, LossObject
-from contract.experiment.optimizers import Optimizer, Schedule
-from contract.experiment.spec import EarlyStopping, Experiment
 from contract.settings import Settings
-from tests.pages import ROOT, page, rows, section, spans
+from tests.pages import page, rows, section, spans, without_code
 
+Schema = dict[str, Any]
 API, DATA, EXPERIMENT = (page(f"docs/{name}.md") for name in ("api", "data", "experiment"))
+# Another test compares it with what is served.
+DESCRIPTION = json.loads(page("docs/openapi.json"))
+DEFINED: dict[str, Schema] = DESCRIPTION["components"]["schemas"]
 CLIPPING = {"clipnorm", "clipvalue", "global_clipnorm"}
 
 
@@ -66,8 +59,7 @@ def test_the_page_has_every_route_and_no_other(routes: list[RouteContext]) -> No
 
 def operations() -> Iterator[tuple[str, list[str]]]:
     """Each route of the API's description, and its parameters of the query and the head."""
-    description = json.loads((ROOT / "docs/openapi.json").read_text("utf-8"))
-    for path, item in description["paths"].items():
+    for path, item in DESCRIPTION["paths"].items():
         for method, operation in item.items():
             named = [
                 each["name"] for each in operation.get("parameters", ()) if each["in"] != "path"
@@ -89,84 +81,90 @@ def test_the_page_has_every_error() -> None:
     assert told == {status: set(slugs) for status, slugs in kinds().items()}
 
 
-def shown(value: Any) -> str:
-    """A default as a page has it: JSON."""
-    return json.dumps(value.model_dump() if isinstance(value, BaseModel) else value)
+def default_of(name: str, schema: Schema) -> str | None:
+    """As JSON, where `name` need not be given; null is not written into the description."""
+    if name in schema.get("required", ()):
+        return None
+    return json.dumps(schema["properties"][name].get("default"))
 
 
-def fields(kind: type[BaseModel], before: str = "") -> Iterator[tuple[str, str]]:
-    """The path of each field that is no object itself, and its default."""
-    for name, field in kind.model_fields.items():
-        part = field.annotation
-        if isinstance(part, type) and issubclass(part, BaseModel):
+def fields(schema: Schema, before: str = "") -> Iterator[tuple[str, str]]:
+    """The path of each field that is no object with a default of its own, and its default."""
+    for name, field in schema["properties"].items():
+        part = DEFINED.get(field.get("$ref", "").rpartition("/")[2], {})
+        if "properties" in part:
             yield from fields(part, f"{before}{name}.")
         else:
-            unset = field.default is PydanticUndefined
-            yield before + name, "required" if unset else f"`{shown(field.default)}`"
+            default = default_of(name, schema)
+            yield before + name, "required" if default is None else f"`{default}`"
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (section(EXPERIMENT, "All fields"), dict(fields(Experiment))),
+        (section(EXPERIMENT, "All fields"), dict(fields(DEFINED["Experiment"]))),
         (
             section(EXPERIMENT, "Early stopping"),
-            dict(fields(EarlyStopping, "training.early_stopping.")),
+            dict(fields(DEFINED["EarlyStopping"], "training.early_stopping.")),
+        ),
+        (
+            section(API, "A sweep"),
+            {**dict(fields(DEFINED["NewSweep"])), "name": "that of the base"},
         ),
     ],
-    ids=["experiment", "early stopping"],
+    ids=["experiment", "early stopping", "sweep"],
 )
 def test_the_page_has_every_field_with_its_default(text: str, expected: dict[str, str]) -> None:
     assert {name: cells[0] for name, cells in described(text).items()} == expected
 
 
-def test_the_page_has_every_field_of_a_sweep() -> None:
-    told = {name: cells[0] for name, cells in described(section(API, "A sweep")).items()}
-    assert told == {**dict(fields(NewSweep)), "name": "that of the base"}
+def kinds_in(schema: Any) -> Iterator[str]:
+    """The names of all that `schema` is made of."""
+    if isinstance(schema, dict):
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        if name:
+            yield name
+            yield from kinds_in(DEFINED[name])
+        for value in schema.values():
+            yield from kinds_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from kinds_in(value)
 
 
-def kinds_of(union: Any) -> Iterable[type[BaseModel]]:
-    """The members of a union that is told apart by `type`."""
-    return get_args(get_args(union)[0])
-
-
-@pytest.mark.parametrize(
-    ("title", "classes"),
-    [
-        ("Layers", KINDS),
-        ("Initializers and regularizers", [*kinds_of(InitializerObject), *kinds_of(Regularizer)]),
-        ("Optimizers", [*kinds_of(Optimizer), *kinds_of(Schedule)]),
-        ("Losses", kinds_of(LossObject)),
-    ],
-)
-def test_the_page_has_every_class_with_its_arguments(
-    title: str, classes: Iterable[type[BaseModel]]
-) -> None:
-    told = described(section(EXPERIMENT, title))
-    told = {name: cells for name, cells in told.items() if name[0].isupper()}
-    assert {name: spans(cells[0]) for name, cells in told.items()} == {
-        each.__name__: list(arguments(each)) for each in classes
+def test_the_page_has_every_class_with_its_arguments() -> None:
+    """Layers, initializers, regularizers, optimizers, schedules and losses."""
+    told = {name: cells for name, cells in described(EXPERIMENT).items() if name[0].isupper()}
+    schemas = {name: DEFINED[name] for name in set(kinds_in(DEFINED["Experiment"]))}
+    assert {name: sorted(spans(cells[0])) for name, cells in told.items()} == {
+        name: sorted(arguments(schema))
+        for name, schema in schemas.items()
+        if schema.get("properties", {}).get("type", {}).get("const") == name
     }
 
 
-def arguments(kind: type[BaseModel]) -> Iterator[str]:
-    for name, field in kind.model_fields.items():
-        if name != "type" and name not in CLIPPING:
-            unset = field.default is PydanticUndefined
-            yield name if unset else f"{name}={shown(field.default)}"
+def arguments(schema: Schema) -> Iterator[str]:
+    for name in schema["properties"].keys() - CLIPPING - {"type"}:
+        default = default_of(name, schema)
+        yield name if default is None else f"{name}={default}"
 
 
-@pytest.mark.parametrize(
-    ("title", "names"),
-    [
-        ("Layers", get_args(ActivationName)),
-        ("Initializers and regularizers", get_args(InitializerName)),
-        ("Optimizers", CLIPPING),
-        ("Losses", [*get_args(LossName), *_ALIASES]),
-    ],
-)
-def test_the_page_has_every_name(title: str, names: Iterable[str]) -> None:
-    assert set(names) <= set(spans(section(EXPERIMENT, title)))
+def values_in(schema: Any) -> Iterator[str]:
+    """All words that may be chosen from."""
+    if isinstance(schema, dict):
+        yield from schema.get("enum", ())
+        for value in schema.values():
+            yield from values_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from values_in(value)
+
+
+def test_the_page_has_every_name() -> None:
+    """Of activations, initializers and losses, and all else that is chosen from some words."""
+    told = {each.strip('"') for each in spans(without_code(EXPERIMENT))}
+    schemas = [DEFINED[name] for name in {"Experiment", *kinds_in(DEFINED["Experiment"])}]
+    assert set(values_in(schemas)) - set(CATALOGUE) | CLIPPING <= told
 
 
 def test_the_page_has_the_catalogue() -> None:
@@ -185,9 +183,11 @@ def test_the_page_has_the_catalogue() -> None:
 def test_the_page_has_what_an_upload_says() -> None:
     text = section(DATA, "What the request says")
     told = {span for first, *_ in rows(text) for span in spans(first)}
-    assert told == {*Description.model_fields, *_MEDIA}
+    upload = DESCRIPTION["paths"]["/v1/datasets"]["post"]
+    parameters = {each["name"] for each in upload["parameters"]}
+    assert told == {*parameters, *upload["requestBody"]["content"]}
 
 
 def test_the_page_has_every_check_of_an_upload() -> None:
     told = {span for first, *_ in rows(section(DATA, "The report")) for span in spans(first)}
-    assert told == set(get_args(report.Code))
+    assert told == set(DEFINED["Check"]["properties"]["code"]["enum"])
