@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diagnosis.report import Change, Patch
-from diagnosis.run.network import WIDTHS, Block
+from diagnosis.run.network import Block, Layer, Node
 from diagnosis.words import number
 
 _SMALLEST, _LARGEST = 1e-30, 1e30
@@ -21,6 +21,27 @@ def put(pointer: str, value: Any) -> Mapping[str, Any]:
 
 def remove(pointer: str) -> Mapping[str, Any]:
     return {"op": "remove", "path": pointer}
+
+
+def insert_before(node: Node, layer: Layer) -> Patch:
+    """A layer that takes what `node` took, and gives its output to `node`."""
+    return [put(node.pointer, layer)]
+
+
+def insert_after(nodes: Sequence[Node], layer: Layer) -> Patch:
+    """After each of `nodes` a layer between it and those that take its output.
+
+    From the last to the first, so that no index moves.
+    """
+    places = sorted((node.index + 1 for node in nodes), reverse=True)
+    return [put(f"/model/layers/{place}", layer) for place in places]
+
+
+def take_out(nodes: Sequence[Node]) -> Patch:
+    """Those that took a node's output take what it took. From the last to the first, so that no
+    index moves."""
+    ordered = sorted(nodes, key=lambda node: node.index, reverse=True)
+    return [remove(node.pointer) for node in ordered]
 
 
 def scaling(kind: str) -> Change:
@@ -81,7 +102,7 @@ def activation(blocks: Sequence[Block], kind: str) -> Change:
 
 
 def initializer_patch(blocks: Sequence[Block], kind: Any) -> Patch:
-    return [put(f"/model/layers/{block.index}/{block.kernel}", kind) for block in blocks]
+    return [put(f"{block.node.pointer}/{block.kernel}", kind) for block in blocks]
 
 
 def initializer(blocks: Sequence[Block], kind: str) -> Change:
@@ -97,24 +118,20 @@ def smaller_initializer(blocks: Sequence[Block]) -> Change:
 
 
 def batch_normalization(blocks: Sequence[Block]) -> Change:
-    """After each of `blocks`; from the last to the first, so that no index moves."""
-    patch = [
-        put(f"/model/layers/{block.index + 1}", {"type": "BatchNormalization"})
-        for block in reversed(blocks)
-    ]
+    """After each of `blocks`."""
+    patch = insert_after([block.node for block in blocks], {"type": "BatchNormalization"})
     return Change("batch_normalization", "batch normalisation", patch, mask=True)
 
 
-def without(layers: Sequence[int], code: str, title: str) -> Change:
-    """Take layers out; from the last to the first, so that no index moves."""
-    patch = [remove(f"/model/layers/{at}") for at in sorted(layers, reverse=True)]
-    return Change(code, title, patch)
+def without(nodes: Sequence[Node], code: str, title: str) -> Change:
+    """Take layers out."""
+    return Change(code, title, take_out(nodes))
 
 
 def wider(blocks: Sequence[Block], factor: int, least: int) -> Change:
     """Hidden layers of `factor` times their width, and of `least` units."""
     patch = [
-        put(f"/model/layers/{block.index}/{WIDTHS[block.layer['type']]}", width)
+        put(f"{block.node.pointer}/{block.width_argument}", width)
         for block in blocks
         if block.width is not None and (width := max(factor * block.width, least))
     ]

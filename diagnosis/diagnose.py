@@ -97,13 +97,13 @@ def _remarks(case: Case) -> Sequence[str]:
     found = []
     if case.summary.still_falling:
         found.append("The loss was still falling at the end: more epochs would go further.")
-    sharp = case.probe.sharpness
+    sharp = case.readings.sharpness
     if sharp is not None and 0 < sharp < 0.1 and case.falling:
         found.append(
-            f"The learning rate is low for this loss surface: {case.probe.measure} is "
+            f"The learning rate is low for this loss surface: {case.readings.measure} is "
             f"{number(sharp)}."
         )
-    dead = case.probe.dead(case.probe.end)
+    dead = case.readings.dead(case.readings.end)
     if dead is not None and dead >= 0.5:
         found.append(f"{percent(dead)} of a layer's hidden units are dead.")
     return found

@@ -62,25 +62,25 @@ def _batch_size(luck: random.Random, spec: Spec) -> Operations:
 def _activation(luck: random.Random, spec: Spec) -> Operations:
     kind = luck.choice(["relu", "leaky_relu", "tanh", "sigmoid"])
     hidden = Network(spec["model"]["layers"]).hidden
-    return [put(f"/model/layers/{block.activated_at}/activation", kind) for block in hidden]
+    return [put(f"{block.activated_at.pointer}/activation", kind) for block in hidden]
 
 
 def _initializer(luck: random.Random, spec: Spec) -> Operations:
     kind = luck.choice(["glorot_uniform", "he_normal"])
     blocks = Network(spec["model"]["layers"]).blocks
-    return [put(f"/model/layers/{block.index}/{block.kernel}", kind) for block in blocks]
+    return [put(f"{block.node.pointer}/{block.kernel}", kind) for block in blocks]
 
 
 def _width(luck: random.Random, spec: Spec) -> Operations:
     hidden = [b for b in Network(spec["model"]["layers"]).hidden if b.layer["type"] == "Dense"]
     units = luck.choice([8, 32, 128])
-    return [put(f"/model/layers/{block.index}/units", units) for block in hidden]
+    return [put(f"{block.node.pointer}/units", units) for block in hidden]
 
 
 def _output(luck: random.Random, spec: Spec) -> Operations:
     head = Network(spec["model"]["layers"]).head
     kind = luck.choice(["linear", "sigmoid", "softmax"])
-    return [put(f"/model/layers/{head.activated_at}/activation", kind)] if head else []
+    return [put(f"{head.activated_at.pointer}/activation", kind)] if head else []
 
 
 def _loss(luck: random.Random, spec: Spec) -> Operations:

@@ -78,7 +78,7 @@ def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]
         x = stored["x_train"].astype(np.float32) / 255
         y = keras.utils.to_categorical(stored["y_train"], 10)
     steps = -(-len(x) // work.batch_size)
-    model = build(experiment.model, (28, 28))
+    model = build(experiment.model, (28, 28)).keras
     model.compile(
         plain_optimizer(experiment.training.optimizer),
         "categorical_crossentropy",

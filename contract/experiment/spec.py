@@ -1,12 +1,15 @@
 """An experiment: the JSON that a user POSTs, and that the worker trains."""
 
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from contract.experiment.base import Count, Flag, NonNegative, Part, Positive, Seed, Whole
 from contract.experiment.datasets import Dataset
+from contract.experiment.graph import Graph, graph_of
 from contract.experiment.layers import AnyLayer
+from contract.experiment.layers.layer import Layer
 from contract.experiment.losses import Loss
 from contract.experiment.optimizers import Optimizer
 
@@ -31,6 +34,11 @@ class Model(Part):
 
     layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, max_length=1000)]
     dtype_policy: DTypePolicy = "float32"
+
+    @cached_property
+    def graph(self) -> Graph[Layer]:
+        """The layers, and whose output each of them takes."""
+        return graph_of(self.layers)
 
 
 class Validation(Part):
@@ -99,7 +107,7 @@ def described(experiment: Experiment) -> dict[str, Any]:
     So the diagnosis knows layers by what they do, and not each by its name.
     """
     spec = experiment.model_dump(mode="json")
-    for layer, told in zip(experiment.model.layers, spec["model"]["layers"], strict=True):
-        if layer.activates:
-            told["applies"] = layer.applied
+    for node in experiment.model.graph.nodes:
+        if node.layer.activates:
+            spec["model"]["layers"][node.index]["applies"] = node.layer.applied
     return spec

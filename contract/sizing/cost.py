@@ -61,7 +61,7 @@ def cost(experiment: Experiment, facts: Facts) -> Cost:
     memory = _memory(experiment, facts, layers)
     return Cost(
         layers=layers,
-        output_shape=layers[-1].output_shape,
+        output_shape=_output_shape(experiment, layers),
         parameters=sum(layer.parameters for layer in layers),
         trainable_parameters=sum(layer.trainable_parameters for layer in layers),
         memory=memory,
@@ -70,6 +70,11 @@ def cost(experiment: Experiment, facts: Facts) -> Cost:
         flops_total=_PASSES * forward * examples * training.epochs,
         steps_per_epoch=ceil(examples / training.batch_size),
     )
+
+
+def _output_shape(experiment: Experiment, layers: list[LayerFacts]) -> Shape:
+    (output,) = experiment.model.graph.outputs
+    return next(layer.output_shape for layer in layers if layer.index == output)
 
 
 def training_examples(experiment: Experiment, facts: Facts) -> int:

@@ -27,7 +27,8 @@ def label_layout(experiment: Experiment, facts: Facts, output_shape: tuple[int, 
 
     Raises SpecRefused, with a pointer to the last layer or to the loss, where no layout fits.
     """
-    last = f"/model/layers/{len(experiment.model.layers) - 1}"
+    graph = experiment.model.graph
+    last = graph[graph.outputs[0]].pointer
     if len(output_shape) != 1:
         raise SpecRefused(
             last,

@@ -23,7 +23,7 @@ def check(experiment: Experiment, facts: Facts, settings: Settings) -> Cost:
     _check_compilation(experiment)
     _check_length(experiment, facts, settings)
     expected = cost(experiment, facts)
-    _check_parameters(experiment, expected, settings)
+    _check_parameters(expected, settings)
     _check_memory(experiment, facts, expected, settings)
     _check_work(experiment, expected, settings)
     label_layout(experiment, facts, expected.output_shape)
@@ -63,7 +63,8 @@ def _check_layers(experiment: Experiment, settings: Settings) -> None:
 
 
 def _check_compilation(experiment: Experiment) -> None:
-    pooled = [at for at, la in enumerate(experiment.model.layers) if la.type == "MaxPooling2D"]
+    nodes = experiment.model.graph.nodes
+    pooled = [node.index for node in nodes if node.layer.type == "MaxPooling2D"]
     if pooled and experiment.training.jit_compile:
         raise SpecRefused(
             "/training/jit_compile",
@@ -101,11 +102,11 @@ def _check_split(experiment: Experiment, total: int, examples: int) -> None:
         )
 
 
-def _check_parameters(experiment: Experiment, expected: Cost, settings: Settings) -> None:
+def _check_parameters(expected: Cost, settings: Settings) -> None:
     if expected.parameters > settings.max_parameters:
         largest = max(expected.layers, key=lambda layer: layer.parameters)
         raise SpecRefused(
-            _size(experiment, largest),
+            _size(largest),
             f"a model may have {settings.max_parameters:,} parameters here; this one has "
             f"{expected.parameters:,}, of which this layer {largest.parameters:,}: make it smaller",
         )
@@ -116,10 +117,9 @@ def _check_parameters(experiment: Experiment, expected: Cost, settings: Settings
         )
 
 
-def _size(experiment: Experiment, layer: LayerFacts) -> str:
+def _size(layer: LayerFacts) -> str:
     """The pointer to the argument that decides a layer's size, or to the layer."""
-    at = f"/model/layers/{layer.index}"
-    given = type(experiment.model.layers[layer.index]).model_fields
+    at, given = layer.node.pointer, type(layer.node.layer).model_fields
     return next(
         (f"{at}/{name}" for name in ("units", "filters", "kernel_size") if name in given), at
     )
@@ -152,7 +152,7 @@ def _check_work(experiment: Experiment, expected: Cost, settings: Settings) -> N
     largest = max(expected.layers, key=lambda layer: layer.flops)
     fewer = an_epoch <= settings.max_flops
     raise SpecRefused(
-        "/training/epochs" if fewer else _size(experiment, largest),
+        "/training/epochs" if fewer else _size(largest),
         f"a run may take {settings.max_flops:.3g} FLOPs of training here; {training.epochs:,} "
         f"epochs of {an_epoch:.3g} are {expected.flops_total:.3g}, most of them in layer "
         f"{largest.index}: "
@@ -165,11 +165,11 @@ def _largest_use(experiment: Experiment, facts: Facts, expected: Cost, settings:
     if memory.dataset == max(memory.dataset, memory.weights, memory.activations):
         return "/dataset"
     if memory.weights > memory.activations:
-        return _size(experiment, max(expected.layers, key=lambda layer: layer.parameters))
+        return _size(max(expected.layers, key=lambda layer: layer.parameters))
     if memory.activations // largest_batch(experiment, facts) <= settings.max_memory_bytes:
         return "/training/batch_size"
     # Not one example would fit.
-    return f"/model/layers/{max(expected.layers, key=lambda layer: layer.activations).index}"
+    return max(expected.layers, key=lambda layer: layer.activations).node.pointer
 
 
 def _check_monitor(experiment: Experiment, facts: Facts) -> None:

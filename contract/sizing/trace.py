@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 from contract.errors import SpecRefused
+from contract.experiment.graph import Node
 from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape
 from contract.experiment.spec import Model
 
@@ -13,46 +14,52 @@ _MOST_ELEMENTS = 2**63 - 1
 
 @dataclass(frozen=True)
 class LayerFacts:
-    """What one layer does to one example, counted as in `contract.experiment.layers.layer`."""
+    """What one node does to one example, counted as in `contract.experiment.layers.layer`."""
 
-    index: int
-    type: str
+    node: Node[Layer]
     output_shape: Shape
     parameters: int
     trainable_parameters: int
     flops: int
     activations: int
 
+    @property
+    def index(self) -> int:
+        """The place in `model.layers`."""
+        return self.node.index
+
+    @property
+    def type(self) -> str:
+        return self.node.layer.type
+
 
 def trace(model: Model, input_shape: Shape) -> list[LayerFacts]:
-    """The facts of every layer, in order.
+    """The facts of every node, in the order of the graph. `input_shape` is an example's.
 
     Raises SpecRefused, with a pointer to the layer or the argument at fault, where Keras would
     refuse to build the model or TensorFlow to run it.
     """
-    facts = []
-    shape = input_shape
-    for index, layer in enumerate(model.layers):
-        at = f"/model/layers/{index}"
+    found: dict[int, LayerFacts] = {}
+    for node in model.graph.nodes:
+        layer = node.layer
+        shapes = [found[index].output_shape for index in node.inputs] or [input_shape]
         try:
-            outcome = layer.output(shape)
+            outcome = layer.output(*shapes)
         except Misfit as misfit:
             argument = misfit.argument and f"/{misfit.argument}"
-            raise SpecRefused(at + argument, f"{layer.type} {misfit.detail}") from None
-        facts.append(_facts(index, layer, outcome))
-        shape = outcome.shape
-        if max(prod(shape), facts[-1].parameters) > _MOST_ELEMENTS:
+            raise SpecRefused(node.pointer + argument, f"{layer.type} {misfit.detail}") from None
+        facts = found[node.index] = _facts(node, outcome)
+        if max(prod(facts.output_shape), facts.parameters) > _MOST_ELEMENTS:
             raise SpecRefused(
-                at,
+                node.pointer,
                 f"{layer.type} has more numbers than TensorFlow can count, 2^63: make it smaller",
             )
-    return facts
+    return list(found.values())
 
 
-def _facts(index: int, layer: Layer, outcome: Outcome) -> LayerFacts:
+def _facts(node: Node[Layer], outcome: Outcome) -> LayerFacts:
     return LayerFacts(
-        index=index,
-        type=layer.type,
+        node=node,
         output_shape=outcome.shape,
         parameters=outcome.trainable + outcome.frozen,
         trainable_parameters=outcome.trainable,

@@ -22,7 +22,7 @@ from diagnosis.causes import (
 )
 from diagnosis.report import Cause, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
+from diagnosis.run.setup import Setup
 
 # Each says how surely a run that failed did so for its cause, or nothing. The first may ail any
 # run, the others only one that did not even learn its training part.
@@ -44,7 +44,7 @@ UNLEARNED: Sequence[Callable[[Case], Cause | None]] = (
 )
 
 # Each says what is seen of its causes before training.
-FINDINGS: Sequence[Callable[[Plan], Iterator[Finding]]] = (
+FINDINGS: Sequence[Callable[[Setup], Iterator[Finding]]] = (
     head.findings,
     data.findings,
     initialisation.findings,

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from diagnosis import changes
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
 from diagnosis.run.network import Block
+from diagnosis.run.setup import Setup
 from diagnosis.words import listed, number, percent
 
 CODE = "linear_model"
@@ -40,16 +40,16 @@ def cause(case: Case) -> Cause | None:
     )
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    hidden = plan.network.hidden
+def findings(setup: Setup) -> Iterator[Finding]:
+    hidden = setup.network.hidden
     for block in _strange(hidden):
-        pointer = f"/model/layers/{block.activated_at}/activation"
+        pointer = f"{block.activated_at.pointer}/activation"
         detail = f"{block.activation} does not belong in a hidden layer."
         yield Finding(CODE, "warning", pointer, detail, [changes.activation([block], "relu")])
-    if hidden and _linear(plan):
-        pointer = f"/model/layers/{hidden[0].index}/activation"
+    if hidden and _linear(setup):
+        pointer = f"{hidden[0].node.pointer}/activation"
         detail = "Without an activation the hidden layers amount to a single linear one."
-        yield Finding(CODE, "warning", pointer, detail, [_curved(plan)])
+        yield Finding(CODE, "warning", pointer, detail, [_curved(setup)])
 
 
 def _strange(hidden: Sequence[Block]) -> Sequence[Block]:
@@ -70,9 +70,9 @@ def _unsuitable(case: Case, strange: Sequence[Block]) -> Cause:
     )
 
 
-def _linear(plan: Plan) -> bool:
-    return all(b.activation == "linear" for b in plan.network.hidden) and not (
-        plan.network.of_type("MaxPooling2D", "Clip")
+def _linear(setup: Setup) -> bool:
+    return all(b.activation == "linear" for b in setup.network.hidden) and not (
+        setup.network.of_type("MaxPooling2D", "Clip")
     )
 
 
@@ -108,11 +108,11 @@ def _evidence(case: Case) -> Iterator[str]:
     )
 
 
-def _curved(plan: Plan) -> Change:
-    if plan.network.hidden:
-        return changes.activation(plan.network.hidden, "relu")
+def _curved(setup: Setup) -> Change:
+    if setup.network.hidden:
+        return changes.activation(setup.network.hidden, "relu")
     layer = {"type": "Dense", "units": 64, "activation": "relu"}
-    head = plan.network.head
-    at = head.index if head is not None else 0
-    patch = [changes.put(f"/model/layers/{at}", layer)]
+    head = setup.network.head
+    at = head.node if head is not None else setup.network.nodes[0]
+    patch = changes.insert_before(at, layer)
     return Change("hidden_layer", "a hidden layer of 64 ReLU units", patch)

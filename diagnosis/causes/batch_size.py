@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from diagnosis import changes
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
+from diagnosis.run.setup import Setup
 from diagnosis.words import number, percent
 
 CODE = "batch_size"
@@ -27,9 +27,9 @@ def cause(case: Case) -> Cause | None:
     return _too_large(case) if large and case.smooth and case.procedure.excess > _LOW else None
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    size = plan.procedure.batch_size
-    normalized = bool(plan.network.of_type("BatchNormalization"))
+def findings(setup: Setup) -> Iterator[Finding]:
+    size = setup.procedure.batch_size
+    normalized = bool(setup.network.of_type("BatchNormalization"))
     pointer = "/training/batch_size"
     if size == 1 and normalized:
         detail = "Batch normalisation over batches of 1 leaves nothing of their differences."
@@ -37,14 +37,14 @@ def findings(plan: Plan) -> Iterator[Finding]:
     elif size == 1:
         detail = "Each step follows a single example."
         yield Finding(CODE, "warning", pointer, detail, [changes.batch_size(_USUAL)])
-    elif _large(plan) and plan.planned_examples // size * plan.procedure.epochs < _FEW_STEPS:
-        detail = f"Batches of {size:,} of {plan.planned_examples:,} examples leave few steps."
-        yield Finding(CODE, "warning", pointer, detail, [_smaller(plan)])
+    elif _large(setup) and setup.planned_examples // size * setup.procedure.epochs < _FEW_STEPS:
+        detail = f"Batches of {size:,} of {setup.planned_examples:,} examples leave few steps."
+        yield Finding(CODE, "warning", pointer, detail, [_smaller(setup)])
 
 
-def _large(plan: Plan) -> bool:
-    size = plan.procedure.batch_size
-    return size > 2 * _USUAL and size >= _SHARE * plan.planned_examples
+def _large(setup: Setup) -> bool:
+    size = setup.procedure.batch_size
+    return size > 2 * _USUAL and size >= _SHARE * setup.planned_examples
 
 
 def _too_small(case: Case) -> Cause | None:
@@ -70,7 +70,7 @@ def _too_small(case: Case) -> Cause | None:
 
 def _noise_to_blame(case: Case) -> bool:
     """Whether the learning rate would do for larger batches."""
-    sharp = case.probe.sharpness
+    sharp = case.readings.sharpness
     return case.procedure.excess < _HIGH if sharp is None else sharp < _STABLE
 
 
@@ -91,6 +91,6 @@ def _too_large(case: Case) -> Cause:
     )
 
 
-def _smaller(plan: Plan) -> Change:
-    size = min(plan.procedure.batch_size, plan.planned_examples)
+def _smaller(setup: Setup) -> Change:
+    size = min(setup.procedure.batch_size, setup.planned_examples)
     return changes.batch_size(max(1, min(size // 8, _USUAL)))

@@ -6,8 +6,8 @@ from typing import Any
 from diagnosis import changes
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
-from diagnosis.run.network import Block
+from diagnosis.run.network import Block, Node
+from diagnosis.run.setup import Setup
 from diagnosis.words import number, percent
 
 CODE = "too_small_model"
@@ -40,13 +40,13 @@ def cause(case: Case) -> Cause | None:
     return _cause(case, score, "The model is too small", evidence, repair)
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    for pointer, detail, repair in _losses(plan):
+def findings(setup: Setup) -> Iterator[Finding]:
+    for pointer, detail, repair in _losses(setup):
         yield Finding(CODE, "warning", pointer, detail, [repair])
-    for block in _narrow(plan):
-        detail = f"{block.width} unit(s) are a bottleneck for {plan.classes} output(s)."
+    for block in _narrow(setup):
+        detail = f"{block.width} unit(s) are a bottleneck for {setup.classes} output(s)."
         repair = changes.wider([block], 4, _USUAL)
-        yield Finding(CODE, "warning", f"/model/layers/{block.index}", detail, [repair])
+        yield Finding(CODE, "warning", block.node.pointer, detail, [repair])
 
 
 def _cause(case: Case, score: float, title: str, evidence: list[str], repair: Change) -> Cause:
@@ -65,9 +65,9 @@ def _least_width(case: Case) -> float | None:
     return min((float(b.width) for b in case.network.hidden if b.width is not None), default=None)
 
 
-def _narrow(plan: Plan) -> Sequence[Block]:
-    limit = max(_NARROW, plan.classes // 2 if plan.classes > 2 else 0)
-    return [b for b in plan.network.hidden if b.width is not None and b.width <= limit]
+def _narrow(setup: Setup) -> Sequence[Block]:
+    limit = max(_NARROW, setup.classes // 2 if setup.classes > 2 else 0)
+    return [b for b in setup.network.hidden if b.width is not None and b.width <= limit]
 
 
 def _reached(case: Case) -> str:
@@ -76,39 +76,35 @@ def _reached(case: Case) -> str:
     return percent(case.train_value)
 
 
-def _losses(plan: Plan) -> Iterator[tuple[str, str, Change]]:
+def _losses(setup: Setup) -> Iterator[tuple[str, str, Change]]:
     """Layers that throw away most of what they are given: pointer, evidence, repair."""
-    for at, layer in plan.network.of_type("MaxPooling2D", "AveragePooling2D"):
-        size = _area(layer, "pool_size")
+    for node in setup.network.of_type("MaxPooling2D", "AveragePooling2D"):
+        size = _area(node.layer, "pool_size")
         if size >= _POOLED:
-            pointer = f"/model/layers/{at}/pool_size"
-            patch = [changes.put(pointer, 2), changes.put(f"/model/layers/{at}/strides", None)]
-            detail = f"The pooling of layer {at} makes one number of {size}."
+            pointer = f"{node.pointer}/pool_size"
+            patch = [changes.put(pointer, 2), changes.put(f"{node.pointer}/strides", None)]
+            detail = f"The pooling of layer {node.index} makes one number of {size}."
             yield pointer, detail, Change("smaller_pooling", "pooling over 2x2", patch)
-    for at, layer in plan.network.of_type("Conv2D", "SeparableConv2D", "DepthwiseConv2D"):
-        size = _area(layer, "strides")
+    for node in setup.network.of_type("Conv2D", "SeparableConv2D", "DepthwiseConv2D"):
+        size = _area(node.layer, "strides")
         if size >= _POOLED:
-            pointer = f"/model/layers/{at}/strides"
-            detail = f"The strides of layer {at} take one place of {size}."
+            pointer = f"{node.pointer}/strides"
+            detail = f"The strides of layer {node.index} take one place of {size}."
             yield (
                 pointer,
                 detail,
                 Change("smaller_strides", "strides of 2", [changes.put(pointer, 2)]),
             )
-    for at, layer in plan.network.before:
-        if layer.get("type") == "GlobalAveragePooling2D":
-            pointer = f"/model/layers/{at}"
-            patch = [changes.remove(pointer), changes.put(pointer, {"type": "Flatten"})]
-            detail = f"Layer {at} leaves the model one average of each picture's channel."
-            yield pointer, detail, Change("flatten", "Flatten instead of the average", patch)
-    for at, layer in _clips(plan):
-        low, high = float(layer["x_min"]), float(layer["x_max"])
-        detail = f"Layer {at} clips what passes it to {number(low)} to {number(high)}."
-        yield (
-            f"/model/layers/{at}",
-            detail,
-            changes.without([at], "no_clip", "without the Clip layer"),
-        )
+    for node in setup.network.before:
+        if node.layer.get("type") == "GlobalAveragePooling2D":
+            patch = [changes.remove(node.pointer), changes.put(node.pointer, {"type": "Flatten"})]
+            detail = f"Layer {node.index} leaves the model one average of each picture's channel."
+            yield node.pointer, detail, Change("flatten", "Flatten instead of the average", patch)
+    for node in _clips(setup):
+        low, high = float(node.layer["x_min"]), float(node.layer["x_max"])
+        detail = f"Layer {node.index} clips what passes it to {number(low)} to {number(high)}."
+        repair = changes.without([node], "no_clip", "without the Clip layer")
+        yield node.pointer, detail, repair
 
 
 def _area(layer: Mapping[str, Any], window: str) -> int:
@@ -116,10 +112,10 @@ def _area(layer: Mapping[str, Any], window: str) -> int:
     return int(size[0] * size[1]) if isinstance(size, list | tuple) else int(size) ** 2
 
 
-def _clips(plan: Plan) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def _clips(setup: Setup) -> Iterator[Node]:
     """Those before the head that leave next to no range."""
-    head = plan.network.head
-    for at, layer in plan.network.of_type("Clip"):
-        hidden = head is not None and at < head.index
-        if hidden and float(layer["x_max"]) - float(layer["x_min"]) <= _CLIPPED:
-            yield at, layer
+    head = setup.network.head
+    before = setup.network.graph.upstream(head.node) if head is not None else ()
+    for node in setup.network.of_type("Clip"):
+        if node in before and float(node.layer["x_max"]) - float(node.layer["x_min"]) <= _CLIPPED:
+            yield node

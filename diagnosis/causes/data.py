@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from diagnosis import changes
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
+from diagnosis.run.setup import Setup
 from diagnosis.words import number, percent
 
 CODE = "data"
@@ -56,17 +56,17 @@ def cause(case: Case) -> Cause | None:
     )
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    if not plan.facts.get("finite", True):
+def findings(setup: Setup) -> Iterator[Finding]:
+    if not setup.facts.get("finite", True):
         yield Finding(CODE, "error", "/dataset/name", f"{_NO_NUMBERS}. {_THEIR_HARM}")
-    if plan.chooses_on_test:
+    if setup.chooses_on_test:
         detail = (
             "Early stopping chooses the epoch by the test part, so the result on it is flattered."
         )
         split = changes.put("/training/validation", {"on": "split", "fraction": 0.1})
         repair = Change("split", "validation on a tenth of the training part", [split])
         yield Finding(CODE, "warning", "/training/validation/on", detail, [repair])
-    if plan.spec["training"].get("shuffle") is False and plan.task == "classification":
+    if setup.spec["training"].get("shuffle") is False and setup.task == "classification":
         detail = "Examples come in their stored order: classes that lie together are forgotten."
         yield Finding(CODE, "warning", "/training/shuffle", detail, [_shuffled()])
 

@@ -14,17 +14,19 @@ CODE = "dead_units"
 
 
 def cause(case: Case) -> Cause | None:
-    probe = case.probe
-    dead, sharp = probe.dead(probe.end), probe.sharpness
+    readings = case.readings
+    dead, sharp = readings.dead(readings.end), readings.sharpness
     if dead is None or dead < DEAD or not case.rectified:
         return None
-    onset = probe.onset(probe.dead, DEAD)
+    onset = readings.onset(readings.dead, DEAD)
     # Before any step, columns that drown all others decide for all rows alike.
     given = onset == 0 and not (scale_checks.large(case) or scale_checks.uneven(case))
     tame = given or (sharp is not None and sharp < 1 and onset != 0)
     evidence = [sentence(died(case) or f"{percent(dead)} of a layer's hidden units had died")]
     if sharp is not None and sharp < 1:
-        evidence.append(f"The first steps were not too large: {probe.measure} was {number(sharp)}.")
+        evidence.append(
+            f"The first steps were not too large: {readings.measure} was {number(sharp)}."
+        )
     return Cause(
         code=CODE,
         title="The hidden units have died",
@@ -45,17 +47,17 @@ def cause(case: Case) -> Cause | None:
 
 def died(case: Case) -> str | None:
     """How many of the worst layer's units had died, and when; None where few have."""
-    probe = case.probe
-    onset = probe.onset(probe.dead, DEAD)
+    readings = case.readings
+    onset = readings.onset(readings.dead, DEAD)
     if onset is None:
         return None
     then = next(moment for moment in case.signals.moments if moment.step == onset)
     when = f"by step {onset}" if onset else "before any step"
-    return f"{percent(probe.dead(then))} of a layer's hidden units had died {when}"
+    return f"{percent(readings.dead(then))} of a layer's hidden units had died {when}"
 
 
 def _fresh(blocks: Sequence[Block]) -> Change:
     """He's weights and biases of 0."""
-    biases = [changes.put(f"/model/layers/{b.index}/bias_initializer", "zeros") for b in blocks]
+    biases = [changes.put(f"{b.node.pointer}/bias_initializer", "zeros") for b in blocks]
     patch = [*changes.initializer(blocks, "he_normal").patch, *biases]
     return Change("fresh_weights", "He's initial weights, and biases of 0", patch)

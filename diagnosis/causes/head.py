@@ -9,8 +9,8 @@ from diagnosis.causes.output_rules import misfits
 from diagnosis.causes.slow_progress import is_short, longer
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
 from diagnosis.run.network import is_activation
+from diagnosis.run.setup import Setup
 from diagnosis.words import listed
 
 CODE = "head"
@@ -38,17 +38,16 @@ def cause(case: Case) -> Cause | None:
     )
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    last = len(plan.network.layers) - 1
-    pointers = {"output": f"/model/layers/{last}", "loss": "/training/loss"}
-    for misfit in misfits(plan):
-        yield Finding(CODE, misfit.level, pointers[misfit.at], misfit.detail, repairs(plan))
+def findings(setup: Setup) -> Iterator[Finding]:
+    pointers = {"output": setup.network.output.pointer, "loss": "/training/loss"}
+    for misfit in misfits(setup):
+        yield Finding(CODE, misfit.level, pointers[misfit.at], misfit.detail, repairs(setup))
 
 
-def repairs(plan: Plan) -> Sequence[Change]:
+def repairs(setup: Setup) -> Sequence[Change]:
     """The usual head and loss of the task."""
-    units, activation, loss = _usual(plan)
-    patch = [*_head_patch(plan, units, activation), *_loss_patch(plan, loss)]
+    units, activation, loss = _usual(setup)
+    patch = [*_head_patch(setup, units, activation), *_loss_patch(setup, loss)]
     done = listed([f"{units} output(s) with {activation}", loss])
     return [Change("head", done, patch)] if patch else []
 
@@ -61,39 +60,41 @@ def _with_company(case: Case, found: Sequence[Change]) -> Sequence[Change]:
     return [*found, *(changes.both(head, other) for head in found for other in company)]
 
 
-def _usual(plan: Plan) -> tuple[int, str, str]:
-    if plan.task == "regression":
-        return plan.classes, "linear", "mean_squared_error"
-    if plan.task == "multi_label":
-        return plan.classes, "sigmoid", "binary_crossentropy"
-    if plan.classes == 2 and plan.network.outputs == 1:
+def _usual(setup: Setup) -> tuple[int, str, str]:
+    if setup.task == "regression":
+        return setup.classes, "linear", "mean_squared_error"
+    if setup.task == "multi_label":
+        return setup.classes, "sigmoid", "binary_crossentropy"
+    if setup.classes == 2 and setup.network.outputs == 1:
         return 1, "sigmoid", "binary_crossentropy"
-    return plan.classes, "softmax", "categorical_crossentropy"
+    return setup.classes, "softmax", "categorical_crossentropy"
 
 
-def _loss_patch(plan: Plan, loss: str) -> Sequence[Mapping[str, Any]]:
-    kept = plan.procedure.loss
-    if plan.task == "regression" and kept in ("mean_absolute_error", "huber", "Huber", "log_cosh"):
+def _loss_patch(setup: Setup, loss: str) -> Sequence[Mapping[str, Any]]:
+    kept = setup.procedure.loss
+    if setup.task == "regression" and kept in ("mean_absolute_error", "huber", "Huber", "log_cosh"):
         return []
     return [changes.put("/training/loss", loss)]
 
 
-def _head_patch(plan: Plan, units: int, activation: str) -> Sequence[Mapping[str, Any]]:
+def _head_patch(setup: Setup, units: int, activation: str) -> Sequence[Mapping[str, Any]]:
     """Take what squashes the output away, and let the head or a last layer apply `activation`."""
-    head = plan.network.head
+    head = setup.network.head
     if head is None:
         return []
     squashing = [
-        at for at, layer in head.followers if layer["type"] in _SQUASHING or is_activation(layer)
+        node
+        for node in head.followers
+        if node.layer["type"] in _SQUASHING or is_activation(node.layer)
     ]
-    patch = [changes.remove(f"/model/layers/{at}") for at in reversed(squashing)]
-    own = f"/model/layers/{head.index}"
+    patch = changes.take_out(squashing)
+    own = head.node.pointer
     if len(squashing) == len(head.followers):
         patch = [*patch, changes.put(f"{own}/activation", activation)]
     else:
         last = {"type": "Activation", "activation": activation}
         patch = [*patch, changes.put(f"{own}/activation", "linear")]
         patch = [*patch, changes.put("/model/layers/-", last)]
-    if head.layer["type"] == "Dense" and plan.network.outputs != units:
+    if head.layer["type"] == "Dense" and setup.network.outputs != units:
         patch = [*patch, changes.put(f"{own}/units", units)]
     return patch

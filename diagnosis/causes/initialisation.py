@@ -8,10 +8,10 @@ from diagnosis import changes
 from diagnosis.causes.slow_progress import is_short, longer
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
 from diagnosis.run.network import Block
 from diagnosis.run.readings import SATURATED
 from diagnosis.run.series import finite
+from diagnosis.run.setup import Setup
 from diagnosis.run.signals import LayerSignals
 from diagnosis.words import number, percent
 
@@ -31,7 +31,7 @@ def cause(case: Case) -> Cause | None:
     held = _held(case) if biased else None
     if not alike and not off and not held:
         return None
-    start = case.probe.start
+    start = case.readings.start
     return Cause(
         code=CODE,
         title=_title(alike, off),
@@ -40,20 +40,20 @@ def cause(case: Case) -> Cause | None:
         numbers={
             "gain": max((gain for _, gain in off), default=None),
             "cosine": _cosine(case, alike),
-            "saturated_at_start": case.probe.saturated(start),
+            "saturated_at_start": case.readings.saturated(start),
         },
         repairs=_with_time(case, _repairs(alike or _fixed(case, off), biased if held else [])),
         rivals=[changes.scaling("standard")],
     )
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    for block in _constant(plan.network.hidden):
-        pointer = f"/model/layers/{block.index}/{block.kernel}"
+def findings(setup: Setup) -> Iterator[Finding]:
+    for block in _constant(setup.network.hidden):
+        pointer = f"{block.node.pointer}/{block.kernel}"
         detail = "All units of this layer start alike, and so stay alike: they learn as one."
         yield Finding(CODE, "error", pointer, detail, _repairs([block], []))
-    for block in _biased(plan.network.blocks):
-        pointer = f"/model/layers/{block.index}/bias_initializer"
+    for block in _biased(setup.network.blocks):
+        pointer = f"{block.node.pointer}/bias_initializer"
         detail = "These biases outweigh what the layer's inputs add up to."
         yield Finding(CODE, "warning", pointer, detail, _repairs([], [block]))
 
@@ -66,13 +66,15 @@ def _constant(blocks: Sequence[Block]) -> list[Block]:
 def _alike(case: Case) -> list[Block]:
     """Hidden layers whose units were alike, at the start by the spec and still at the end."""
     blocks = _constant(case.network.hidden)
-    ends = {layer.index: finite(layer.cosine) for layer in case.probe.hidden(case.probe.end)}
+    ends = {layer.index: finite(layer.cosine) for layer in case.readings.hidden(case.readings.end)}
     return [b for b in blocks if (cosine := ends.get(b.index)) is None or cosine > _ALIKE / 2]
 
 
 def _cosine(case: Case, alike: Sequence[Block]) -> float | None:
     indices = {block.index for block in alike}
-    found = [layer.cosine for layer in case.probe.hidden(case.probe.end) if layer.index in indices]
+    found = [
+        layer.cosine for layer in case.readings.hidden(case.readings.end) if layer.index in indices
+    ]
     return max((c for c in found if c is not None and math.isfinite(c)), default=None)
 
 
@@ -98,8 +100,8 @@ def _fixed(case: Case, off: Sequence[tuple[Block, float]]) -> list[Block]:
 
 def _gains(case: Case) -> Iterator[tuple[Block, float]]:
     """Each layer with a kernel, and the size of its sums over that of its inputs, untrained."""
-    layers = {layer.index: layer for layer in case.probe.kernels(case.probe.start)}
-    size = case.probe.input_rms
+    layers = {layer.index: layer for layer in case.readings.kernels(case.readings.start)}
+    size = case.readings.input_rms
     for block in case.network.blocks:
         layer = layers.get(block.index)
         sums = finite(layer.pre_rms) if layer is not None else None
@@ -149,10 +151,10 @@ def _bias(initializer: Any) -> float:
 
 def _held(case: Case) -> str | None:
     """What the biases do to an untrained model, where that is harm."""
-    probe = case.probe
-    if probe.start is None:
+    readings = case.readings
+    if readings.start is None:
         return "The biases outweigh what the inputs add up to."
-    saturated = probe.saturated(probe.start)
+    saturated = readings.saturated(readings.start)
     if saturated is not None and saturated >= SATURATED:
         return f"With these biases {percent(saturated)} of the hidden outputs were saturated."
     return None
@@ -182,7 +184,7 @@ def _evidence(case: Case, alike: list[Block], off: list[tuple[Block, float]]) ->
 
 def _repairs(blocks: Sequence[Block], biased: Sequence[Block]) -> list[Change]:
     found = []
-    zero = [changes.put(f"/model/layers/{b.index}/bias_initializer", "zeros") for b in biased]
+    zero = [changes.put(f"{b.node.pointer}/bias_initializer", "zeros") for b in biased]
     if blocks:
         for kind in ("glorot_uniform", "he_normal"):
             change = changes.initializer(blocks, kind)

@@ -8,8 +8,9 @@ from diagnosis.causes import scale_checks
 from diagnosis.causes.dead import died
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
+from diagnosis.run.network import Node
 from diagnosis.run.readings import DEAD
+from diagnosis.run.setup import Setup
 from diagnosis.words import number, sentence
 
 CODE = "input_scale"
@@ -26,36 +27,36 @@ def cause(case: Case) -> Cause | None:
     score = _score(case)
     if score is None:
         return None
-    probe = case.probe
+    readings = case.readings
     return Cause(
         code=CODE,
         title=_title(case),
         score=score,
         evidence=[*_evidence(case)],
         numbers={
-            "sharpness": probe.sharpness,
-            "scaled_sharpness": probe.scaled_sharpness,
-            "input_rms": probe.input_rms,
-            "input_peak": probe.input_peak,
+            "sharpness": readings.sharpness,
+            "scaled_sharpness": readings.scaled_sharpness,
+            "input_rms": readings.input_rms,
+            "input_peak": readings.input_peak,
             "column_spread": scale_checks.spread(case),
-            "dead": probe.dead(probe.end),
+            "dead": readings.dead(readings.end),
         },
         repairs=_repairs(case),
         rivals=_rivals(case),
     )
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    peak = plan.raw_peak
-    if peak is None or peak < _RAW_PEAK or plan.procedure.adaptive:
+def findings(setup: Setup) -> Iterator[Finding]:
+    peak = setup.raw_peak
+    if peak is None or peak < _RAW_PEAK or setup.procedure.adaptive:
         return
-    rate = number(plan.procedure.rate)
+    rate = number(setup.procedure.rate)
     detail = f"Inputs reach {number(peak)}, which is much for SGD at {rate}."
-    yield Finding(CODE, "warning", "/dataset/scaling", detail, [_scaling(plan)])
+    yield Finding(CODE, "warning", "/dataset/scaling", detail, [_scaling(setup)])
 
 
 def _score(case: Case) -> float | None:
-    sharp = case.probe.sharpness
+    sharp = case.readings.sharpness
     if sharp is not None and to_blame(case, sharp):
         if sharp >= _DECISIVE and _harmed(case):
             return 0.95
@@ -66,7 +67,7 @@ def _score(case: Case) -> float | None:
     if scale_checks.large(case) or scale_checks.uneven(case):
         return 0.9 if _loud(case) or not case.procedure.adaptive else 0.86
     if scale_checks.small(case):
-        return 0.92 if (case.probe.input_rms or 0.0) < scale_checks.SMALL / 4 else 0.87
+        return 0.92 if (case.readings.input_rms or 0.0) < scale_checks.SMALL / 4 else 0.87
     if case.signals.data is None and (case.raw_peak or 0.0) >= _RAW_PEAK:
         return 0.6 if case.procedure.adaptive else 0.8
     return None
@@ -79,23 +80,23 @@ def to_blame(case: Case, sharp: float) -> bool:
     """
     if _rescaled(case):
         return scale_checks.large(case)
-    scaled = case.probe.scaled_sharpness
+    scaled = case.readings.scaled_sharpness
     return scaled is not None and scaled <= min(sharp / _FALL, _STABLE)
 
 
-def _rescaled(case: Case) -> Sequence[int]:
+def _rescaled(case: Case) -> Sequence[Node]:
     """Rescaling layers before the first kernel."""
-    return [at for at, layer in case.network.before if layer["type"] == "Rescaling"]
+    return [node for node in case.network.before if node.layer["type"] == "Rescaling"]
 
 
 def _harmed(case: Case) -> bool:
-    jump, dead = case.probe.jump, case.probe.dead(case.probe.end)
+    jump, dead = case.readings.jump, case.readings.dead(case.readings.end)
     return case.broken or (jump or 0.0) > 3 or (dead or 0.0) >= DEAD
 
 
 def _loud(case: Case) -> bool:
     """Whether the untrained model's loss was far above that of an even guess."""
-    start, usual = case.probe.start, case.even_loss
+    start, usual = case.readings.start, case.even_loss
     return start is not None and usual is not None and not start.loss < 3 * usual
 
 
@@ -108,37 +109,39 @@ def _title(case: Case) -> str:
 
 
 def _evidence(case: Case) -> Iterator[str]:
-    probe = case.probe
+    readings = case.readings
     death = died(case)
-    steep = probe.sharpness is not None and probe.sharpness >= 1
+    steep = readings.sharpness is not None and readings.sharpness >= 1
     if steep:
-        reach = f", because inputs reach {number(probe.input_peak)}" if probe.input_peak else ""
+        reach = (
+            f", because inputs reach {number(readings.input_peak)}" if readings.input_peak else ""
+        )
         update = (
-            f"the first update was {number(probe.sharpness)} times too large for this loss "
-            f"surface ({probe.measure}){reach}"
+            f"the first update was {number(readings.sharpness)} times too large for this loss "
+            f"surface ({readings.measure}){reach}"
         )
         yield sentence(f"{death}: {update}" if death else update)
-        if probe.scaled_sharpness is not None:
-            yield f"With standardised inputs it is {number(probe.scaled_sharpness)}."
-    if probe.input_rms is not None:
-        yield f"The inputs' root mean square is {number(probe.input_rms)}, and about 1 is usual."
+        if readings.scaled_sharpness is not None:
+            yield f"With standardised inputs it is {number(readings.scaled_sharpness)}."
+    if readings.input_rms is not None:
+        yield f"The inputs' root mean square is {number(readings.input_rms)}, and about 1 is usual."
     elif case.raw_peak is not None:
         yield f"Inputs reach {number(case.raw_peak)}."
     if scale_checks.uneven(case):
         spread = number(scale_checks.spread(case))
         yield f"The widest column varies {spread} times as much as the median one."
-    if _loud(case) and probe.start is not None:
+    if _loud(case) and readings.start is not None:
         yield (
-            f"The untrained loss was {number(probe.start.loss)}; an even guess has "
+            f"The untrained loss was {number(readings.start.loss)}; an even guess has "
             f"{number(case.even_loss)}."
         )
     if death and not steep:
         yield sentence(death)
 
 
-def _scaling(plan: Plan) -> Change:
-    low, high = plan.facts.get("value_range") or (0.0, 0.0)
-    picture = len(plan.facts.get("shape") or ()) > 1 and low == 0 and high > 1
+def _scaling(setup: Setup) -> Change:
+    low, high = setup.facts.get("value_range") or (0.0, 0.0)
+    picture = len(setup.facts.get("shape") or ()) > 1 and low == 0 and high > 1
     return changes.scaling("unit" if picture else "standard")
 
 
@@ -165,7 +168,7 @@ def _faster(case: Case) -> Change | None:
 
     It may have been lowered for the inputs' sake, or suit sigmoids that were saturated.
     """
-    scaled = case.probe.scaled_sharpness
+    scaled = case.readings.scaled_sharpness
     if not scaled or scaled >= _SLOW:
         return None
     return changes.learning_rate(min(case.procedure.rate / (2 * scaled), _MOST_RATE))
@@ -177,9 +180,9 @@ def _stable_rate(case: Case) -> float | None:
     To divide the inputs by their size is to divide the first layer's steps by its square. Where
     outputs are saturated the surface is flat, and lambda_max says nothing.
     """
-    sharp, rms = case.probe.sharpness, case.probe.input_rms
+    sharp, rms = case.readings.sharpness, case.readings.input_rms
     if sharp is not None and sharp >= 1:
-        return case.probe.stable_rate
+        return case.readings.stable_rate
     if case.procedure.adaptive or not rms:
         return None
     return case.procedure.rate / rms / rms

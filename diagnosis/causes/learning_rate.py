@@ -6,8 +6,8 @@ from diagnosis import changes
 from diagnosis.causes import input_scale
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
-from diagnosis.run.training import Procedure
+from diagnosis.run.procedure import Procedure
+from diagnosis.run.setup import Setup
 from diagnosis.words import number
 
 CODE = "learning_rate_high"
@@ -26,7 +26,7 @@ def cause(case: Case) -> Cause | None:
     score = _score(case)
     if score is None:
         return None
-    probe = case.probe
+    readings = case.readings
     return Cause(
         code=CODE,
         title=TITLE,
@@ -34,17 +34,17 @@ def cause(case: Case) -> Cause | None:
         evidence=[*_evidence(case)],
         numbers={
             "learning_rate": case.procedure.rate,
-            "sharpness": probe.sharpness,
-            "update_ratio": probe.early_updates,
-            "jump": probe.jump,
+            "sharpness": readings.sharpness,
+            "update_ratio": readings.early_updates,
+            "jump": readings.jump,
         },
         repairs=_repairs(case),
         rivals=[changes.scaling("standard")],
     )
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    procedure = plan.procedure
+def findings(setup: Setup) -> Iterator[Finding]:
+    procedure = setup.procedure
     if not _absurd(procedure):
         return
     detail = (
@@ -56,7 +56,7 @@ def findings(plan: Plan) -> Iterator[Finding]:
 
 
 def _score(case: Case) -> float | None:
-    sharp, excess = case.probe.sharpness, case.procedure.excess
+    sharp, excess = case.readings.sharpness, case.procedure.excess
     absurd = _absurd(case.procedure)
     if case.signals.data is None:
         return 0.88 if absurd else 0.75 if excess >= _HIGH or case.broken else None
@@ -76,21 +76,21 @@ def _absurd(procedure: Procedure) -> bool:
 
 
 def _harmed(case: Case) -> bool:
-    probe = case.probe
+    readings = case.readings
     return (
         case.broken
-        or (probe.jump or 0.0) > _JUMP
-        or (probe.early_updates or 0.0) > _LARGE_UPDATE
+        or (readings.jump or 0.0) > _JUMP
+        or (readings.early_updates or 0.0) > _LARGE_UPDATE
         or not case.smooth
     )
 
 
 def _evidence(case: Case) -> Iterator[str]:
-    probe, procedure = case.probe, case.procedure
-    if probe.sharpness is not None and probe.sharpness >= _STABLE:
+    readings, procedure = case.readings, case.procedure
+    if readings.sharpness is not None and readings.sharpness >= _STABLE:
         yield (
-            f"The first update was {number(probe.sharpness)} times too large for this loss surface "
-            f"({probe.measure})."
+            f"The first update was {number(readings.sharpness)} times too large for this loss "
+            f"surface ({readings.measure})."
         )
     if procedure.excess >= _HIGH:
         added = " with its momentum" if procedure.momentum else ""
@@ -98,19 +98,19 @@ def _evidence(case: Case) -> Iterator[str]:
             f"A learning rate of {number(procedure.rate)}{added} is {number(procedure.excess)} "
             f"times what {procedure.name} is usually run with."
         )
-    if (probe.early_updates or 0.0) > _LARGE_UPDATE:
-        yield f"A step changed weights by {number(probe.early_updates)} of their size."
-    if probe.signals.non_finite_step is not None:
-        yield f"The loss was no number by step {probe.signals.non_finite_step}."
-    elif (probe.jump or 0.0) > _JUMP:
-        yield f"Within the first steps the loss rose to {number(probe.jump)} times what it was."
+    if (readings.early_updates or 0.0) > _LARGE_UPDATE:
+        yield f"A step changed weights by {number(readings.early_updates)} of their size."
+    if readings.signals.non_finite_step is not None:
+        yield f"The loss was no number by step {readings.signals.non_finite_step}."
+    elif (readings.jump or 0.0) > _JUMP:
+        yield f"Within the first steps the loss rose to {number(readings.jump)} times what it was."
     if case.broken:
         yield "The loss grew until it was no number."
 
 
 def _repairs(case: Case) -> Sequence[Change]:
     """What the loss surface bears, or is usual, and a tenth of the present one, or of the first."""
-    procedure, stable = case.procedure, case.probe.stable_rate
+    procedure, stable = case.procedure, case.readings.stable_rate
     usual = procedure.usual_rate * (1 - procedure.momentum)
     tenth = procedure.rate / 10
     first = changes.learning_rate(

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from diagnosis.run.experiment import Plan
 from diagnosis.run.network import is_activation
+from diagnosis.run.setup import Setup
 
 # What an output can be, by its activation.
 RANGES = {
@@ -38,48 +38,48 @@ class Misfit:
     detail: str
 
 
-def misfits(plan: Plan, low: float | None = None, high: float | None = None) -> Sequence[Misfit]:
+def misfits(setup: Setup, low: float | None = None, high: float | None = None) -> Sequence[Misfit]:
     """What does not fit; `low` and `high` are the targets' of a regression, where known."""
-    if plan.network.head is None:
+    if setup.network.head is None:
         return []
-    if plan.task == "regression":
-        if plan.spec["dataset"].get("target_scaling") == "standard" and low is None:
+    if setup.task == "regression":
+        if setup.spec["dataset"].get("target_scaling") == "standard" and low is None:
             low, high = -1.0, 1.0  # a standard deviation on each side, at least
-        found = [*_regression_loss(plan, low, high), *_regression_output(plan, low, high)]
-    elif plan.task == "multi_label":
-        found = [*_multi_label(plan)]
+        found = [*_regression_loss(setup, low, high), *_regression_output(setup, low, high)]
+    elif setup.task == "multi_label":
+        found = [*_multi_label(setup)]
     else:
-        found = [*_classification(plan)]
-    return [*found, *_tail(plan)]
+        found = [*_classification(setup)]
+    return [*found, *_tail(setup)]
 
 
-def _classification(plan: Plan) -> Iterator[Misfit]:
-    single = plan.network.outputs == 1
-    kind = plan.procedure.loss_kind
-    activation = plan.network.output_activation
-    if single and plan.classes > 2:
-        yield Misfit("error", "output", f"One output cannot tell {plan.classes} classes apart.")
+def _classification(setup: Setup) -> Iterator[Misfit]:
+    single = setup.network.outputs == 1
+    kind = setup.procedure.loss_kind
+    activation = setup.network.output_activation
+    if single and setup.classes > 2:
+        yield Misfit("error", "output", f"One output cannot tell {setup.classes} classes apart.")
     elif single and activation == "softmax":
         yield Misfit("error", "output", "Softmax over a single output is always 1.")
     elif single and kind == "classes":
         yield Misfit(
-            "error", "loss", f"{plan.procedure.loss} over a single output has no gradient: it is "
+            "error", "loss", f"{setup.procedure.loss} over a single output has no gradient: it is "
             f"made a share of itself, which is always 1."
         )  # fmt: skip
     elif kind == "classes":
-        yield from _class_output(plan, activation)
+        yield from _class_output(setup, activation)
     elif kind == "binary":
-        yield from _binary_output(plan, activation)
+        yield from _binary_output(setup, activation)
     else:
-        yield from _measured(plan, activation)
+        yield from _measured(setup, activation)
 
 
-def _class_output(plan: Plan, activation: str) -> Iterator[Misfit]:
+def _class_output(setup: Setup, activation: str) -> Iterator[Misfit]:
     """Cross-entropy over classes wants probabilities that sum to 1, or logits."""
-    loss = plan.procedure.loss
+    loss = setup.procedure.loss
     if activation == "softmax":
         return
-    if plan.procedure.from_logits:
+    if setup.procedure.from_logits:
         if activation in RANGES:
             yield Misfit("warning", "output", f"Logits that pass {activation} are bounded.")
     elif activation == "sigmoid":
@@ -94,14 +94,14 @@ def _class_output(plan: Plan, activation: str) -> Iterator[Misfit]:
         )  # fmt: skip
 
 
-def _binary_output(plan: Plan, activation: str) -> Iterator[Misfit]:
-    if activation == "sigmoid" or (activation == "linear" and plan.procedure.from_logits):
+def _binary_output(setup: Setup, activation: str) -> Iterator[Misfit]:
+    if activation == "sigmoid" or (activation == "linear" and setup.procedure.from_logits):
         return
     if activation == "softmax":
-        if plan.classes > 2:
+        if setup.classes > 2:
             detail = "binary_crossentropy judges each class alone; softmax makes them compete."
             yield Misfit("warning", "loss", detail)
-    elif plan.procedure.from_logits:
+    elif setup.procedure.from_logits:
         yield Misfit("warning", "output", f"Logits that pass {activation} are bounded.")
     else:
         yield Misfit(
@@ -110,9 +110,9 @@ def _binary_output(plan: Plan, activation: str) -> Iterator[Misfit]:
         )  # fmt: skip
 
 
-def _measured(plan: Plan, activation: str) -> Iterator[Misfit]:
+def _measured(setup: Setup, activation: str) -> Iterator[Misfit]:
     """A loss that measures distances, on labels of classes."""
-    loss = plan.procedure.loss
+    loss = setup.procedure.loss
     detail = f"{loss} measures distances, and the labels are classes"
     if activation in ("softmax", "sigmoid", "tanh", "hard_sigmoid"):
         detail += f": behind {activation} its gradient vanishes where the model is surely wrong"
@@ -121,8 +121,8 @@ def _measured(plan: Plan, activation: str) -> Iterator[Misfit]:
     yield Misfit("warning", "loss", f"{detail}.")
 
 
-def _multi_label(plan: Plan) -> Iterator[Misfit]:
-    activation, procedure = plan.network.output_activation, plan.procedure
+def _multi_label(setup: Setup) -> Iterator[Misfit]:
+    activation, procedure = setup.network.output_activation, setup.procedure
     if activation == "softmax":
         detail = "Softmax lets one label win, and an example may have several or none."
         yield Misfit("error", "output", detail)
@@ -130,33 +130,33 @@ def _multi_label(plan: Plan) -> Iterator[Misfit]:
         yield Misfit("error", "loss", f"{procedure.loss} takes one class for each example.")
     elif procedure.loss_kind == "binary":
         if activation != "softmax":
-            yield from _binary_output(plan, activation)
+            yield from _binary_output(setup, activation)
     else:
-        yield from _measured(plan, activation)
+        yield from _measured(setup, activation)
 
 
-def _regression_loss(plan: Plan, low: float | None, high: float | None) -> Iterator[Misfit]:
-    loss, kind = plan.procedure.loss, plan.procedure.loss_kind
+def _regression_loss(setup: Setup, low: float | None, high: float | None) -> Iterator[Misfit]:
+    loss, kind = setup.procedure.loss, setup.procedure.loss_kind
     inside = low is not None and high is not None and low >= 0 and high <= 1
     if kind == "classes" or (kind == "binary" and not inside):
         yield Misfit("error", "loss", f"{loss} is for classes, and the targets are quantities.")
     elif kind == "binary":
-        yield from _binary_output(plan, plan.network.output_activation)
+        yield from _binary_output(setup, setup.network.output_activation)
     elif loss in _LOGARITHMS and low is not None and low < 0:
         yield Misfit("error", "loss", f"{loss} takes no targets below 0, and there are some.")
-    elif loss in _LOGARITHMS and plan.network.output_activation not in _POSITIVE:
+    elif loss in _LOGARITHMS and setup.network.output_activation not in _POSITIVE:
         yield Misfit(
             "error" if loss == "poisson" else "warning", "output", f"{loss} takes the logarithm of "
-            f"the output, and {plan.network.output_activation} may go below 0."
+            f"the output, and {setup.network.output_activation} may go below 0."
         )  # fmt: skip
 
 
-def _regression_output(plan: Plan, low: float | None, high: float | None) -> Iterator[Misfit]:
-    activation = plan.network.output_activation
+def _regression_output(setup: Setup, low: float | None, high: float | None) -> Iterator[Misfit]:
+    activation = setup.network.output_activation
     if activation not in RANGES:
         return
     least, most = RANGES[activation]
-    if activation == "softmax" and plan.classes == 1:
+    if activation == "softmax" and setup.classes == 1:
         yield Misfit("error", "output", "Softmax over a single output is always 1.")
     elif low is None or high is None:
         if activation not in ("softplus", "exponential"):
@@ -173,20 +173,22 @@ def _range(least: float, most: float) -> str:
     return f"numbers above {least:g}" if most == float("inf") else f"{least:g} to {most:g}"
 
 
-def _tail(plan: Plan) -> Iterator[Misfit]:
+def _tail(setup: Setup) -> Iterator[Misfit]:
     """What comes between the head's sums and the loss, besides the usual activation."""
-    head = plan.network.head
+    head = setup.network.head
     if head is None:
         return
     own = head.layer.get("activation", "linear")
-    if own in RANGES and any(is_activation(layer) for _, layer in head.followers):
-        detail = f"{own} bounds what {plan.network.output_activation} is given."
+    if own in RANGES and any(is_activation(node.layer) for node in head.followers):
+        detail = f"{own} bounds what {setup.network.output_activation} is given."
         yield Misfit("warning", "output", detail)
-    for at, layer in head.followers:
-        if layer.get("type") in _NOISY and at > head.activated_at:
+    activated = (head.activated_at, *setup.network.graph.downstream(head.activated_at))
+    for node in head.followers:
+        layer = node.layer
+        if layer.get("type") in _NOISY and node in activated[1:]:
             detail = f"{layer['type']} behind the output changes the answers themselves."
             yield Misfit("warning", "output", detail)
-        if layer.get("type") == "Clip" and plan.task != "regression":
+        if layer.get("type") == "Clip" and setup.task != "regression":
             low, high = float(layer["x_min"]), float(layer["x_max"])
             if low > _PROBABLE[0] or high < _PROBABLE[1]:
                 detail = f"The output is clipped to {low:g} to {high:g}."

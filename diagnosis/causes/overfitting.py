@@ -63,22 +63,20 @@ def _evidence(case: Case, rise: float | None) -> Iterator[str]:
 
 
 def _repairs(case: Case, few: bool) -> Sequence[Change]:
-    found = []
+    found: list[Change] = []
     if few and case.spec["dataset"].get("limit"):
-        patch = [changes.put("/dataset/limit", None)]
-        found.append(Change("more_examples", "all training examples", patch))
+        all_of_them = [changes.put("/dataset/limit", None)]
+        found.append(Change("more_examples", "all training examples", all_of_them))
     stop = {"monitor": "val_loss", "patience": 3, "restore_best_weights": True}
     if case.spec["training"]["validation"].get("on") != "none":
-        patch = [changes.put("/training/early_stopping", stop)]
-        found.append(Change("early_stopping", "early stopping", patch))
+        stopping = [changes.put("/training/early_stopping", stop)]
+        found.append(Change("early_stopping", "early stopping", stopping))
     hidden = [b for b in case.network.hidden if b.layer["type"] == "Dense"]
-    patch = [
-        changes.put(f"/model/layers/{b.activated_at + 1}", {"type": "Dropout", "rate": 0.5})
-        for b in reversed(hidden)
-    ]
     penalty = {"type": "L2", "l2": 0.001}
-    decay = [changes.put(f"/model/layers/{b.index}/kernel_regularizer", penalty) for b in hidden]
+    decay = [changes.put(f"{b.node.pointer}/kernel_regularizer", penalty) for b in hidden]
     if hidden:
-        found.append(Change("dropout", "dropout of a half", patch))
+        half = {"type": "Dropout", "rate": 0.5}
+        dropout = changes.insert_after([b.activated_at for b in hidden], half)
+        found.append(Change("dropout", "dropout of a half", dropout))
         found.append(Change("weight_decay", "a penalty on the weights", decay))
     return found

@@ -19,13 +19,13 @@ def cause(case: Case) -> Cause | None:
     Signals are measured in float32; and the optimizer passes over a step whose gradients are no
     numbers, so the weights stay as they were.
     """
-    start, end = case.probe.start, case.probe.end
+    start, end = case.readings.start, case.readings.end
     if case.spec["model"].get("dtype_policy") != "mixed_float16" or not case.broken:
         return None
     before, after = (finite(m.loss) if m is not None else None for m in (start, end))
     if before is None or after is None or after > _STEADY * before:
         return None
-    peak = case.probe.input_peak
+    peak = case.readings.input_peak
     given = f" Inputs reach {number(peak)}." if peak is not None and peak > _LARGEST else ""
     return Cause(
         code=CODE,

@@ -8,7 +8,8 @@ from typing import Any
 from diagnosis import changes
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
+from diagnosis.run.network import Node
+from diagnosis.run.setup import Setup
 from diagnosis.words import number, percent
 
 CODE = "over_regularised"
@@ -59,8 +60,8 @@ def cause(case: Case) -> Cause | None:
     )
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    for excess in _excesses(plan):
+def findings(setup: Setup) -> Iterator[Finding]:
+    for excess in _excesses(setup):
         yield Finding(CODE, "warning", excess.pointer, excess.evidence, [_less([excess])])
 
 
@@ -69,87 +70,91 @@ def _less(found: Sequence[Excess]) -> Change:
     return Change("less_regularisation", "less regularisation", patch)
 
 
-def _excesses(plan: Plan) -> Iterator[Excess]:
+def _excesses(setup: Setup) -> Iterator[Excess]:
     for look in _KINDS:
-        yield from look(plan)
+        yield from look(setup)
 
 
-def _dropout(plan: Plan) -> Iterator[Excess]:
-    for at, layer in plan.network.of_type("Dropout"):
-        rate, pointer = float(layer["rate"]), f"/model/layers/{at}/rate"
+def _dropout(setup: Setup) -> Iterator[Excess]:
+    for node in setup.network.of_type("Dropout"):
+        rate, pointer = float(node.layer["rate"]), f"{node.pointer}/rate"
         if rate >= _HIGH:
             yield Excess(
                 0.94 if rate >= _HEAVY else 0.82,
-                f"Dropout drops {percent(rate)} of the numbers that reach layer {at}.",
+                f"Dropout drops {percent(rate)} of the numbers that reach layer {node.index}.",
                 pointer,
                 [changes.put(pointer, 0.2)],
             )
 
 
-def _dropouts(plan: Plan) -> Iterator[Excess]:
+def _dropouts(setup: Setup) -> Iterator[Excess]:
     """Ordinary dropout, of few units or in so many layers that hardly a path is left."""
-    rates = [(at, float(layer["rate"])) for at, layer in plan.network.of_type("Dropout")]
+    rates = [(node, float(node.layer["rate"])) for node in setup.network.of_type("Dropout")]
     paths = math.prod(1 - rate for _, rate in rates)
-    for at, rate in rates:
+    for node, rate in rates:
         if not _SOME <= rate < _HIGH:
             continue
-        units = (1 - rate) * (_width_before(plan, at) or math.inf)
+        units = (1 - rate) * (_width_before(setup, node) or math.inf)
         if units <= _FEW_UNITS:
-            detail = f"Dropout leaves {number(units)} of the units that layer {at} is given."
+            detail = (
+                f"Dropout leaves {number(units)} of the units that layer {node.index} is given."
+            )
         elif paths <= _FEW_PATHS:
-            detail = f"With layer {at}, dropout leaves {percent(paths)} of the paths to the output."
+            left = f"dropout leaves {percent(paths)} of the paths to the output"
+            detail = f"With layer {node.index}, {left}."
         else:
             continue
-        pointer = f"/model/layers/{at}/rate"
+        pointer = f"{node.pointer}/rate"
         yield Excess(0.81, detail, pointer, [changes.put(pointer, 0.1)])
 
 
-def _width_before(plan: Plan, at: int) -> int | None:
-    """Of the last layer with a kernel before the one at `at`."""
-    return next((b.width for b in reversed(plan.network.blocks) if b.index < at), None)
+def _width_before(setup: Setup, node: Node) -> int | None:
+    """Of the last layer with a kernel before `node`."""
+    before = setup.network.graph.upstream(node)
+    return next((b.width for b in reversed(setup.network.blocks) if b.node in before), None)
 
 
-def _noise(plan: Plan) -> Iterator[Excess]:
-    size = plan.probe.input_rms if isinstance(plan, Case) else None
-    for at, layer in plan.network.of_type("GaussianNoise"):
-        stddev, pointer = float(layer["stddev"]), f"/model/layers/{at}/stddev"
-        before = any(at == place for place, _ in plan.network.before)
+def _noise(setup: Setup) -> Iterator[Excess]:
+    size = setup.readings.input_rms if isinstance(setup, Case) else None
+    for node in setup.network.of_type("GaussianNoise"):
+        stddev, pointer = float(node.layer["stddev"]), f"{node.pointer}/stddev"
+        before = node in setup.network.before
         against = size if before and size else 1.0
         if stddev > _NOISE * against or (not before and stddev >= 0.9):
             yield Excess(
                 0.86,
-                f"Noise of {number(stddev)} is added in layer {at} to numbers of about "
+                f"Noise of {number(stddev)} is added in layer {node.index} to numbers of about "
                 f"{number(against)}.",
                 pointer,
                 [changes.put(pointer, 0.1 * against)],
             )
 
 
-def _penalties(plan: Plan) -> Iterator[Excess]:
-    for at, layer in enumerate(plan.network.layers):
+def _penalties(setup: Setup) -> Iterator[Excess]:
+    for node in setup.network.nodes:
         for name in _REGULARIZERS:
-            given = layer.get(name) or {}
+            given = node.layer.get(name) or {}
             factor = max(_L1 * float(given.get("l1") or 0.0), float(given.get("l2") or 0.0))
             if factor >= _PENALTY:
-                pointer = f"/model/layers/{at}/{name}"
+                pointer = f"{node.pointer}/{name}"
                 yield Excess(
                     0.93 if factor >= 2 * _PENALTY else 0.85,
-                    f"The penalty on layer {at}'s weights is {number(factor)}; 1e-4 to 1e-3 is "
-                    f"usual.",
+                    f"The penalty on layer {node.index}'s weights is {number(factor)}; 1e-4 to "
+                    f"1e-3 is usual.",
                     pointer,
                     [changes.put(pointer, None)],
                 )
 
 
-def _decay(plan: Plan) -> Iterator[Excess]:
-    decay = float(plan.procedure.optimizer.get("weight_decay") or 0.0)
+def _decay(setup: Setup) -> Iterator[Excess]:
+    decay = float(setup.procedure.optimizer.get("weight_decay") or 0.0)
     if decay >= _DECAY:
         pointer = "/training/optimizer/weight_decay"
         evidence = f"The weight decay is {number(decay)}; 0.004 is Keras' default."
         yield Excess(0.92, evidence, pointer, [changes.put(pointer, 0.004)])
 
 
-_KINDS: Sequence[Callable[[Plan], Iterator[Excess]]] = (
+_KINDS: Sequence[Callable[[Setup], Iterator[Excess]]] = (
     _dropout,
     _dropouts,
     _noise,
@@ -158,13 +163,17 @@ _KINDS: Sequence[Callable[[Plan], Iterator[Excess]]] = (
 )
 
 
-def _worst_dropout(plan: Plan) -> float | None:
-    return max((float(layer["rate"]) for _, layer in plan.network.of_type("Dropout")), default=None)
+def _worst_dropout(setup: Setup) -> float | None:
+    rates = (float(node.layer["rate"]) for node in setup.network.of_type("Dropout"))
+    return max(rates, default=None)
 
 
 def _weights_left(case: Case) -> float | None:
     """The smallest share of its initial weight norm that a kernel is left with."""
-    start, end = case.probe.kernels(case.probe.start), case.probe.kernels(case.probe.end)
+    start, end = (
+        case.readings.kernels(case.readings.start),
+        case.readings.kernels(case.readings.end),
+    )
     shares = [
         b.weight_norm / a.weight_norm for a, b in zip(start, end, strict=False) if a.weight_norm > 0
     ]

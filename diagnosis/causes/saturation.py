@@ -10,15 +10,15 @@ CODE = "saturation"
 
 
 def cause(case: Case) -> Cause | None:
-    probe = case.probe
-    at_start, at_end = probe.saturated(probe.start), probe.saturated(probe.end)
+    readings = case.readings
+    at_start, at_end = readings.saturated(readings.start), readings.saturated(readings.end)
     worst = max((s for s in (at_start, at_end) if s is not None), default=0.0)
     if worst < SATURATED or not case.squashed:
         return None
     early = (at_start or 0.0) >= SATURATED
     when = "before any step" if early else "at the end"
     # With plain SGD, ReLU on such inputs would diverge: then it is the inputs that are to blame.
-    rms = probe.input_rms
+    rms = readings.input_rms
     scaled = rms is not None and rms > 2
     evidence = [f"{percent(worst)} of a hidden layer's outputs were saturated {when}."]
     if scaled:

@@ -9,11 +9,11 @@ _TARGET_LARGE, _TARGET_SMALL = 25.0, 1e-3
 
 
 def large(case: Case) -> bool:
-    return (case.probe.input_rms or 0.0) > LARGE
+    return (case.readings.input_rms or 0.0) > LARGE
 
 
 def small(case: Case) -> bool:
-    rms = case.probe.input_rms
+    rms = case.readings.input_rms
     return rms is not None and rms < SMALL
 
 

@@ -33,14 +33,14 @@ class Brake:
 
 
 def _low_rate(case: Case) -> Brake | None:
-    procedure, sharp = case.procedure, case.probe.sharpness
+    procedure, sharp = case.procedure, case.readings.sharpness
     still = case.falling or unmoved(case)
     flat = math.inf if sharp is None else sharp
     score = 0.9 if procedure.excess <= LOW else 0.8 if flat < _FLAT else 0.65
     low = procedure.excess <= LOW or flat < _FLATTISH
     if procedure.scheduled or not low or not (still or case.smooth):
         return None
-    surface = f", and {case.probe.measure} is {number(sharp)}" if sharp is not None else ""
+    surface = f", and {case.readings.measure} is {number(sharp)}" if sharp is not None else ""
     return Brake(
         "The learning rate is too low",
         score,
@@ -52,7 +52,7 @@ def _low_rate(case: Case) -> Brake | None:
 
 def _better_rate(case: Case) -> float:
     """Half of what the loss surface bears, or the usual rate, and well above the present one."""
-    procedure, stable = case.procedure, case.probe.stable_rate
+    procedure, stable = case.procedure, case.readings.stable_rate
     usual = procedure.usual_rate * (1 - procedure.momentum)
     aim = min(stable / 2, 100 * usual) if stable is not None else usual
     return max(10 * procedure.rate, aim) if stable is None else max(2 * procedure.rate, aim)
@@ -60,7 +60,7 @@ def _better_rate(case: Case) -> float:
 
 def _unmoved(case: Case) -> Brake | None:
     """Steps that were next to nothing from the first to the last, whatever made them so."""
-    procedure, early = case.procedure, case.probe.early_updates
+    procedure, early = case.procedure, case.readings.early_updates
     if early is None or not 0 < early < _SMALL_UPDATE or not unmoved(case) or procedure.scheduled:
         return None
     return Brake(
@@ -89,7 +89,7 @@ def _decay(case: Case) -> Brake | None:
 
 
 def _clipping(case: Case) -> Brake | None:
-    clipping, start = case.procedure.clipping, case.probe.start
+    clipping, start = case.procedure.clipping, case.readings.start
     if clipping is None or case.procedure.name not in ("SGD", "Adagrad"):
         return None
     name, limit = clipping
@@ -144,7 +144,7 @@ BRAKES: Sequence[Callable[[Case], Brake | None]] = (
 
 
 def unmoved(case: Case) -> bool:
-    updates = case.probe.updates
+    updates = case.readings.updates
     return updates is not None and updates < _SMALL_UPDATE
 
 

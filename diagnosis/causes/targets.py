@@ -22,7 +22,7 @@ def cause(case: Case) -> Cause | None:
             f"The targets' mean square is {number(square)}; untrained, a model gives about 1.",
             *_harm(case),
         ],
-        numbers={"target_mean_square": square, "jump": case.probe.jump},
+        numbers={"target_mean_square": square, "jump": case.readings.jump},
         repairs=_repairs(case),
         rivals=[changes.learning_rate(case.procedure.rate / 10)],
     )
@@ -38,5 +38,5 @@ def _repairs(case: Case) -> list[Change]:
 def _harm(case: Case) -> list[str]:
     if case.broken:
         return ["The loss grew until it was no number."]
-    end = case.probe.end
+    end = case.readings.end
     return [f"At the end the outputs' root mean square is {number(end.output_rms)}."] if end else []

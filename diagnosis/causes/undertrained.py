@@ -6,7 +6,7 @@ from diagnosis import changes
 from diagnosis.causes.slow_progress import BRAKES, LOW, longer, unclipped, unmoved
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
+from diagnosis.run.setup import Setup
 from diagnosis.words import number
 
 CODE = "undertrained"
@@ -26,8 +26,8 @@ def cause(case: Case) -> Cause | None:
         evidence=[*(brake.evidence for brake in found), *_course(case)],
         numbers={
             "learning_rate": case.procedure.rate,
-            "sharpness": case.probe.sharpness,
-            "update_ratio": case.probe.updates,
+            "sharpness": case.readings.sharpness,
+            "update_ratio": case.readings.updates,
             "steps": float(case.steps),
         },
         repairs=_repairs(case, found[0].repair, [brake.repair for brake in found[1:]]),
@@ -35,8 +35,8 @@ def cause(case: Case) -> Cause | None:
     )
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    procedure = plan.procedure
+def findings(setup: Setup) -> Iterator[Finding]:
+    procedure = setup.procedure
     if 0 < procedure.excess <= LOW / 4:
         detail = (
             f"A learning rate of {number(procedure.rate)} is {number(1 / procedure.excess)} times "
@@ -57,7 +57,7 @@ def _course(case: Case) -> Iterator[str]:
         first, last = number(case.losses[0]), number(case.losses[-1])
         yield f"The training loss went from {first} to {last}."
     if unmoved(case):
-        most = number(case.probe.updates)
+        most = number(case.readings.updates)
         yield f"The last step changed no layer by more than {most} of its size."
 
 

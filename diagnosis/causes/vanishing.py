@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from diagnosis import changes
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
-from diagnosis.run.experiment import Plan
+from diagnosis.run.setup import Setup
 from diagnosis.words import number
 
 CODE = "vanishing_gradients"
@@ -17,7 +17,7 @@ _SHALLOWEST, _DEEP = 3, 5
 
 
 def cause(case: Case) -> Cause | None:
-    ratio, hidden = case.probe.gradient_ratio, case.network.hidden
+    ratio, hidden = case.readings.gradient_ratio, case.network.hidden
     # A gradient of exactly 0 did not fade: dead units stopped it.
     limit = _FADED if len(case.squashed) >= _SHALLOWEST else _VANISHED
     if len(hidden) < _SHALLOWEST or ratio is None or not 0 < ratio < limit:
@@ -35,16 +35,16 @@ def cause(case: Case) -> Cause | None:
     )
 
 
-def findings(plan: Plan) -> Iterator[Finding]:
-    squashed = [block for block in plan.squashed if not block.normalized]
+def findings(setup: Setup) -> Iterator[Finding]:
+    squashed = [block for block in setup.squashed if not block.normalized]
     sigmoid = [block for block in squashed if block.activation in ("sigmoid", "hard_sigmoid")]
     if len(sigmoid) >= _DEEP:
         detail = f"Gradients shrink to a quarter or less in each of {len(sigmoid)} sigmoid layers."
-        yield Finding(CODE, "warning", f"/model/layers/{sigmoid[0].index}", detail, _repairs(plan))
+        yield Finding(CODE, "warning", sigmoid[0].node.pointer, detail, _repairs(setup))
 
 
-def _repairs(plan: Plan) -> list[Change]:
-    hidden = plan.network.hidden
+def _repairs(setup: Setup) -> list[Change]:
+    hidden = setup.network.hidden
     relu = changes.activation(hidden, "relu")
     patch = [*relu.patch, *changes.initializer(hidden, "he_normal").patch]
     return [

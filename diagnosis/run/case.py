@@ -7,16 +7,16 @@ from functools import cached_property
 
 from diagnosis.run.baselines import Standing, standing
 from diagnosis.run.curve import Summary, summarise
-from diagnosis.run.experiment import Plan
-from diagnosis.run.readings import Probe
+from diagnosis.run.readings import Readings
 from diagnosis.run.series import Series, finite, still_falling
+from diagnosis.run.setup import Setup
 from diagnosis.run.signals import NONE, Signals
 
 _FITTED = 0.9
 
 
 @dataclass(frozen=True)
-class Case(Plan):
+class Case(Setup):
     """`curve`, `metrics`, `reason` and `class_counts` are as `curve.summarise` takes them."""
 
     curve: Mapping[str, Series]
@@ -26,8 +26,8 @@ class Case(Plan):
     signals: Signals = NONE
 
     @cached_property
-    def probe(self) -> Probe:
-        return Probe(self.signals, self.network, self.procedure)
+    def readings(self) -> Readings:
+        return Readings(self.signals, self.network, self.procedure)
 
     @cached_property
     def summary(self) -> Summary:

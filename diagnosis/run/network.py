@@ -1,22 +1,20 @@
-"""A spec's layers read as a network: layers with kernels, what follows each, and the head."""
+"""A spec's graph read as a network: nodes with kernels, what follows each, and the head."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
+from contract.experiment import graph
 from diagnosis.report import Patch
 
 Layer = Mapping[str, Any]
+Node: TypeAlias = graph.Node[Layer]
 
-# The argument that says how wide a layer with a kernel is, and the one that draws the kernel.
-WIDTHS = {"Dense": "units", "Conv2D": "filters", "SeparableConv2D": "filters"}
-KERNELS = {
-    "Dense": "kernel_initializer",
-    "Conv2D": "kernel_initializer",
-    "DepthwiseConv2D": "depthwise_initializer",
-    "SeparableConv2D": "pointwise_initializer",
-}
+# What Keras calls the argument that draws a layer's kernel, the last one's where it has two; and
+# the argument that says how wide it is. A layer is known by these, not by its own name.
+_KERNELS = ("kernel_initializer", "pointwise_initializer", "depthwise_initializer")
+_WIDTHS = ("units", "filters")
 NORMALIZATIONS = ("BatchNormalization", "LayerNormalization")
 # Their derivative is 0 where the input is below 0.
 RECTIFIERS = ("relu", "relu6")
@@ -26,42 +24,50 @@ SATURATING = ("sigmoid", "tanh", "hard_sigmoid", "softsign", "softmax")
 
 @dataclass(frozen=True)
 class Block:
-    """A layer with a kernel at `index`, and those up to the next one, `followers`.
+    """A `node` with a kernel, and those that it leads to before the next kernel, `followers`.
 
     `activation` is its own, or else that of the first follower which applies one; `activated_at` is
-    the index of the layer that applies it.
+    the node that applies it.
     """
 
-    index: int
-    layer: Layer
-    followers: Sequence[tuple[int, Layer]]
+    node: Node
+    followers: Sequence[Node]
+
+    @property
+    def index(self) -> int:
+        return self.node.index
+
+    @property
+    def layer(self) -> Layer:
+        return self.node.layer
 
     @property
     def width(self) -> int | None:
         """Units or filters; None for a DepthwiseConv2D, which keeps what it is given."""
-        name = WIDTHS.get(str(self.layer.get("type")))
-        return self.layer.get(name) if name else None
+        return self.layer.get(self.width_argument)
 
     @property
-    def activated_at(self) -> int:
+    def width_argument(self) -> str:
+        return next((name for name in _WIDTHS if name in self.layer), "")
+
+    @property
+    def activated_at(self) -> Node:
         if _applied(self.layer) != "linear":
-            return self.index
-        found = (at for at, layer in self.followers if _activates(layer))
-        return next(found, self.index)
+            return self.node
+        found = (node for node in self.followers if _applied(node.layer) != "linear")
+        return next(found, self.node)
 
     @property
     def activation(self) -> str:
-        layers = {self.index: self.layer, **dict(self.followers)}
-        return _applied(layers[self.activated_at])
+        return _applied(self.activated_at.layer)
 
     def activated_by(self, kind: str) -> Patch:
         """Apply another activation, where the present one is applied."""
         at = self.activated_at
-        layer = {self.index: self.layer, **dict(self.followers)}[at]
-        if "applies" in layer and "activation" not in layer:
+        if "applies" in at.layer and "activation" not in at.layer:
             other = {"type": "Activation", "activation": kind}
-            return [{"op": "replace", "path": f"/model/layers/{at}", "value": other}]
-        return [{"op": "add", "path": f"/model/layers/{at}/activation", "value": kind}]
+            return [{"op": "replace", "path": at.pointer, "value": other}]
+        return [{"op": "add", "path": f"{at.pointer}/activation", "value": kind}]
 
     @property
     def initializer(self) -> Any:
@@ -70,12 +76,12 @@ class Block:
     @property
     def kernel(self) -> str:
         """The name of the argument that draws the kernel."""
-        return KERNELS[str(self.layer["type"])]
+        return next(name for name in _KERNELS if name in self.layer)
 
     @property
     def normalized(self) -> bool:
         """Whether a normalization follows before the next kernel."""
-        return any(layer.get("type") in NORMALIZATIONS for _, layer in self.followers)
+        return any(node.layer.get("type") in NORMALIZATIONS for node in self.followers)
 
 
 @dataclass(frozen=True)
@@ -85,35 +91,56 @@ class Network:
     layers: Sequence[Layer]
 
     @cached_property
+    def graph(self) -> graph.Graph[Layer]:
+        return graph.graph_of(self.layers)
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        return self.graph.nodes
+
+    @cached_property
     def blocks(self) -> Sequence[Block]:
-        """All layers with kernels, in order."""
-        starts = [at for at, layer in enumerate(self.layers) if layer.get("type") in KERNELS]
-        ends = [*starts[1:], len(self.layers)]
+        """All nodes with kernels, in order."""
         return [
-            Block(start, self.layers[start], list(enumerate(self.layers))[start + 1 : end])
-            for start, end in zip(starts, ends, strict=False)
+            Block(node, self.graph.downstream(node, until=_has_kernel))
+            for node in self.nodes
+            if _has_kernel(node)
         ]
 
-    @property
+    @cached_property
     def hidden(self) -> Sequence[Block]:
-        return self.blocks[:-1]
+        """The blocks that lead to another kernel."""
+        return [block for block in self.blocks if self._leads_on(block)]
 
-    @property
+    @cached_property
     def head(self) -> Block | None:
-        return self.blocks[-1] if self.blocks else None
+        """The block whose numbers are answered; None where there is no kernel, or several are."""
+        last = [block for block in self.blocks if not self._leads_on(block)]
+        return last[0] if len(last) == 1 else None
 
     @property
-    def before(self) -> Sequence[tuple[int, Layer]]:
-        """What the inputs pass on their way to the first kernel."""
-        end = self.blocks[0].index if self.blocks else len(self.layers)
-        return list(enumerate(self.layers))[:end]
+    def output(self) -> Node:
+        """The node whose output is the model's, the first of several."""
+        return self.graph[self.graph.outputs[0]]
+
+    @cached_property
+    def before(self) -> Sequence[Node]:
+        """What the inputs pass on their way to the first kernels."""
+        return [
+            node
+            for node in self.nodes
+            if not any(map(_has_kernel, (node, *self.graph.upstream(node))))
+        ]
+
+    def _leads_on(self, block: Block) -> bool:
+        return any(map(_has_kernel, self.graph.downstream(block.node)))
 
     @property
     def output_activation(self) -> str:
         """The last one that is applied to the head's numbers."""
         if self.head is None:
             return "linear"
-        own = [layer for _, layer in self.head.followers if _activates(layer)]
+        own = [node.layer for node in self.head.followers if _applied(node.layer) != "linear"]
         return _applied(own[-1] if own else self.head.layer)
 
     @property
@@ -125,11 +152,11 @@ class Network:
     @property
     def normalizes_inputs(self) -> bool:
         """Whether the inputs are brought to a common scale before the first kernel."""
-        return any(layer.get("type") in NORMALIZATIONS for _, layer in self.before)
+        return any(node.layer.get("type") in NORMALIZATIONS for node in self.before)
 
-    def of_type(self, *types: str) -> Sequence[tuple[int, Layer]]:
-        """(index, layer) of all layers of these types."""
-        return [(at, layer) for at, layer in enumerate(self.layers) if layer.get("type") in types]
+    def of_type(self, *types: str) -> Sequence[Node]:
+        """All nodes whose layers are of these types."""
+        return [node for node in self.nodes if node.layer.get("type") in types]
 
 
 def is_activation(layer: Layer) -> bool:
@@ -137,8 +164,8 @@ def is_activation(layer: Layer) -> bool:
     return "applies" in layer or layer.get("type") == "Activation"
 
 
-def _activates(layer: Layer) -> bool:
-    return layer.get("type") not in KERNELS and _applied(layer) != "linear"
+def _has_kernel(node: Node) -> bool:
+    return any(name in node.layer for name in _KERNELS)
 
 
 def _applied(layer: Layer) -> str:

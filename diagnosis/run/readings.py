@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from diagnosis.run.network import SATURATING, Network
+from diagnosis.run.procedure import Procedure
 from diagnosis.run.series import finite
 from diagnosis.run.signals import LayerSignals, Moment, Number, Signals
-from diagnosis.run.training import Procedure
 
 # The share of hidden units, or of (row, unit) pairs, from which a layer lets nothing through.
 DEAD, SATURATED = 0.7, 0.85
@@ -18,7 +18,7 @@ _FIRST_STEPS = 32
 
 
 @dataclass(frozen=True)
-class Probe:
+class Readings:
     """`network` and `procedure` are those that the signals were measured of."""
 
     signals: Signals
@@ -164,9 +164,9 @@ def _largest(values: Iterator[Number]) -> float | None:
 
 def _rescaled(rms: float, network: Network) -> float | None:
     """The rms after the Rescaling layers on the way; None where an offset moves it elsewhere."""
-    for _, layer in network.before:
-        if layer.get("type") == "Rescaling":
-            if abs(float(layer.get("offset", 0.0))) > 0:
+    for node in network.before:
+        if node.layer.get("type") == "Rescaling":
+            if abs(float(node.layer.get("offset", 0.0))) > 0:
                 return None
-            rms *= abs(float(layer.get("scale", 1.0)))
+            rms *= abs(float(node.layer.get("scale", 1.0)))
     return finite(rms)

@@ -50,7 +50,7 @@ class DataSignals:
 class LayerSignals:
     """One layer with weights, seen by the probe batch; `activation` is that which follows it.
 
-    `index` is the layer's place in `model.layers`. `pre_mean` and `pre_rms` are of the
+    `index` is the node's, its layer's place in `model.layers`. `pre_mean` and `pre_rms` are of the
     pre-activations: what enters the activation, with a batch normalization between them behind
     that. `dead` is the share of units whose derivative is 0 on all rows, `saturated` the share of
     (row, unit) pairs whose derivative is under a hundredth of the activation's largest. `cosine` is

@@ -6,7 +6,7 @@ import pytest
 
 from contract.experiment.optimizers import SGD, Optimizer
 from contract.experiment.spec import Training
-from diagnosis.run.training import Procedure
+from diagnosis.run.procedure import Procedure
 from worker.training.program.build import construct
 
 SCHEDULES: list[dict[str, Any]] = [

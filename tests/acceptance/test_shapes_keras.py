@@ -53,7 +53,7 @@ def test_shapes_and_parameters_are_those_of_keras(data: st.DataObject) -> None:
     input_shape = data.draw(INPUT_SHAPES)
     model = Model(layers=tuple(data.draw(stacks(input_shape))))
     facts = trace(model, input_shape)
-    built = build(model, input_shape)
+    built = build(model, input_shape).keras
     train_once(built, input_shape)
     found = [
         (layer.output.shape[1:], layer.count_params(), counted(layer.trainable_weights))
@@ -67,10 +67,10 @@ def test_shapes_and_parameters_are_those_of_keras(data: st.DataObject) -> None:
 def test_what_is_refused_keras_refuses(misfit: tuple[Shape, list[Layer]]) -> None:
     input_shape, stack = misfit
     assume(not has_unequal_depthwise_strides(stack[-1]))
-    fitting = build(Model(layers=tuple(stack[:-1])), input_shape)
+    fitting = build(Model(layers=tuple(stack[:-1])), input_shape).keras
     train_once(fitting, input_shape)
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError)):
-        train_once(build(Model(layers=tuple(stack)), input_shape), input_shape)
+        train_once(build(Model(layers=tuple(stack)), input_shape).keras, input_shape)
 
 
 def has_unequal_depthwise_strides(layer: Layer) -> bool:
@@ -99,7 +99,7 @@ def test_optimizers_keep_the_slots_of_keras(optimizer: Optimizer) -> None:
     model = Model(layers=(Dense(units=3),))
     spec = Experiment(name="slots", dataset=Dataset(name="iris"), model=model, training=training)
     kept = construct(optimizer)
-    weights = build(model, (4,)).trainable_variables
+    weights = build(model, (4,)).keras.trainable_variables
     kept.build(weights)
     # Keras counts steps and the like in scalars, however many weights there are.
     slots = counted([variable for variable in kept.variables if len(variable.shape)])

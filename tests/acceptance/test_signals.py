@@ -12,6 +12,9 @@ import pytest
 import tensorflow as tf
 
 from contract.experiment.datasets import facts_of
+from contract.experiment.graph import graph_of
+from contract.experiment.layers.core import Activation
+from contract.experiment.layers.layer import Layer
 from contract.experiment.spec import Experiment
 from contract.jobs.reports import Signal
 from contract.store.documents import read
@@ -27,6 +30,7 @@ from tests.acceptance.test_training import (
     run,
     spec,
 )
+from worker.training.built_model import BuiltModel
 from worker.training.hooks import Finished
 from worker.training.program.cache import Programs
 from worker.training.run import train
@@ -68,7 +72,14 @@ def probe_of(model: Any, stations: Sequence[Station], rows: int, classes: int) -
     y = np.eye(classes, dtype=np.float32)[generator.integers(classes, size=rows)]
     loss, optimizer = keras.losses.CategoricalCrossentropy(), keras.optimizers.SGD(0.01)
     optimizer.build(model.trainable_variables)
-    return Probe(model, loss, optimizer, stations, x, y)
+    return Probe(chained(model), loss, optimizer, stations, x, y)
+
+
+def chained(model: Any) -> BuiltModel:
+    """As a chain of nodes; no layer of the spec is asked about anything here."""
+    anything: Layer = Activation(activation="linear")
+    graph = graph_of([anything for _ in model.layers])
+    return BuiltModel(graph, model, dict(enumerate(model.layers)))
 
 
 def mlp(activation: str) -> Any:
@@ -139,7 +150,8 @@ def test_a_moment_is_what_plain_numpy_finds() -> None:
     model.layers[0].bias.assign([-100.0, 0, 0, 0, 0, 0, 0])  # a unit that is dead
     probe = probe_of(model, MLP, 32, 3)
     before = [w.numpy() * 1.01 for w in model.trainable_variables]
-    moment = Lens(model, MLP, probe, 0.5).moment(step=3, epoch=0, at_epoch_end=False, before=before)
+    lens = Lens(chained(model), MLP, probe, 0.5)
+    moment = lens.moment(step=3, epoch=0, at_epoch_end=False, before=before)
 
     x, y = probe.x.numpy().astype(np.float64), probe.y.numpy()
     w1, b1, w2, b2 = (w.numpy().astype(np.float64) for w in model.trainable_variables)

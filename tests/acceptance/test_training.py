@@ -151,7 +151,9 @@ def test_initial_weights_are_those_of_a_plain_script() -> None:
         keras.utils.set_random_seed(3)
         expected = plain().get_weights()
         keras.utils.set_random_seed(3)
-        ours = program_build.build(experiment(name, DIGITS, 1, 3).model, (28, 28)).get_weights()
+        ours = program_build.build(
+            experiment(name, DIGITS, 1, 3).model, (28, 28)
+        ).keras.get_weights()
         assert all(map(np.array_equal, ours, expected)), name
         assert len(ours) == len(expected)
 
@@ -170,7 +172,7 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
     """`model.fit`, one epoch at a time, over examples put into our order beforehand."""
     training = experiment.training
     keras.utils.set_random_seed(training.seed)
-    model = program_build.build(experiment.model, facts.shape)
+    model = program_build.build(experiment.model, facts.shape).keras
     optimizer = plain_optimizer(training.optimizer)
     if experiment.model.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -279,7 +281,7 @@ def test_every_epoch_is_that_of_model_fit(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_all_layers_but_the_last_compute_in_16_bits(policy: str) -> None:
     """And are, layer by layer, what Keras makes of the same policy set globally."""
-    model = program_build.build(spec(CNN, dtype_policy=policy).model, (28, 28))
+    model = program_build.build(spec(CNN, dtype_policy=policy).model, (28, 28)).keras
     keras.config.set_dtype_policy(policy)
     try:
         plain = [
@@ -300,7 +302,7 @@ def test_a_step_whose_gradients_float16_cannot_hold_changes_no_weight(tmp_path: 
     assert end.reason == "non_finite"
     trained = keras.models.load_model(end.model)
     keras.utils.set_random_seed(7)
-    drawn = program_build.build(spec(huge).model, (28, 28))
+    drawn = program_build.build(spec(huge).model, (28, 28)).keras
     assert all(map(np.array_equal, trained.get_weights(), drawn.get_weights()))
     assert len(rows) == 1
 
@@ -318,7 +320,7 @@ def test_small_gradients_are_scaled_into_what_float16_holds(tmp_path: Path) -> N
     )
     end, _ = finish(experiment, tmp_path)
     keras.utils.set_random_seed(7)
-    before = program_build.build(experiment.model, (28, 28)).layers[1].kernel.numpy()
+    before = program_build.build(experiment.model, (28, 28)).keras.layers[1].kernel.numpy()
     after = keras.models.load_model(end.model).layers[1].kernel.numpy()
     # Half of the pixels are blank in all pictures.
     assert (np.abs(after - before) > 0.009).mean() > 0.3
@@ -343,7 +345,7 @@ def test_early_stopping_is_that_of_keras(tmp_path: Path) -> None:
     end, rows = finish(experiment, tmp_path)
     data = prepared(experiment)
     keras.utils.set_random_seed(7)
-    model = program_build.build(experiment.model, (28, 28))
+    model = program_build.build(experiment.model, (28, 28)).keras
     model.compile(plain_optimizer(experiment.training.optimizer), "categorical_crossentropy")
     x, y = data.inputs(data.train.x), lay_out(data.train.y, "one_hot", 10)
     tested = data.inputs(data.test.x), lay_out(data.test.y, "one_hot", 10)

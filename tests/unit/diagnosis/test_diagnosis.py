@@ -381,7 +381,7 @@ def test_a_layer_that_is_an_activation_is_read_as_one() -> None:
     posted = Experiment.model_validate({**spec(), "model": {"layers": layers}})
     network = Network(described(posted)["model"]["layers"])
     [block] = network.hidden
-    assert (block.activation, block.activated_at) == ("leaky_relu", 2)
+    assert (block.activation, block.activated_at.index) == ("leaky_relu", 2)
     assert network.output_activation == "softmax"
     patch = list(activation([block], "relu").patch)
     other = jsonpatch.apply_patch(posted.model_dump(mode="json"), patch)

@@ -12,7 +12,7 @@ from contract.settings import Settings
 from contract.sizing.limits import check
 from diagnosis.causes import head
 from diagnosis.causes.output_rules import misfits
-from diagnosis.run.experiment import Plan
+from diagnosis.run.setup import Setup
 from tests.diagnosed import full
 
 TAGS = Facts("multi_label", (8,), None, 800, 200, (-3, 3), 4, "upload", "five labels", targets=5)
@@ -23,7 +23,7 @@ BINARY_LOGITS = {"type": "BinaryCrossentropy", "from_logits": True}
 CLASSES, BINARY, SQUARES = "categorical_crossentropy", "binary_crossentropy", "mean_squared_error"
 
 
-def plan(dataset: str, units: int, activation: str, loss: Any, **changes: Any) -> Plan:
+def setup(dataset: str, units: int, activation: str, loss: Any, **changes: Any) -> Setup:
     spec = {
         "name": "head",
         "dataset": {"name": NAMES.get(dataset, dataset), **changes},
@@ -36,7 +36,7 @@ def plan(dataset: str, units: int, activation: str, loss: Any, **changes: Any) -
         },
         "training": {"optimizer": {"type": "Adam"}, "loss": loss, "epochs": 2},
     }
-    return Plan(full(spec), asdict(FACTS[dataset]))
+    return Setup(full(spec), asdict(FACTS[dataset]))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def plan(dataset: str, units: int, activation: str, loss: Any, **changes: Any) -
     ],
 )
 def test_what_fits(dataset: str, units: int, activation: str, loss: Any) -> None:
-    assert misfits(plan(dataset, units, activation, loss)) == []
+    assert misfits(setup(dataset, units, activation, loss)) == []
 
 
 @pytest.mark.parametrize(
@@ -88,15 +88,15 @@ def test_what_fits(dataset: str, units: int, activation: str, loss: Any) -> None
 )
 def test_what_does_not(dataset: str, units: int, activation: str, loss: Any, level: str) -> None:
     """Its repair fits, and can be trained."""
-    found = misfits(plan(dataset, units, activation, loss))
+    found = misfits(setup(dataset, units, activation, loss))
     assert min(misfit.level for misfit in found) == level
-    mend(plan(dataset, units, activation, loss))
+    mend(setup(dataset, units, activation, loss))
 
 
-def mend(broken: Plan) -> None:
+def mend(broken: Setup) -> None:
     (repair,) = head.repairs(broken)
     mended = full(jsonpatch.apply_patch(broken.spec, list(repair.patch)))
-    assert misfits(Plan(mended, broken.facts)) == []
+    assert misfits(Setup(mended, broken.facts)) == []
     check(Experiment.model_validate(mended), FACTS_BY_ID[mended["dataset"]["name"]], Settings())
 
 
@@ -119,7 +119,7 @@ FACTS_BY_ID = {NAMES.get(name, name): facts for name, facts in FACTS.items()}
 def test_quantities_must_be_within_reach(
     activation: str, low: float, high: float, fits: bool
 ) -> None:
-    assert (misfits(plan("diabetes", 1, activation, SQUARES), low, high) == []) is fits
+    assert (misfits(setup("diabetes", 1, activation, SQUARES), low, high) == []) is fits
 
 
 @pytest.mark.parametrize(
@@ -137,25 +137,25 @@ def test_quantities_must_be_within_reach(
 def test_losses_of_quantities_that_want_a_logarithm(
     activation: str, loss: Any, levels: list[str]
 ) -> None:
-    wrong = plan("diabetes", 1, activation, loss)
+    wrong = setup("diabetes", 1, activation, loss)
     assert [misfit.level for misfit in misfits(wrong, 0.0, 1.0)] == levels
     mend(wrong)
 
 
 def test_standardised_targets_have_both_signs() -> None:
-    wrong = plan("diabetes", 1, "relu", SQUARES, target_scaling="standard")
+    wrong = setup("diabetes", 1, "relu", SQUARES, target_scaling="standard")
     assert [misfit.level for misfit in misfits(wrong)] == ["error"]
 
 
 @pytest.mark.parametrize(("low", "high", "fits"), [(1e-10, 0.999999, True), (0.0, 0.5, False)])
 def test_an_output_that_is_clipped(low: float, high: float, fits: bool) -> None:
     """Behind an Activation layer, which the repair takes away with the Clip."""
-    clipped = plan("digits", 10, "linear", CLASSES)
+    clipped = setup("digits", 10, "linear", CLASSES)
     layers = [
         *clipped.spec["model"]["layers"],
         {"type": "Activation", "activation": "softmax"},
         {"type": "Clip", "x_min": low, "x_max": high},
     ]
-    clipped = Plan(full({**clipped.spec, "model": {"layers": layers}}), clipped.facts)
+    clipped = Setup(full({**clipped.spec, "model": {"layers": layers}}), clipped.facts)
     assert (misfits(clipped) == []) is fits
     mend(clipped)

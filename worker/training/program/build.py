@@ -10,10 +10,13 @@ from typing import Any
 import keras
 
 from contract.experiment.base import Part
+from contract.experiment.graph import Node
 from contract.experiment.layers import core
+from contract.experiment.layers.layer import Layer
 from contract.experiment.losses import Loss
 from contract.experiment.optimizers import Adam, AdamW, RMSprop
 from contract.experiment.spec import Model
+from worker.training.built_model import BuiltModel, values
 from worker.training.program import optimizers as fused
 
 
@@ -75,9 +78,20 @@ def construct_loss(loss: Loss) -> Any:
     return LOSSES[loss]() if isinstance(loss, str) else construct(loss)
 
 
-def build(model: Model, input_shape: tuple[int, ...]) -> Any:
-    """A `keras.Sequential` with its weights, for inputs of `input_shape` (no batch axis)."""
-    *inner, last = model.layers
-    layers = [construct(layer, dtype=model.dtype_policy) for layer in inner]
+def build(model: Model, input_shape: tuple[int, ...]) -> BuiltModel:
+    """The model with its weights, for inputs of `input_shape` (no batch axis).
+
+    A `keras.Sequential` where its graph is a chain.
+    """
+    graph, x = model.graph, keras.Input(input_shape)
+    layers = {node.index: _layer(model, node) for node in graph.nodes}
+    if graph.is_chain:
+        return BuiltModel(graph, keras.Sequential([x, *layers.values()]), layers)
+    given = values(graph, x, lambda node, taken: layers[node.index](taken))
+    return BuiltModel(graph, keras.Model(x, [given[index] for index in graph.outputs]), layers)
+
+
+def _layer(model: Model, node: Node[Layer]) -> Any:
     # Of a softmax in 16 bits the logarithm is too coarse to learn from.
-    return keras.Sequential([keras.Input(input_shape), *layers, construct(last, dtype="float32")])
+    outputs = model.graph.outputs
+    return construct(node.layer, dtype="float32" if node.index in outputs else model.dtype_policy)

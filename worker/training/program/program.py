@@ -12,7 +12,9 @@ import numpy as np
 from contract.experiment.datasets import Facts
 from contract.experiment.spec import Experiment, Training
 from contract.sizing.label_layout import Layout, label_layout
+from contract.sizing.trace import trace
 from diagnosis.run.signals import DataSignals
+from worker.training.built_model import BuiltModel
 from worker.training.data.prepare import Affine, Part, Prepared, lay_out
 from worker.training.program.build import build, construct, construct_loss
 from worker.training.program.graphs import Examples, Passes
@@ -35,7 +37,7 @@ from worker.training.signals.snapshot import Lens
 class Assembly:
     """What one run leaves to the next that is like it: all but its numbers and its course.
 
-    `model` is a `keras.Sequential` that takes scaled inputs, `passes` its traced graphs. `judged`
+    `model` is a `keras.Model` that takes scaled inputs, `passes` its traced graphs. `judged`
     is what the data alone says, `probe` and `lens` what the model is looked at with; these three
     are None with signals off.
     """
@@ -54,11 +56,9 @@ class Assembly:
 
     def begin_again(self, experiment: Experiment, facts: Facts) -> None:
         """Give all variables what they begin a run of `experiment` with in a new process."""
-        for kept, new in zip(
-            self._parts(self.model, self.optimizer),
-            self._parts(*_drawn(experiment, facts)),
-            strict=True,
-        ):
+        built, optimizer = _drawn(experiment, facts)
+        old, new_ones = self._parts(self.model, self.optimizer), self._parts(built.keras, optimizer)
+        for kept, new in zip(old, new_ones, strict=True):
             kept.assign(new.value)
 
     def watch(self, experiment: Experiment, facts: Facts) -> Watch:
@@ -93,7 +93,8 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
     keras.utils.clear_session()
     keras.utils.set_random_seed(experiment.training.seed)
     training = experiment.training
-    model, optimizer = _drawn(experiment, facts)
+    built, optimizer = _drawn(experiment, facts)
+    model = built.keras
 
     layout = label_layout(experiment, facts, model.output_shape[1:])
     tally = _tally(experiment, facts, layout, model.output_shape[-1], data.targets)
@@ -108,30 +109,31 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
     batch_size = min(training.batch_size, len(train))
     loss = construct_loss(training.loss)
     jit = training.jit_compile
-    passes = Passes(model, optimizer, loss, tally, data.inputs, batch_size, jit)
+    largest = max(math.prod(layer.output_shape) for layer in trace(experiment.model, facts.shape))
+    passes = Passes(model, optimizer, loss, tally, data.inputs, batch_size, jit, largest)
     passes.trace(train)
-    probe = probe_of(experiment, facts, data, layout, model, optimizer, loss)
+    probe = probe_of(experiment, facts, data, layout, built, optimizer, loss)
     threshold = threshold_of(training.loss) if facts.classes is not None else None
-    lens = Lens(model, stations(experiment.model.layers), probe, threshold) if probe else None
+    lens = Lens(built, stations(built.graph), probe, threshold) if probe else None
     judged = unordered(data, facts) if probe else None
     return Assembly(
         model, optimizer, tally, passes, judged, probe, lens, data, train, validation, test
     )
 
 
-def _drawn(experiment: Experiment, facts: Facts) -> tuple[Any, Any]:
+def _drawn(experiment: Experiment, facts: Facts) -> tuple[BuiltModel, Any]:
     """A model and its optimizer at their start.
 
     Keras draws all seeds from Python's generator. Its own `set_random_seed` also makes TensorFlow
     forget all kernels: to optimize kept graphs again takes 0.15 s.
     """
     random.seed(experiment.training.seed)
-    model = build(experiment.model, facts.shape)
+    built = build(experiment.model, facts.shape)
     optimizer = construct(experiment.training.optimizer)
     if experiment.model.dtype_policy == "mixed_float16":  # as `model.compile` does
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    optimizer.build(model.trainable_variables)
-    return model, optimizer
+    optimizer.build(built.keras.trainable_variables)
+    return built, optimizer
 
 
 def _tally(

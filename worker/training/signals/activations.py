@@ -1,15 +1,15 @@
-"""Where activations stop to pass gradients on, and which layer's activation follows which layer."""
+"""Where activations stop to pass gradients on, and which node's activation follows which node."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 
+from contract.experiment.graph import Graph, Node
 from contract.experiment.layers.layer import Layer
 
 
 @dataclass(frozen=True)
 class Station:
-    """Layer `index` has weights; its pre-activations enter the activation of layer `at`."""
+    """Node `index` has weights; its pre-activations enter the activation of node `at`."""
 
     index: int
     at: int
@@ -45,20 +45,19 @@ LIMITS = {
 }
 
 
-def stations(model_layers: Sequence[Layer]) -> list[Station]:
-    """The layers with weights, each with its own activation or that of a layer after it."""
-    return [
-        _station(model_layers, index) for index, layer in enumerate(model_layers) if layer.has_units
-    ]
+def stations(graph: Graph[Layer]) -> list[Station]:
+    """The nodes with units, each with its own activation or that of a node after it."""
+    return [_station(graph, node) for node in graph.nodes if node.layer.has_units]
 
 
-def _station(model_layers: Sequence[Layer], index: int) -> Station:
-    layer = model_layers[index]
-    if layer.applied == "linear":
-        for at in range(index + 1, len(model_layers)):
-            following = model_layers[at]
-            if following.activates:
-                return Station(index, at, following.applied)
-            if not following.keeps_units:
+def _station(graph: Graph[Layer], node: Node[Layer]) -> Station:
+    if node.layer.applied == "linear":
+        following = graph.consumers(node)
+        while len(following) == 1:  # what goes several ways enters no one activation
+            (at,) = following
+            if at.layer.activates:
+                return Station(node.index, at.index, at.layer.applied)
+            if not at.layer.keeps_units:
                 break
-    return Station(index, index, layer.applied)
+            following = graph.consumers(at)
+    return Station(node.index, node.index, node.layer.applied)

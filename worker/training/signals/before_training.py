@@ -10,6 +10,7 @@ from contract.experiment.spec import Experiment
 from contract.sizing.cost import Cost, cost
 from contract.sizing.label_layout import Layout
 from diagnosis.run.signals import DataSignals
+from worker.training.built_model import BuiltModel
 from worker.training.data.prepare import SELECTION_SEED, Prepared, lay_out
 from worker.training.data.shuffling import order_of
 from worker.training.signals.activations import stations
@@ -33,7 +34,7 @@ def probe_of(
     facts: Facts,
     data: Prepared,
     layout: Layout,
-    model: Any,
+    built: BuiltModel,
     optimizer: Any,
     loss: Any,
 ) -> Probe | None:
@@ -46,7 +47,7 @@ def probe_of(
     chosen = np.sort(generator.choice(len(data.train.x), rows, replace=False))
     x = data.inputs(data.train.x[chosen])
     y = lay_out(data.train.y[chosen], layout, facts.classes)
-    return Probe(model, loss, optimizer, stations(experiment.model.layers), x, y)
+    return Probe(built, loss, optimizer, stations(built.graph), x, y)
 
 
 def _probe_rows(expected: Cost) -> int:

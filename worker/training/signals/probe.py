@@ -13,6 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from contract.experiment.graph import Node
+from contract.experiment.layers.layer import Layer
+from worker.training.built_model import BuiltModel, values
 from worker.training.signals.activations import Station
 
 Array = np.ndarray[Any, Any]
@@ -44,23 +47,25 @@ class Probe:
 
     def __init__(
         self,
-        model: Any,
+        built: BuiltModel,
         loss: Any,
         optimizer: Any,
         stations: Sequence[Station],
         x: Array,
         y: Array,
     ) -> None:
-        self._model = model
+        self._built = built
+        self._model = built.keras
         self._loss = loss
         self._optimizer = optimizer
         self._stations = stations
+        self._seen_at = {station.at for station in stations}
         self.x = tf.constant(x)
         self.y = tf.constant(y)
         self._everyone = tf.ones(len(x))
         self.has_curvature = True
         self._yes, self._no = tf.constant(True), tf.constant(False)
-        self.weights = [variable.value for variable in model.trainable_variables]
+        self.weights = [variable.value for variable in self._model.trainable_variables]
         self._look = tf.function(self._looked_at, autograph=False).get_concrete_function(
             *(tf.TensorSpec(t.shape, t.dtype) for t in (self.x, self.y, self._everyone, self._no)),
             *(tf.TensorSpec(weight.shape, weight.dtype) for weight in self.weights),
@@ -129,21 +134,28 @@ class Probe:
         return loss, rate, outputs, [seen[s.at] for s in self._stations], gradients, products
 
     def _forward(self, x: Any) -> tuple[Any, dict[int, Any]]:
-        """The model's outputs, and what enters each layer's activation."""
+        """The model's outputs, and what enters the activations of the stations, by node."""
         seen = {}
+
+        def apply(node: Node[Layer], taken: Any) -> Any:
+            layer = self._built.layers[node.index]
+            training = isinstance(layer, keras.layers.BatchNormalization)
+            policy, layer.dtype_policy = layer.dtype_policy, "float32"
+            if node.index not in self._seen_at:
+                given = layer(taken, training=training)
+            else:
+                activation, layer.activation = layer.activation, keras.activations.linear
+                seen[node.index] = layer(taken, training=training)
+                layer.activation = activation
+                given = activation(seen[node.index])
+            layer.dtype_policy = policy
+            return given
+
+        graph = self._built.graph
         with keras.StatelessScope():  # keeps moving averages from being assigned
-            for number, layer in enumerate(self._model.layers):
-                training = isinstance(layer, keras.layers.BatchNormalization)
-                policy, layer.dtype_policy = layer.dtype_policy, "float32"
-                if not hasattr(layer, "activation"):
-                    x = layer(x, training=training)
-                else:
-                    activation, layer.activation = layer.activation, keras.activations.linear
-                    seen[number] = layer(x, training=training)
-                    layer.activation = activation
-                    x = activation(seen[number])
-                layer.dtype_policy = policy
-        return x, seen
+            given = values(graph, x, apply)
+        (output,) = graph.outputs
+        return given[output], seen
 
 
 @contextmanager

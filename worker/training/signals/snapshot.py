@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from diagnosis.run.signals import LayerSignals, Moment
+from worker.training.built_model import BuiltModel
 from worker.training.signals.activations import LIMITS, Station
 from worker.training.signals.probe import Array, Probe
 
@@ -30,11 +31,11 @@ class Lens:
     """Turns readings of a probe into moments. `threshold` as in the tally; None: no classes."""
 
     def __init__(
-        self, model: Any, stations: Sequence[Station], probe: Probe, threshold: float | None
+        self, built: BuiltModel, stations: Sequence[Station], probe: Probe, threshold: float | None
     ) -> None:
         self._probe = probe
         self._threshold = threshold
-        self._places = [_place(model, station) for station in stations]
+        self._places = [_place(built, station) for station in stations]
 
     def weights(self) -> list[Array]:
         """The trainable weights as they are now; training goes on with a copy of them."""
@@ -70,9 +71,9 @@ class Lens:
         return float(np.unique(given, return_counts=True)[1].max() / len(outputs))
 
 
-def _place(model: Any, station: Station) -> _Place:
-    layer = model.layers[station.index]
-    paths = [variable.path for variable in model.trainable_variables]
+def _place(built: BuiltModel, station: Station) -> _Place:
+    layer = built.layers[station.index]
+    paths = [variable.path for variable in built.keras.trainable_variables]
     kernel = getattr(layer, "pointwise_kernel", None)
     kernel = layer.kernel if kernel is None else kernel
     first = paths.index(layer.trainable_variables[0].path)

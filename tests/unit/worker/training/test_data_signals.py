@@ -120,7 +120,7 @@ def test_an_activation_is_found_behind_what_keeps_the_units() -> None:
         {"type": "LayerNormalization"},
         {"type": "LeakyReLU"},
     ]
-    assert stations(experiment(model={"layers": model}).model.layers) == [
+    assert stations(experiment(model={"layers": model}).model.graph) == [
         Station(0, 3, "relu"),
         Station(4, 4, "linear"),
         Station(7, 7, "elu"),

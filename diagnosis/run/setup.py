@@ -6,11 +6,11 @@ from functools import cached_property
 from typing import Any
 
 from diagnosis.run.network import RECTIFIERS, SATURATING, Block, Network
-from diagnosis.run.training import Procedure
+from diagnosis.run.procedure import Procedure
 
 
 @dataclass(frozen=True)
-class Plan:
+class Setup:
     """`spec` is the experiment with all its defaults, `facts` the dataset's, both plain."""
 
     spec: Mapping[str, Any]
@@ -53,9 +53,9 @@ class Plan:
         if self.scaling != "none" or self.network.normalizes_inputs:
             return None
         peak = max(abs(float(low)), abs(float(high)))
-        for _, layer in self.network.before:
-            if layer.get("type") == "Rescaling":
-                peak = abs(peak * float(layer.get("scale", 1.0)))
+        for node in self.network.before:
+            if node.layer.get("type") == "Rescaling":
+                peak = abs(peak * float(node.layer.get("scale", 1.0)))
         return peak
 
     @property
