@@ -35,7 +35,7 @@ Queue = Literal["cpu", "gpu", "any"]
 
 
 class Settings(BaseSettings):
-    """Durations are in seconds, sizes in bytes; the README's table is checked against this."""
+    """Durations are in seconds, sizes in bytes; docs/settings.md is checked against this."""
 
     # An empty variable is one that is not set: compose files pass those on.
     model_config = SettingsConfigDict(

@@ -44,7 +44,7 @@ def by_curl(url: str, body: Path, headers: Headers) -> int:
 
 
 def by_curl_upload(url: str, body: Path, headers: Headers) -> int:
-    """As the README sends datasets; chunked, so that nothing declares the length."""
+    """As docs/data.md sends datasets; chunked, so that nothing declares the length."""
     chunked = {"Transfer-Encoding": "chunked", **headers}
     return _curl("-X", "POST", "-T", str(body), url, headers=chunked)
 

@@ -1,4 +1,4 @@
-"""Sessions as the README shows them: what was typed after `$`, what came, `...` for what was cut.
+"""Sessions as the pages show them: what was typed after `$`, what came, `...` for what was cut.
 
 What varies from run to run is compared by kind: numbers, in JSON and in text, and ids.
 """

@@ -15,6 +15,7 @@ from sqlmodel import Session
 
 from api.auth import tokens
 from api.auth.tokens import SCOPES, Scope
+from contract import ids
 from contract.errors import NotFound
 from contract.settings import read_settings
 from contract.store import clock
@@ -23,7 +24,6 @@ from contract.store.revision import OtherSchema
 from contract.store.tables import ApiKey
 
 _OWNER = re.compile(r"[A-Za-z0-9._@-]{1,64}")
-_KEY_ID = re.compile(r"key_[0-9A-Z]{26}")
 _MAX_NAME = 100
 _MAX_DAYS = 36_500
 
@@ -191,7 +191,7 @@ def _days(text: str) -> int:
 
 
 def _key_id(text: str) -> str:
-    if _KEY_ID.fullmatch(text):
+    if ids.KEY.fits(text):
         return text
     # What was given may be a token: it is not said again.
     raise argparse.ArgumentTypeError("expected an id, key_..., as list shows it")

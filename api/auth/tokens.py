@@ -14,8 +14,8 @@ from typing import Literal
 
 from sqlalchemy import or_, update
 from sqlmodel import Session, col, select
-from ulid import ULID
 
+from contract import ids
 from contract.errors import NotFound, Unauthorized
 from contract.store import clock
 from contract.store.clock import now
@@ -28,7 +28,7 @@ SCOPES: tuple[Scope, ...] = ("read", "submit", "admin")
 _SECRET_BYTES = 32
 _NEW = "python -m api.keys create --owner NAME makes a new one"
 _UNKNOWN = f"There is no such key, or it was revoked: {_NEW}."
-_TOKEN = re.compile(r"plateau_([0-9A-HJKMNP-TV-Z]{26})_[A-Za-z0-9_-]{43}")
+_TOKEN = re.compile(rf"plateau_({ids.ULID_FORM})_[A-Za-z0-9_-]{{43}}")
 
 
 def create(
@@ -36,10 +36,11 @@ def create(
 ) -> tuple[ApiKey, str]:
     """A new key and its token, which cannot be had again. It holds for `days`, or until revoked."""
     at = clock.read(session)
-    ulid = ULID()
+    key_id = ids.KEY.new()
+    ulid = key_id.removeprefix(ids.KEY.prefix)
     token = f"plateau_{ulid}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     key = ApiKey(
-        id=f"key_{ulid}",
+        id=key_id,
         owner=owner,
         name=name,
         sha256=_hash(token),
@@ -57,7 +58,7 @@ def check_form(token: str) -> str:
     form = _TOKEN.fullmatch(token)
     if form is None:
         raise Unauthorized(f"This is no token of a key: {_NEW}.", "invalid_token")
-    return f"key_{form[1]}"
+    return ids.KEY.prefix + form[1]
 
 
 def find(session: Session, token: str) -> ApiKey:

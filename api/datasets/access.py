@@ -6,7 +6,6 @@ A job that is submitted on an upload while this is deleted would be left without
 """
 
 import logging
-import re
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -15,8 +14,9 @@ from api.datasets import queries as dataset_queries
 from api.datasets import render as dataset_render
 from api.datasets import responses as dataset_responses
 from api.http import pages
+from contract import ids
 from contract.errors import DatasetGone, DatasetKept, NotFound
-from contract.experiment.datasets import CATALOGUE, UPLOAD_ID
+from contract.experiment.datasets import CATALOGUE
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
 from contract.store.artifacts import ArtifactStore
@@ -32,7 +32,7 @@ _NAMED = 3
 
 def find(session: Session, id_: str, owner: str, *, lock: bool = False) -> Dataset:
     """Raises NotFound, in the same words for what is another's."""
-    known = re.fullmatch(UPLOAD_ID, id_)
+    known = ids.DATASET.fits(id_)
     row = session.get(Dataset, id_, with_for_update=lock or None) if known else None
     if row is None or row.owner != owner:
         raise NotFound(f"There is no dataset {id_}; GET /v1/datasets lists them.")

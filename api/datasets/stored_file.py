@@ -7,11 +7,11 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from ulid import ULID
 
 from api.auth.caller import Caller
 from api.auth.quotas import check_storage
 from api.datasets.access import discard
+from contract import ids
 from contract.errors import Unavailable
 from contract.settings import Settings
 from contract.store import clock, deadline
@@ -38,7 +38,7 @@ class Shelf:
 
     def keep(self, found: "Read", name: str, caller: Caller) -> Dataset:
         """The row, stored. Raises TooManyBytes, Unavailable, OSError for a full disk."""
-        id_ = f"ds_{ULID()}"
+        id_ = ids.DATASET.new()
         with _faults_of_the_store():
             stored = self._store.put(f"datasets/{id_}.npz", found.file)
         deadline.begin(BUSY_SECONDS)  # what was received and read is not to be lost now

@@ -16,6 +16,7 @@ from api.http.threads import in_threads, run_in
 from api.jobs import long_poll
 from api.jobs.dependencies import Notify, job_of
 from api.jobs.long_poll import POLLED, IfNoneMatch, Wait
+from contract import ids
 from contract.errors import Conflict, NothingToTry
 from contract.jobs.variants import Variants, experiment_of
 from contract.proofs import lifecycle as proofs
@@ -27,8 +28,6 @@ from diagnosis.report import Change
 
 router = APIRouter(prefix="/v1/compare", tags=["diagnosis"], route_class=JSONRoute)
 
-_ID = "job_[0-9A-HJKMNP-TV-Z]{26}"
-
 
 class _Pair(NamedTuple):
     first: Job
@@ -39,7 +38,7 @@ def _pair(
     jobs: Annotated[
         str,
         Query(
-            pattern=f"^{_ID},{_ID}$",
+            pattern=f"^{ids.JOB.form},{ids.JOB.form}$",
             description="the ids of two jobs, with a comma between them",
             examples=["job_01M843EV5QKTKKYXZ8CHTAMFR2,job_01M843EV5QKTKKYXZ8CHTAMFR3"],
         ),

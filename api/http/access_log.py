@@ -12,11 +12,11 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bind_contextvars, clear_contextvars
-from ulid import ULID
 
 from api.auth.caller import known_caller
 from api.http import problems
 from api.http.request_metrics import RequestMetrics
+from contract import ids
 
 log = logging.getLogger("api.access")
 
@@ -97,7 +97,7 @@ def request_id(headers: list[tuple[bytes, bytes]]) -> bytes:
     for name, value in headers:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return value
-    return b"req_%s" % str(ULID()).encode()
+    return ids.REQUEST.new().encode()
 
 
 def _tell(request: _Request, failure: Exception | None) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from fastapi import HTTPException
 
-from api.http.pointers import Path, pointer
+from api.http.pointers import pointer
+from contract.experiment.pointers import Path
 
 # An experiment has some 10; what handles JSON by recursion fails at some hundreds.
 MAX_DEPTH = 64

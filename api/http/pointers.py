@@ -1,63 +1,34 @@
 """From pydantic's locations to places in the document that the user sent.
 
-A location holds names of union members ("Dense", "constrained-float") that the document does not
-have, and a union answers with the errors of all its members. Here locations become paths into the
-document, and a union keeps the errors of the member that was meant.
+Between the fields, a location has what a value of a union was read as ("Dense", "<number>"), which
+the document does not have.
 """
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from functools import reduce
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from contract.experiment.base import Part
-from contract.experiment.spec import Experiment
-from contract.sweeps import axes
-from contract.sweeps.plan import Plan
+from contract.experiment import pointers
+from contract.experiment.pointers import Path
+from contract.experiment.unions import KINDS
 
-Path = tuple[str | int, ...]
+Models = tuple[type[BaseModel], ...]
 
-# How pydantic names the members of a union without tags; a tag is the object's own "type".
-_MEMBER = re.compile(r"constrained-|(tagged-union|tuple|literal|function-\w+)\[")
 _KEY_LENGTH = 100
-_KINDS = ("float_type", "int_type", "model_attributes_type", "model_type", "tuple_type")
-
-
-def _parts(part: type[Part]) -> Iterable[type[Part]]:
-    for kind in part.__subclasses__():
-        yield kind
-        yield from _parts(kind)
-
-
-_all: list[type[Part]] = [Experiment, Plan, *_parts(Part)]
-# By class name, which for a member of a tagged union is its tag, and for one of another its name.
-PARTS = {part.__name__: part for part in _all}
+# How pydantic says that it is the key of an entry that is at fault.
+_NO_FIELD = (*KINDS, "[key]")
 
 
 @dataclass(frozen=True)
 class Located:
-    """An error at its place. `union` is the path of the union of whose `member` it speaks."""
+    """An error at its place; `owner` is the model whose field it speaks of, if only one can be."""
 
     path: Path
     error: Mapping[str, Any]
-    union: Path | None = None
-    member: str = ""
-
-    @property
-    def pointer(self) -> str:
-        return pointer(self.path)
-
-    @property
-    def wrong_kind(self) -> bool:
-        """Whether the member cannot have been meant: it takes a list, and a number came."""
-        if self.path != self.union:
-            return False
-        if self.error["type"] == "literal_error":
-            return not isinstance(self.error["input"], str)
-        return self.error["type"] in _KINDS
+    owner: type[BaseModel] | None = None
 
 
 def pointer(path: Path) -> str:
@@ -65,63 +36,55 @@ def pointer(path: Path) -> str:
 
     Unpaired surrogates, which JSON can name but UTF-8 cannot hold, are spelt out.
     """
-    parts = (str(part)[:_KEY_LENGTH].replace("~", "~0").replace("/", "~1") for part in path)
-    joined = "".join(f"/{part}" for part in parts)
+    joined = pointers.join(str(step)[:_KEY_LENGTH] for step in path)
     return joined.encode("utf-8", "backslashreplace").decode()
 
 
-def path_of(told: str) -> Path:
-    """The path that `told`, a JSON pointer, names."""
-    return tuple(int(part) if part.isdecimal() else part for part in axes.parts(told))
-
-
-def locate(error: Mapping[str, Any], document: Any) -> Located:
-    """`error`'s place in `document`, the body that it is about."""
+def locate(error: Mapping[str, Any], root: type[BaseModel]) -> Located:
+    """`error`'s place in a body that was read as a `root`."""
     location: Path = error["loc"][1:]  # without "body"
-    names_a_field = error["type"] in ("missing", "extra_forbidden")
+    # A field that is missing, or that should not be there, may have any name.
+    named = location[-1:] if error["type"] in ("missing", "extra_forbidden") else ()
     path: Path = ()
-    union, member = None, ""
-    value, tagged = document, False
-    for left, part in zip(range(len(location) - 1, -1, -1), location, strict=True):
-        if isinstance(part, str) and (left or not names_a_field):
-            if not isinstance(value, dict) or _MEMBER.match(part) or _is_model(part, value):
-                union, member = path, part
-                continue
-            if not tagged and part in PARTS and value.get("type") == part:
-                tagged = True
-                continue
-        path, value, tagged = (*path, part), _entry(value, part), False
-    return Located(path, error, union, member)
-
-
-def _is_model(part: str, value: dict[str, Any]) -> bool:
-    """Whether `part` names what an object was read as, in a union without tags."""
-    return part in PARTS and part not in value and "type" not in value
-
-
-def _entry(value: Any, part: str | int) -> Any:
-    if isinstance(value, dict):
-        return value.get(part)
-    if isinstance(value, list) and isinstance(part, int) and part < len(value):
-        return value[part]
-    return None
-
-
-def grouped(errors: Iterable[Mapping[str, Any]], document: Any) -> list[list[Located]]:
-    """One group a field at fault. Several errors in one are those of a union that nothing fits."""
-    groups: list[list[Located]] = []
-    unions: dict[Path, list[Located]] = {}
-    for error in errors:
-        if _echoes(error):
+    models: Models = (root,)
+    for step in location[: len(location) - len(named)]:
+        if step in _NO_FIELD:
             continue
-        located = locate(error, document)
-        if located.union is None:
-            groups.append([located])
-        elif located.union in unions:
-            unions[located.union].append(located)
-        else:
-            groups.append(unions.setdefault(located.union, [located]))
-    return [narrowed for group in groups for narrowed in _narrow(group, document)]
+        if len(models) > 1 and isinstance(step, str):
+            models = tuple(model for model in models if model.__name__ == step)
+            continue
+        path = (*path, step)
+        if isinstance(step, str):
+            models = _inside(models, step)
+    return Located((*path, *named), error, models[0] if len(models) == 1 else None)
+
+
+def _inside(models: Models, step: str) -> Models:
+    """The models of which one is the value of a field. The key of an entry leads no deeper."""
+    owner = next((model for model in models if step in model.model_fields), None)
+    return models if owner is None else _of_field(owner, step)
+
+
+@cache
+def _of_field(owner: type[BaseModel], field: str) -> Models:
+    return tuple(_models(owner.model_fields[field].annotation))
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
+
+
+def located(errors: Sequence[Mapping[str, Any]], root: type[BaseModel]) -> list[Located]:
+    """The first of each place: a mapping's key may be at fault, and its value, too."""
+    places: dict[Path, Located] = {}
+    for error in errors:
+        if not _echoes(error):
+            found = locate(error, root)
+            places.setdefault(found.path, found)
+    return list(places.values())
 
 
 def _echoes(error: Mapping[str, Any]) -> bool:
@@ -129,30 +92,6 @@ def _echoes(error: Mapping[str, Any]) -> bool:
     if error["type"] != "too_short":
         return False
     return len(error["input"]) > int(error["ctx"]["actual_length"])
-
-
-def _narrow(group: list[Located], document: Any) -> list[list[Located]]:
-    """The errors of the member that was meant, where one can have been, else all together."""
-    members: dict[str, list[Located]] = {}
-    for located in group:
-        members.setdefault(located.member, []).append(located)
-    meant = [errors for errors in members.values() if not any(e.wrong_kind for e in errors)]
-    if not meant:
-        return [group]
-
-    # Between two that fit equally badly, the one that was followed further into the document.
-    def misfit(errors: list[Located]) -> tuple[int, int]:
-        return len(errors), -len(errors[0].path)
-
-    least = min(map(misfit, meant))
-    best = [errors for errors in meant if misfit(errors) == least]
-    if len(best) == 1:
-        return [[located] for located in best[0]]
-    # Of [[1, 2], 0] nobody can say which of the two was meant: the fault is the union's.
-    whole = reduce(_entry, group[0].union or (), document)
-    return [
-        [replace(each, error={**each.error, "input": whole}) for errors in best for each in errors]
-    ]
 
 
 @dataclass(frozen=True)
@@ -170,7 +109,7 @@ class Source:
         """Where the body decides on the experiment's `path`: there, above it, or by its recipe."""
         if self.overrides is None or not path:
             return path
-        depth = _depth(self.overrides, path)
+        depth = pointers.depth(self.overrides, path)
         if depth == 0:
             return ("recipe",)
         # A field that is missing is named, as it would be without a recipe.
@@ -183,16 +122,3 @@ class Source:
         if place[len(place) - len(path) :] == path:
             return place, detail
         return place, f"{pointer(path)} of the experiment: {detail}"
-
-
-def _depth(value: Any, path: Path) -> int:
-    """How many parts of `path` lead somewhere in `value`."""
-    for depth, part in enumerate(path):
-        if isinstance(value, list):
-            inside = isinstance(part, int) and part < len(value)
-        else:
-            inside = isinstance(value, Mapping) and part in value
-        if not inside:
-            return depth
-        value = value[part]
-    return len(path)

@@ -15,8 +15,6 @@ from pydantic import BaseModel
 from api.http.json_reader import UNSTORABLE
 
 Error = dict[str, Any]
-# By the function that serves a route: what `taken` finds takes longer than to look it up.
-_TAKEN: dict[Any, Mapping[str, bool]] = {}
 
 
 async def check(request: Request) -> None:
@@ -26,12 +24,9 @@ async def check(request: Request) -> None:
     that is not UTF-8 or has NUL in it.
     """
     query: bytes = request.scope["query_string"]
-    if query:
-        route = request.scope["route"]
-        if route.endpoint not in _TAKEN:
-            _TAKEN[route.endpoint] = dict(taken(route.dependant))
-        if errors := list(_errors(query, _TAKEN[route.endpoint])):
-            raise RequestValidationError(errors)
+    known = dict(taken(request.scope["route"].dependant)) if query else {}
+    if errors := list(_errors(query, known)):
+        raise RequestValidationError(errors)
 
 
 def _errors(query: bytes, many: Mapping[str, bool]) -> Iterator[Error]:

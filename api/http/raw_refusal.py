@@ -2,11 +2,11 @@
 
 import logging
 
-from ulid import ULID
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from api.http.problems import MEDIA_TYPE, WIRE, Problem
 from api.http.security_headers import completed
+from contract import ids
 from contract.logs import bound
 
 log = logging.getLogger(__name__)
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 def answer(status: int, detail: str) -> bytes:
     """A problem of `problems.WIRE`, after which the connection is closed; it is logged here."""
     slug, title = WIRE[status]
-    request_id = f"req_{ULID()}"
+    request_id = ids.REQUEST.new()
     with bound(request_id=request_id):
         log.info("refused with %d: %s", status, detail)
     problem = Problem(

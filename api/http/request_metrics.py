@@ -20,18 +20,14 @@ class RequestMetrics:
             buckets=_LATENCIES,
             registry=self._registry,
         )
-        self._known: dict[tuple[str, str, int], Histogram] = {}
         self.streams = Gauge(
             "plateau_open_streams", "Event streams that are open now.", registry=self._registry
         )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answer; `route` is the template of a path, of which there are few."""
-        key = (method, route, status // 100)
-        if (histogram := self._known.get(key)) is None:
-            known = method if method in _METHODS else "other"
-            histogram = self._known[key] = self._latency.labels(known, route, f"{key[2]}xx")
-        histogram.observe(seconds)
+        known = method if method in _METHODS else "other"
+        self._latency.labels(known, route, f"{status // 100}xx").observe(seconds)
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

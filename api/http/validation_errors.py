@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from api.http.pointers import PARTS, Located, Path, Source, grouped, pointer
+from api.http.pointers import Located, Source, located, pointer
 
 MAX_FAULTS = 20
 # Wording costs microseconds an error, and a hostile body has thousands.
@@ -22,6 +22,7 @@ _EXPECTED = {
     "greater_than": "a number above {gt:g}",
     "greater_than_equal": "a number of at least {ge:g}",
     "int_type": "a whole number",
+    "kind": "{expected}",
     "less_than": "a number below {lt:g}",
     "less_than_equal": "a number of at most {le:g}",
     "model_attributes_type": "an object",
@@ -52,60 +53,54 @@ class Fault(BaseModel):
 def faults_in(errors: Sequence[Mapping[str, Any]], source: Source) -> tuple[list[Fault], int]:
     """At most 20 faults, and how many more there are. `source` is the body, if there is one."""
     if errors[0]["loc"][0] == "body":
-        groups = grouped(errors[:_LOOKED_AT], source.document)
-        faults = [_in_body(group, source) for group in groups[:MAX_FAULTS]]
+        found = located(errors[:_LOOKED_AT], source.root)
+        faults = [_in_body(each, source) for each in found[:MAX_FAULTS]]
     else:
-        groups = [[Located(error["loc"][1:], error)] for error in errors[:_LOOKED_AT]]
-        faults = [_in_query(group) for group in groups[:MAX_FAULTS]]
-    return faults, len(groups) - len(faults) + max(0, len(errors) - _LOOKED_AT)
+        found = [Located(error["loc"][1:], error) for error in errors[:_LOOKED_AT]]
+        faults = [_in_query(each) for each in found[:MAX_FAULTS]]
+    return faults, len(found) - len(faults) + max(0, len(errors) - _LOOKED_AT)
 
 
-def _in_body(group: Sequence[Located], source: Source) -> Fault:
-    first = group[0]
-    path = first.path if len(group) == 1 or first.union is None else first.union
-    if first.error["type"].startswith("union_tag") and len(group) == 1:
+def _in_body(fault: Located, source: Source) -> Fault:
+    path = fault.path
+    if fault.error["type"].startswith("union_tag"):
         path = (*path, "type")
-    words = _words(group, source.root)
+    words = _words(fault)
     place, words["detail"] = source.blame(path, words["detail"])
     return Fault(pointer=pointer(place), **words)
 
 
-def _in_query(group: Sequence[Located]) -> Fault:
-    return Fault(parameter=str(group[0].path[0]), **_words(group))
+def _in_query(fault: Located) -> Fault:
+    return Fault(parameter=str(fault.path[0]), **_words(fault))
 
 
-def _words(group: Sequence[Located], root: type[BaseModel] | None = None) -> dict[str, str]:
-    """`root` is what a body is, None for a query."""
-    error = group[0].error
+def _words(fault: Located) -> dict[str, str]:
+    error = fault.error
     received = error["input"]
-    match error["type"] if len(group) == 1 else "union":
+    match error["type"]:
         case "missing" | "union_tag_not_found":
             return {"detail": "this is required, and missing"}
         case "extra_forbidden" if "known" in error.get("ctx", {}):
             return _no_such_parameter(error)
         case "extra_forbidden":
-            return _no_such_field(group[0].path, group[0].error["loc"], root)
+            return _no_such_field(fault)
         case "value_error":
             return {"detail": error["msg"].removeprefix("Value error, ")}
         case "union_tag_invalid":
             received = error["ctx"]["tag"]
-    expected = " or ".join(dict.fromkeys(_expected(located) for located in group))
+    expected = _expected(error)
     shown = _shown(received)
     detail = f"expected {expected}; received {shown}{_meant(received, expected)}"
     return {"detail": detail, "expected": expected, "received": shown}
 
 
-def _expected(located: Located) -> str:
-    error = located.error
+def _expected(error: Mapping[str, Any]) -> str:
     context = error.get("ctx", {})
     match error["type"]:
         case "literal_error" | "enum":
             return f"one of {context['expected']}".replace("'", "")
         case "union_tag_invalid":
             return f"one of {context['expected_tags']}".replace("'", "")
-        case "model_attributes_type" if located.member not in ("", *PARTS):
-            tags = re.findall(r"\b[A-Z]\w+", located.member)
-            return f"an object whose type is one of {', '.join(tags)}"
     told = _EXPECTED.get(error["type"])
     return told.format(**context) if told else error["msg"].removeprefix("Input should be ")
 
@@ -120,15 +115,12 @@ def _no_such_parameter(error: Mapping[str, Any]) -> dict[str, str]:
     return {"detail": detail, "expected": expected}
 
 
-def _no_such_field(path: Path, location: Path, root: type[BaseModel] | None) -> dict[str, str]:
-    owner = str(location[-2])
-    name = owner.title().replace("_", "")
-    part: type[BaseModel] | None = root if owner == "body" else PARTS.get(owner, PARTS.get(name))
-    if part is None:
+def _no_such_field(fault: Located) -> dict[str, str]:
+    if fault.owner is None:
         return {"detail": "there is no such field here"}
-    fields = ", ".join(part.model_fields)
-    meant = _meant(path[-1], f"one of {fields}")
-    detail = f"there is no such field; {part.__name__} has {fields}{meant}"
+    fields = ", ".join(fault.owner.model_fields)
+    meant = _meant(fault.path[-1], f"one of {fields}")
+    detail = f"there is no such field; {fault.owner.__name__} has {fields}{meant}"
     return {"detail": detail, "expected": f"one of {fields}"}
 
 

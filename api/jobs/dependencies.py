@@ -6,7 +6,6 @@ starve: FastAPI runs each dependency, the handler and the check of its answer in
 and 100 clients at once could take all threads to wait for the connections of the others.)
 """
 
-import re
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, TypeVar
@@ -20,14 +19,12 @@ from api.dependencies import AppDatabase
 from api.jobs import long_poll, render
 from api.jobs.notify import Notifier
 from api.jobs.queries import JobRow
+from contract import ids
 from contract.errors import NotFound, NotReady
 from contract.store.status import TERMINAL
 from contract.store.tables import Job
 
 Found = TypeVar("Found", bound=JobRow)
-
-# What is no id cannot be in the table, and Postgres refuses to look for some of it.
-_JOB_ID = re.compile(r"job_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 async def notify_of(request: Request, background: BackgroundTasks) -> Callable[[JobRow], None]:
@@ -42,7 +39,7 @@ Notify = Annotated[Callable[[JobRow], None], Depends(notify_of)]
 def own(find: Callable[[str], Found | None], job_id: str, caller: Caller) -> Found:
     """What `find` finds, if it is the caller's. Someone else's is no job: NotFound, and not a
     word more."""
-    job = find(job_id) if _JOB_ID.fullmatch(job_id) else None
+    job = find(job_id) if ids.JOB.fits(job_id) else None
     if job is None or job.owner != caller.owner:
         raise NotFound(f"There is no job {job_id}; GET /v1/jobs lists them.")
     return job

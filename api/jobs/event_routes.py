@@ -8,7 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from api.auth.caller import AppCaller
 from api.dependencies import AppDatabase
-from api.http import accept, pages
+from api.http import pages
 from api.jobs import queries as job_queries
 from api.jobs import responses as jobs_responses
 from api.jobs.dependencies import JobById
@@ -33,9 +33,9 @@ LastEventId = Annotated[
 async def _stream(
     request: Request, job: JobById, caller: AppCaller, page: Page, last_event_id: LastEventId = None
 ) -> Response | None:
-    """None where the client would rather have a page."""
-    wanted = ", ".join(request.headers.getlist("accept"))
-    if accept.preferred(wanted, ("application/json", MEDIA_TYPE)) != MEDIA_TYPE:
+    """None where Accept does not name the stream's media type: the client gets a page."""
+    accept = ",".join(request.headers.getlist("accept")).lower().split(",")
+    if MEDIA_TYPE not in (each.partition(";")[0].strip() for each in accept):
         return None
     seq = page.after if last_event_id is None else last_event_id
     if job.status in TERMINAL and seq >= job.events:

@@ -12,14 +12,11 @@ from sqlmodel import col
 from api.http.pages import Limit
 from api.jobs.fields import Fields, selected
 from api.jobs.queries import JobRow, columns
+from contract import ids
 from contract.experiment.datasets import AnyDatasetName
 from contract.experiment.spec import Tag
 from contract.store.status import Status
 from contract.store.tables import TABLES, Job, JobTag
-
-# What is no id of theirs cannot be in the tables.
-JOB_ID = r"^job_[0-9A-Z]{26}$"
-SWEEP_ID = r"^sweep_[0-9A-Z]{26}$"
 
 
 class JobFilter(BaseModel):
@@ -30,11 +27,11 @@ class JobFilter(BaseModel):
     dataset: AnyDatasetName | None = None
     tag: Annotated[list[Tag], Field(max_length=20)] = []
     parent: Annotated[
-        str | None, Field(pattern=JOB_ID, description="the job that runs help to explain")
+        str | None, Field(pattern=ids.JOB.pattern, description="the job that runs help to explain")
     ] = None
-    sweep: Annotated[str | None, Field(pattern=SWEEP_ID)] = None
+    sweep: Annotated[str | None, Field(pattern=ids.SWEEP.pattern)] = None
     after: Annotated[
-        str | None, Field(pattern=JOB_ID, description="id of the previous page's last job")
+        str | None, Field(pattern=ids.JOB.pattern, description="id of the previous page's last job")
     ] = None
     limit: Limit = 20
     order: Annotated[
@@ -71,8 +68,8 @@ def _filtered(owner: str, wanted: JobFilter) -> Select[Any]:
     )
     if wanted.tag:
         statement = statement.join_from(JobTag, Job, id_ == col(Job.id))
-        # All ids are beyond "job_": SQLite sees a range of the tag's index, and begins there.
-        statement = statement.where(col(JobTag.tag) == wanted.tag[0], id_ > "job_")
+        # All ids are beyond their prefix: SQLite sees a range of the tag's index, and begins there.
+        statement = statement.where(col(JobTag.tag) == wanted.tag[0], id_ > ids.JOB.prefix)
     exactly = {"verdict": wanted.verdict, "dataset": wanted.dataset, "sweep_id": wanted.sweep}
     for name, value in exactly.items():
         if value:

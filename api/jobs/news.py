@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Integer, func, select, type_coerce
 from sqlmodel import col
 
 from api.jobs import queries as job_queries
+from contract import ids
 from contract.store.database import Database
 from contract.store.status import TERMINAL
 from contract.store.tables import Job, Proof, ProofStatus, Sweep, SweepStatus
@@ -60,7 +61,7 @@ def of_proof(proof_id: str) -> str:
 
 
 def is_job(topic: str) -> bool:
-    return topic.startswith("job_")
+    return topic.startswith(ids.JOB.prefix)
 
 
 class Newest:
@@ -92,7 +93,8 @@ def news(connection: Connection, known: Mapping[str, int]) -> dict[str, News]:
     topics = iter(known)
     while some := list(islice(topics, _AT_ONCE)):
         found |= _of_jobs(connection, {topic: known[topic] for topic in some if is_job(topic)})
-        found |= of_sweeps(connection, [topic for topic in some if topic.startswith("sweep_")])
+        sweeps = [topic for topic in some if topic.startswith(ids.SWEEP.prefix)]
+        found |= of_sweeps(connection, sweeps)
         proofs = [topic.removeprefix(_PROOF) for topic in some if topic.startswith(_PROOF)]
         found |= of_proofs(connection, proofs)
     return found

@@ -18,10 +18,11 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
-from api.http.pointers import Source, path_of, pointer
+from api.http.pointers import Source, pointer
 from api.jobs.recipes import RECIPES, experiment_of
 from contract.errors import SpecRefused
 from contract.experiment.base import Part
+from contract.experiment.pointers import path_of
 from contract.experiment.spec import Experiment
 
 

@@ -10,14 +10,14 @@ from pydantic import BaseModel, Field
 
 from api.http.json_numbers import Number
 from api.jobs.urls import JobUrls
+from contract.experiment.metrics import in_words
 from contract.store.status import Status
 
 Metrics = Annotated[
     dict[str, Number],
     Field(
-        description="of the final weights: train_loss, train_accuracy, test_loss, test_accuracy; "
-        "for multi-label _exact_match too; for regression _mae (in the target's own units) and _r2 "
-        "instead of _accuracy"
+        description=f"of the final weights, each with train_ and with test_: {in_words()}; mae is "
+        "in the target's own units"
     ),
 ]
 

@@ -1,7 +1,7 @@
 """The description of the API (OpenAPI 3.1): what FastAPI knows of the routes, and the rest."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -28,6 +28,7 @@ You POST an experiment; a worker trains it; you poll the job, and fetch what the
 - HEAD is answered wherever GET is.
 - `Retry-After` says when it is worth asking again. Each answer has an `X-Request-ID`, which the
   log has too.
+- Examples are from a real run. Of long lists they have the first items.
 """
 _TAGS = [
     {"name": "jobs", "description": "Submit, look at, stop, run again."},
@@ -52,7 +53,8 @@ FACTS: dict[str, Any] = {
     "servers": [{"url": "/", "description": "where this description came from"}],
     "license_info": {"name": "MIT", "identifier": "MIT"},
 }
-# Recorded by `make examples`: by operation, what was sent and what came.
+# Recorded by `make examples`: problems by status, parameters of paths by name, bodies by operation,
+# and answers by `example_name`.
 EXAMPLES = Path(__file__).with_name("examples.json")
 _JSON = "application/json"
 # By the parameter that takes an id: the objects that have it.
@@ -87,7 +89,8 @@ def complete(document: dict[str, Any]) -> None:
     components = document["components"]
     for path, method, operation in operations(document):
         responses.refer_to_problems(path, method, operation)
-        _show(operation, examples.get(operation["operationId"], {}))
+        _show(operation, examples)
+    components["examples"] = {name: {"value": told} for name, told in examples["answers"].items()}
     _link(document)
     schemas = components["schemas"]
     for unused in ("HTTPValidationError", "JsonValue", "ValidationError"):
@@ -107,17 +110,27 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
             yield path, method, operation
 
 
-def _show(operation: dict[str, Any], examples: dict[str, Any]) -> None:
+def example_name(operation_id: str, schema: Mapping[str, Any]) -> str:
+    """Of an answer, in components.examples: its model's, or the operation's where it has none."""
+    found = schema.get("anyOf", [schema])[0]
+    return str(found.get("$ref", operation_id)).rpartition("/")[2]
+
+
+def _show(operation: dict[str, Any], examples: Mapping[str, Any]) -> None:
     """Put the recorded request and answers beside their schemas."""
-    for media_type, bodies in examples.get("request", {}).items():
+    id_, answers = operation["operationId"], examples["answers"]
+    for media_type, bodies in examples["requests"].get(id_, {}).items():
         shown = {name: {"value": body} for name, body in bodies.items()}
         operation["requestBody"]["content"][media_type]["examples"] = shown
     for parameter in operation.get("parameters", ()):
-        if parameter["name"] in examples.get("parameters", {}):
+        if parameter["in"] == "path" and parameter["name"] in examples["parameters"]:
             parameter["example"] = examples["parameters"][parameter["name"]]
-    for status, shown in examples.get("answers", {}).items():
-        for media_type, example in shown.items():
-            operation["responses"][status]["content"][media_type]["example"] = example
+    for answer in operation["responses"].values():
+        for content in answer.get("content", {}).values():
+            name = example_name(id_, content["schema"])
+            name = f"{name}.{id_}" if f"{name}.{id_}" in answers else name
+            if name in answers:
+                content["examples"] = {"recorded": {"$ref": f"#/components/examples/{name}"}}
 
 
 def _link(document: dict[str, Any]) -> None:

@@ -6,10 +6,14 @@ import warnings
 from collections.abc import Sequence
 
 from api.results.curve_lines import Format, Run, _printable, lines
+from contract.experiment.metrics import METRICS
 from contract.settings import read_settings
 
-# In the order of preference.
-_SCORES = {"accuracy": "accuracy", "r2": "R²", "mae": "mean absolute error"}
+# In the order of preference; the loss has a panel of its own.
+_SCORES = sorted(
+    (metric for metric in METRICS.values() if metric.name != "loss"),
+    key=lambda metric: not metric.is_score,
+)
 # matplotlib's font cache and text parser are shared by all threads.
 _drawing = threading.Lock()
 
@@ -20,15 +24,15 @@ def draw(runs: Sequence[Run], format_: Format, *, title: str = "") -> bytes:
     os.environ.setdefault("MPLCONFIGDIR", str(read_settings().var_dir / "matplotlib"))
     from api.results import chart_panels
 
-    score = next((name for name in _SCORES if lines(runs, name)), "accuracy")
-    levels = {run.chance for run in runs} if score == "accuracy" else set()
+    score = next((metric for metric in _SCORES if lines(runs, metric.name)), _SCORES[0])
+    levels = {run.chance for run in runs} if score.name == "accuracy" else set()
     with _drawing, warnings.catch_warnings():
         # Names may hold characters that the font lacks; they are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
         figure = chart_panels.figure(_printable(title))
         left, right = figure.subplots(1, 2)
         chart_panels.loss(left, lines(runs, "loss"))
-        chart_panels.score(right, _SCORES[score], lines(runs, score))
+        chart_panels.score(right, score.title, lines(runs, score.name))
         if len(levels) == 1 and right.has_data():
             chart_panels.chance(right, levels.pop())
         chart_panels.legend(figure, right)

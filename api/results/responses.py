@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from api.http.json_numbers import Number
 from api.jobs.responses import JobError, Metrics
+from contract.experiment.metrics import in_words
 from contract.store.status import Status
 
 
@@ -16,9 +17,8 @@ class Curves(BaseModel):
     job: str
     status: Status
     curves: dict[str, list[Number]] = Field(
-        description="epoch, loss, accuracy (for multi-label exact_match too, for regression mae "
-        "and r2 instead), the same with val_ where there is validation, learning_rate at the "
-        "epoch's end, seconds"
+        description=f"epoch; {in_words()}; the same with val_ where there is validation; "
+        "learning_rate at the epoch's end; seconds"
     )
     first_losses: list[Number] = Field(description="of the first 32 training steps")
 

@@ -175,7 +175,7 @@ async def _picture(
 def _draw(job: Job, database: Database, format_: curve_lines.Format) -> bytes:
     with database.reading() as session:
         chance = chance_of(facts_of(job.dataset, job.upload), session.get(Result, job.id))
-    run = curve_lines.Run(job.name, thinned(_columns(job, database), _POINTS), chance)
+    run = curve_lines.Run(job.name, _columns(job, database), chance)
     return charts.draw([run], format_, title=f"{job.name} ({job.status})")
 
 

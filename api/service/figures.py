@@ -105,29 +105,24 @@ def _slots(session: Session, settings: Settings) -> Iterable[Metric]:
         for queue in worker.queues:
             slots[queue] += worker.slots
             taken[queue] += worker.busy
-    workers = GaugeMetricFamily("plateau_workers", "Workers that are alive.")
-    workers.add_metric([], len(alive))
-    yield workers
+    yield GaugeMetricFamily("plateau_workers", "Workers that are alive.", len(alive))
     shared = "of the live workers that serve a queue; a worker of several counts in each"
     yield _gauge("slots", f"Slots {shared}.", "queue", slots)
     yield _gauge("slots_busy", f"Slots with a job, {shared}.", "queue", taken)
 
 
 def _epochs(session: Session) -> Metric:
-    family = CounterMetricFamily("plateau_epochs", "Epochs that were recorded, of all jobs.")
-    family.add_metric([], session.exec(select(func.count()).select_from(EpochRow)).one())
-    return family
+    count = session.exec(select(func.count()).select_from(EpochRow)).one()
+    return CounterMetricFamily("plateau_epochs", "Epochs that were recorded, of all jobs.", count)
 
 
 def _speed(session: Session) -> Metric:
     rows = session.exec(
         select(Job).where(col(Job.status).in_(HELD), col(Job.seconds_per_epoch) > 0)
     )
-    family = GaugeMetricFamily(
-        "plateau_examples_per_second", "Training examples a second, over the running jobs."
-    )
-    family.add_metric([], sum(_examples(job) / (job.seconds_per_epoch or 1) for job in rows))
-    return family
+    speed = sum(_examples(job) / (job.seconds_per_epoch or 1) for job in rows)
+    about = "Training examples a second, over the running jobs."
+    return GaugeMetricFamily("plateau_examples_per_second", about, speed)
 
 
 def _examples(job: Job) -> int:

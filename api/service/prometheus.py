@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
@@ -32,20 +33,16 @@ class DatabaseMetrics:
         except Exception as error:
             log.warning("metrics without the database's: %s: %s", type(error).__name__, error)
             found = []
-        up = GaugeMetricFamily("plateau_database_up", "1 if the figures of the database are here.")
-        up.add_metric([], 1 if found else 0)
-        return generate_latest(_registry_of([up, *found]))
+        about = "1 if the figures of the database are here."
+        up = GaugeMetricFamily("plateau_database_up", about, 1 if found else 0)
+        registry = CollectorRegistry()
+        registry.register(_Read([up, *found]))
+        return generate_latest(registry)
 
 
-def _registry_of(families: list[Metric]) -> CollectorRegistry:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Read(families))
-    return registry
-
-
+@dataclass(eq=False)
 class _Read(Collector):
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
+    families: list[Metric]
 
     def collect(self) -> Iterator[Metric]:
-        return iter(self._families)
+        return iter(self.families)

@@ -8,14 +8,15 @@ from sqlalchemy.orm import defer
 from sqlmodel import Session, col, select
 
 from api.http.pages import Limit
-from api.jobs.listing import SWEEP_ID
+from contract import ids
 from contract.store.tables import Sweep, SweepStatus
 
 
 class SweepPage(BaseModel):
     status: Annotated[SweepStatus | None, Field(description="only sweeps with this status")] = None
     after: Annotated[
-        str | None, Field(pattern=SWEEP_ID, description="id of the previous page's last sweep")
+        str | None,
+        Field(pattern=ids.SWEEP.pattern, description="id of the previous page's last sweep"),
     ] = None
     limit: Limit = 20
 

@@ -11,16 +11,17 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError, WithJsonSchema
 
-from api.http.pointers import Path, path_of, pointer
+from api.http.pointers import pointer
 from api.http.validation_errors import MAX_FAULTS, Fault, faults_in
 from api.jobs.request import Posted
 from contract.errors import SpecRefused
 from contract.experiment.datasets import Facts, facts_of
+from contract.experiment.pointers import Path, path_of, split
 from contract.experiment.spec import Experiment, Name
 from contract.settings import Settings
 from contract.sizing.cost import Cost
 from contract.sizing.limits import check
-from contract.sweeps.axes import Cell, Range, Values, key, parts, placed
+from contract.sweeps.axes import Cell, Range, Values, key, placed
 from contract.sweeps.check import check_objective, check_plan, resolved
 from contract.sweeps.plan import Plan, objective_of
 
@@ -110,9 +111,9 @@ class Reader:
     def _refused(self, cell: Cell, path: Path, detail: str) -> SpecRefused:
         """The fault at `path` of the experiment, where the sweep's document decides on it."""
         for axis, (at, values) in zip(cell, self.plan.axes.items(), strict=False):
-            place = _within(values, axis, parts(at), path)
+            place = _within(values, axis, split(at), path)
             if place is not None:
-                above = len(path) < len(parts(at))
+                above = len(path) < len(split(at))
                 told = f"{pointer(path)} of the experiment: {detail}" if above else detail
                 return SpecRefused(pointer(("axes", at, *place)), told)
         place, told = self._posted.source.blame(path, detail)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session
-from ulid import ULID
 
 from api.auth import quotas
 from api.datasets import access as datasets
@@ -12,6 +11,7 @@ from api.jobs.submit import Submission
 from api.sweeps import responses
 from api.sweeps.render import table
 from api.sweeps.request import Reader
+from contract import ids
 from contract.store import clock
 from contract.store.tables import Job, Sweep
 from contract.sweeps import lifecycle as sweeps
@@ -37,7 +37,7 @@ def store(submission: Submission, asked: Any, reader: Reader) -> responses.Sweep
             datasets.hold(session, experiment)
         quotas.check_queue(session, caller, settings, adding=len(planned) * reader.plan.seeds)
         sweep = Sweep(
-            id=f"sweep_{ULID()}",
+            id=ids.SWEEP.new(),
             owner=caller.owner,
             name=reader.name,
             base=reader.base,

@@ -1,6 +1,8 @@
 """What every piece of a spec has in common, and the number types that its fields use."""
 
-from typing import Annotated, ClassVar
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +14,22 @@ class Part(BaseModel):
 
     # The module of Keras that has the same by the same name; none where it is empty.
     namespace: ClassVar[str] = ""
+
+
+P = TypeVar("P", bound=Part)
+
+
+def kinds(base: type[P]) -> list[type[P]]:
+    """All classes that come of `base`, in the order of the code; not those that begin with _."""
+    found = []
+    for kind in base.__subclasses__():
+        found += [kind] * (not kind.__name__.startswith("_")) + kinds(kind)
+    return found
+
+
+def any_of(parts: list[type[P]]) -> Any:
+    """The type of a field that takes one of `parts`, told apart by their `type`."""
+    return Annotated[reduce(or_, parts), Field(discriminator="type")]
 
 
 # Strict: "100" and true are not numbers. An integer is accepted where a real is expected.

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, ValidationError, WrapValidator
 from pydantic_core import PydanticKnownError
 
+from contract import ids
 from contract.errors import SpecRefused
 from contract.experiment.base import Count, Fraction, Part, Seed
 from contract.store.documents import read
@@ -27,8 +28,7 @@ DatasetName = Literal[
     "moons",
     "blobs",
 ]
-UPLOAD_ID = r"^ds_[0-9A-HJKMNP-TV-Z]{26}$"
-UploadId = Annotated[str, Field(strict=True, pattern=UPLOAD_ID)]
+UploadId = Annotated[str, Field(strict=True, pattern=ids.DATASET.pattern)]
 
 
 def _named(name: object, known: Callable[[object], object]) -> object:

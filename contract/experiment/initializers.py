@@ -1,10 +1,12 @@
-"""Initializers and regularizers, with the names and arguments that Keras gives them."""
+"""Initializers and regularizers: a class each, with the name and arguments that Keras gives it.
 
-from typing import Annotated, ClassVar, Literal
+A new one is a class here; an initializer that is posted by its name alone is a line of the names.
+"""
 
-from pydantic import Field
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
-from contract.experiment.base import NonNegative, Part, Positive, Real
+from contract.experiment.base import NonNegative, Part, Positive, Real, any_of, kinds
+from contract.experiment.unions import ByKind
 
 InitializerName = Literal[
     "glorot_normal",
@@ -58,13 +60,6 @@ class VarianceScaling(_Initializer):
     )
 
 
-InitializerObject = Annotated[
-    Constant | RandomNormal | TruncatedNormal | RandomUniform | VarianceScaling,
-    Field(discriminator="type"),
-]
-Initializer = InitializerName | InitializerObject
-
-
 class _Regularizer(Part):
     namespace: ClassVar[str] = "regularizers"
 
@@ -85,4 +80,10 @@ class L1L2(_Regularizer):
     l2: NonNegative = 0.0
 
 
-Regularizer = Annotated[L1 | L2 | L1L2, Field(discriminator="type")]
+if TYPE_CHECKING:
+    InitializerObject: TypeAlias = _Initializer
+    Regularizer: TypeAlias = _Regularizer
+else:
+    InitializerObject = any_of(kinds(_Initializer))
+    Regularizer = any_of(kinds(_Regularizer))
+Initializer = Annotated[InitializerName | InitializerObject, ByKind()]

@@ -1,35 +1,31 @@
-"""Losses by their Keras names."""
+"""Losses: a class each, with the name and the arguments that Keras gives it.
 
-from typing import Annotated, ClassVar, Literal
+A new one is a class here. It is posted by its name, and as an object where it has arguments.
+"""
 
-from pydantic import BeforeValidator, Field
+import re
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
-from contract.experiment.base import Flag, Fraction, Part, Positive
+from pydantic import BeforeValidator
+from typing_extensions import override
 
-LossName = Literal[
-    "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
-    "kl_divergence",
-    "binary_crossentropy",
-    "mean_squared_error",
-    "mean_absolute_error",
-    "mean_squared_logarithmic_error",
-    "huber",
-    "log_cosh",
-    "poisson",
-]
-_ALIASES = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
-
-
-def _unalias(name: object) -> object:
-    return _ALIASES.get(name, name) if isinstance(name, str) else name
-
-
-AnyLossName = Annotated[LossName, BeforeValidator(_unalias)]
+from contract.experiment.base import Flag, Fraction, Part, Positive, any_of, kinds
+from contract.experiment.unions import ByKind
 
 
 class _Loss(Part):
     namespace: ClassVar[str] = "losses"
+    # What it may be called besides its name.
+    short: ClassVar[str] = ""
+    # It compares class numbers with an output for each class.
+    takes_class_numbers: ClassVar[bool] = False
+
+    type: str
+
+    @property
+    def threshold(self) -> float:
+        """What parts yes from no in an output of its own."""
+        return 0.5
 
 
 class CategoricalCrossentropy(_Loss):
@@ -38,10 +34,42 @@ class CategoricalCrossentropy(_Loss):
     label_smoothing: Fraction = 0.0
 
 
+class SparseCategoricalCrossentropy(_Loss):
+    takes_class_numbers: ClassVar[bool] = True
+
+    type: Literal["SparseCategoricalCrossentropy"]
+
+
+class KLDivergence(_Loss):
+    type: Literal["KLDivergence"]
+
+
 class BinaryCrossentropy(_Loss):
     type: Literal["BinaryCrossentropy"]
     from_logits: Flag = False
     label_smoothing: Fraction = 0.0
+
+    @property
+    @override
+    def threshold(self) -> float:
+        # Keras keeps 0.5 for logits too, which calls a probability of 0.6 a no.
+        return 0.0 if self.from_logits else 0.5
+
+
+class MeanSquaredError(_Loss):
+    short: ClassVar[str] = "mse"
+
+    type: Literal["MeanSquaredError"]
+
+
+class MeanAbsoluteError(_Loss):
+    short: ClassVar[str] = "mae"
+
+    type: Literal["MeanAbsoluteError"]
+
+
+class MeanSquaredLogarithmicError(_Loss):
+    type: Literal["MeanSquaredLogarithmicError"]
 
 
 class Huber(_Loss):
@@ -49,7 +77,36 @@ class Huber(_Loss):
     delta: Positive = 1.0
 
 
-LossObject = Annotated[
-    CategoricalCrossentropy | BinaryCrossentropy | Huber, Field(discriminator="type")
-]
-Loss = AnyLossName | LossObject
+class LogCosh(_Loss):
+    type: Literal["LogCosh"]
+
+
+class Poisson(_Loss):
+    type: Literal["Poisson"]
+
+
+def _name(kind: type[Part]) -> str:
+    """In the form in which Keras knows a loss by its name: KLDivergence is kl_divergence."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
+
+
+_KINDS = {_name(kind): kind for kind in kinds(_Loss)}
+_LONG = {kind.short: name for name, kind in _KINDS.items() if kind.short}
+
+
+def _unalias(name: object) -> object:
+    return _LONG.get(name, name) if isinstance(name, str) else name
+
+
+if TYPE_CHECKING:
+    LossName: TypeAlias = str
+    LossObject: TypeAlias = _Loss
+else:
+    LossName = Literal[tuple(_KINDS)]
+    LossObject = any_of([kind for kind in _KINDS.values() if len(kind.model_fields) > 1])
+Loss = Annotated[Annotated[LossName, BeforeValidator(_unalias)] | LossObject, ByKind()]
+
+
+def loss_of(given: Loss) -> LossObject:
+    """What a name stands for, with Keras' defaults; an object is what it is."""
+    return _KINDS[given](type=_KINDS[given].__name__) if isinstance(given, str) else given

@@ -1,10 +1,26 @@
-"""Optimizers and schedules: names, arguments and defaults of `keras.optimizers`."""
+"""Optimizers and schedules: a class each, with names, arguments and defaults of Keras' own.
 
-from typing import Annotated, ClassVar, Literal, Self
+A new one is a class here.
+"""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
+from typing_extensions import override
 
-from contract.experiment.base import Count, Flag, Fraction, NonNegative, Part, Positive, Whole
+from contract.experiment.base import (
+    Count,
+    Flag,
+    Fraction,
+    NonNegative,
+    Part,
+    Positive,
+    Whole,
+    any_of,
+    kinds,
+)
+from contract.experiment.unions import ByKind
 
 
 class _Schedule(Part):
@@ -64,18 +80,21 @@ class PiecewiseConstantDecay(_Schedule):
         return self
 
 
-Schedule = Annotated[
-    ExponentialDecay | InverseTimeDecay | PolynomialDecay | CosineDecay | PiecewiseConstantDecay,
-    Field(discriminator="type"),
-]
-LearningRate = Positive | Schedule
+if TYPE_CHECKING:
+    Schedule: TypeAlias = _Schedule
+else:
+    Schedule = any_of(kinds(_Schedule))
+LearningRate = Annotated[Positive | Schedule, ByKind()]
 
 
-class _Optimizer(Part):
+class _Optimizer(Part, ABC):
     """At most one of the three clippings, as Keras demands."""
 
     namespace: ClassVar[str] = "optimizers"
 
+    if TYPE_CHECKING:  # each has its own
+        type: str
+        learning_rate: LearningRate
     clipnorm: Positive | None = None
     clipvalue: Positive | None = None
     global_clipnorm: Positive | None = None
@@ -88,6 +107,11 @@ class _Optimizer(Part):
             raise ValueError(f"give one of clipnorm, clipvalue, global_clipnorm; received {given}")
         return self
 
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """Numbers that it keeps for each trainable parameter."""
+
 
 class SGD(_Optimizer):
     type: Literal["SGD"]
@@ -96,8 +120,8 @@ class SGD(_Optimizer):
     nesterov: Flag = False
 
     @property
+    @override
     def slots(self) -> int:
-        """Numbers that it keeps for each trainable parameter."""
         return int(self.momentum > 0)
 
 
@@ -110,10 +134,9 @@ class RMSprop(_Optimizer):
     centered: Flag = False
 
     @property
+    @override
     def slots(self) -> int:
-        """Numbers that it keeps for each trainable parameter."""
-        # Not centered, it keeps the last change without momentum, too: its kernel wants it.
-        return 1 + (self.momentum > 0 or not self.centered) + self.centered
+        return 1 + (self.momentum > 0) + self.centered
 
 
 class Adam(_Optimizer):
@@ -125,8 +148,8 @@ class Adam(_Optimizer):
     amsgrad: Flag = False
 
     @property
+    @override
     def slots(self) -> int:
-        """Numbers that it keeps for each trainable parameter."""
         return 2 + self.amsgrad
 
 
@@ -140,8 +163,8 @@ class AdamW(_Optimizer):
     amsgrad: Flag = False
 
     @property
+    @override
     def slots(self) -> int:
-        """Numbers that it keeps for each trainable parameter."""
         return 2 + self.amsgrad
 
 
@@ -152,8 +175,8 @@ class Adagrad(_Optimizer):
     epsilon: Positive = 1e-7
 
     @property
+    @override
     def slots(self) -> int:
-        """Numbers that it keeps for each trainable parameter."""
         return 1
 
 
@@ -165,12 +188,12 @@ class Nadam(_Optimizer):
     epsilon: Positive = 1e-7
 
     @property
+    @override
     def slots(self) -> int:
-        """Numbers that it keeps for each trainable parameter."""
         return 2
 
 
-Optimizer = Annotated[
-    SGD | RMSprop | Adam | AdamW | Adagrad | Nadam,
-    Field(discriminator="type"),
-]
+if TYPE_CHECKING:
+    Optimizer: TypeAlias = _Optimizer
+else:
+    Optimizer = any_of(kinds(_Optimizer))

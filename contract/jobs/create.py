@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import insert
 from sqlmodel import Session
-from ulid import ULID
 
+from contract import ids
 from contract.experiment.spec import Experiment
 from contract.store import clock
 from contract.store.status import Status
@@ -55,7 +55,7 @@ def new_row(
 ) -> dict[str, Any]:
     """The row of a job, to be stored. `at` is the database's time."""
     return _DEFAULTS | {
-        "id": f"job_{ULID()}",
+        "id": ids.JOB.new(),
         "owner": owner,
         "name": experiment.name,
         "dataset": experiment.dataset.name,

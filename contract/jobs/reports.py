@@ -40,10 +40,9 @@ class Checkpoint:
 class FinishedEpoch:
     """One epoch, counted from 1. Metrics are plain floats and may be NaN or infinite.
 
-    `metrics` has loss and accuracy (for multi-label exact_match too), or loss, mae and r2 for
-    regression, over the epoch's own batches as they were trained, and the same with `val_` where
-    there is validation. mae and r2 are in the data's own units, the loss in those of the scaled
-    targets.
+    `metrics` has those of the task (`contract.experiment.metrics`) over the epoch's own batches as
+    they were trained, and the same with `val_` where there is validation. mae is in the data's own
+    units, the loss in those of the scaled targets.
     `learning_rate` is that at the epoch's end, `seconds` training and validation together.
     """
 

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from contract.errors import SpecRefused, Unreadable
 from contract.experiment.datasets import facts_of
+from contract.experiment.pointers import join
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
 from contract.sizing.limits import check
@@ -55,7 +56,7 @@ def experiment_of(job: Job) -> Experiment:
         return Experiment.model_validate(job.spec)
     except ValidationError as error:
         fault = error.errors()[0]
-        at = "/".join(map(str, ("", *fault["loc"])))
+        at = join(fault["loc"])
         raise Unreadable(
             f"{job.id} was posted to another version of the service, and this one takes no such "
             f"experiment: {at}: {fault['msg']}; received {str(fault['input'])[:100]}; post it "

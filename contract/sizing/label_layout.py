@@ -4,17 +4,10 @@ from typing import Literal
 
 from contract.errors import SpecRefused
 from contract.experiment.datasets import Facts
-from contract.experiment.losses import CategoricalCrossentropy, Loss
+from contract.experiment.losses import loss_of
 from contract.experiment.spec import Experiment
 
 Layout = Literal["sparse", "one_hot", "values"]
-# Losses that Keras computes from integer labels or one-hot rows: the same thing to the user.
-_CLASS_LOSSES = {"categorical_crossentropy", "sparse_categorical_crossentropy"}
-
-
-def is_class_loss(loss: Loss) -> bool:
-    """Cross-entropy over classes, in either of its two spellings."""
-    return isinstance(loss, CategoricalCrossentropy) or loss in _CLASS_LOSSES
 
 
 def label_layout(experiment: Experiment, facts: Facts, output_shape: tuple[int, ...]) -> Layout:
@@ -36,7 +29,7 @@ def label_layout(experiment: Experiment, facts: Facts, output_shape: tuple[int, 
             f"shape {output_shape}: add Flatten and a Dense layer",
         )
     units = output_shape[0]
-    if experiment.training.loss == "sparse_categorical_crossentropy":
+    if loss_of(experiment.training.loss).takes_class_numbers:
         _check_sparse(experiment, facts)
         if units >= facts.outputs:
             return "sparse"

@@ -4,6 +4,7 @@ from math import inf
 
 from contract.errors import SpecRefused
 from contract.experiment.datasets import Facts
+from contract.experiment.metrics import measured
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
 from contract.sizing.cost import Cost, cost, largest_batch, training_examples
@@ -177,18 +178,18 @@ def _check_monitor(experiment: Experiment, facts: Facts) -> None:
     if training.early_stopping is None:
         return
     monitor = training.early_stopping.monitor
-    measured = _monitors(experiment, facts)
-    if monitor not in measured:
+    known = _monitors(experiment, facts)
+    if monitor not in known:
         raise SpecRefused(
             "/training/early_stopping/monitor",
             f"{monitor} is not measured in this run, where training.validation.on is "
             f'"{training.validation.on}" and {experiment.dataset.name} is a '
-            f"{facts.task} set: expected one of {', '.join(measured)}",
+            f"{facts.task} set: expected one of {', '.join(known)}",
         )
 
 
 def _monitors(experiment: Experiment, facts: Facts) -> list[str]:
-    metrics = ["loss", "mae" if facts.task == "regression" else "accuracy"]
+    metrics = [metric.name for metric in measured(facts.task) if metric.stops]
     if experiment.training.validation.on == "none":
         return metrics
     return metrics + [f"val_{name}" for name in metrics]

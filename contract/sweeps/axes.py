@@ -7,7 +7,6 @@ a value for each axis, in the order of the axes.
 import json
 import math
 import random
-import re
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Annotated, Any
@@ -15,13 +14,23 @@ from typing import Annotated, Any
 from pydantic import Field, JsonValue, WithJsonSchema
 
 from contract.errors import SpecRefused
-from contract.experiment.base import Flag, Part
+from contract.experiment import pointers
+from contract.experiment.base import Flag, Part, Real
+from contract.experiment.unions import NUMBER, WHOLE, ByKind, kind_of
 
 Pointer = Annotated[str, Field(strict=True, max_length=200, pattern=r"^(/([^~/]|~[01])+)+$")]
-Number = (
-    Annotated[int, Field(strict=True, ge=-1_000_000_000_000, le=1_000_000_000_000)]
-    | Annotated[float, Field(strict=True, ge=-3e38, le=3e38, allow_inf_nan=False)]
-)
+_LARGEST = 1_000_000_000_000
+
+
+def _kept(value: Any) -> str | None:
+    """A whole number that is too large for one is read as another number."""
+    kind = kind_of(value)
+    return NUMBER if kind == WHOLE and abs(value) > _LARGEST else kind
+
+
+Number = Annotated[
+    Annotated[int, Field(strict=True, ge=-_LARGEST, le=_LARGEST)] | Real, ByKind(_kept)
+]
 Value = Annotated[JsonValue, WithJsonSchema({"description": "any JSON"})]
 MAX_AXES, MAX_VALUES = 20, 1_000
 Values = Annotated[tuple[Value, ...], Field(min_length=1, max_length=MAX_VALUES)]
@@ -29,7 +38,6 @@ Cell = Sequence[Any]
 # Draws that only find what was drawn before: then the cells are nearly used up.
 _TRIES = 100
 _COUNTABLE = 100_000
-_INDEX = re.compile(r"0|[1-9]\d*")
 
 
 class Range(Part):
@@ -82,12 +90,8 @@ class Range(Part):
         return value if self.whole else float(value)
 
 
+Axis = Annotated[Values | Range, ByKind()]
 Axes = Mapping[str, Values | Range]
-
-
-def parts(pointer: str) -> list[str]:
-    """Of a JSON pointer (RFC 6901)."""
-    return [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
 
 
 def placed(document: Any, axes: Axes, cell: Cell) -> Any:
@@ -98,30 +102,11 @@ def placed(document: Any, axes: Axes, cell: Cell) -> Any:
     """
     for pointer, value in zip(axes, cell, strict=True):
         try:
-            document = _put(document, parts(pointer), value)
+            document = pointers.put(document, pointers.split(pointer), value)
         except LookupError as error:
-            raise SpecRefused(axis_pointer(pointer), f"{pointer} leads nowhere: {error}") from None
+            at = pointers.join(("axes", pointer))
+            raise SpecRefused(at, f"{pointer} leads nowhere: {error}") from None
     return document
-
-
-def axis_pointer(pointer: str) -> str:
-    """Where a sweep's document has the axis."""
-    return f"/axes/{pointer.replace('~', '~0').replace('/', '~1')}"
-
-
-def _put(document: Any, path: Sequence[str], value: Any) -> Any:
-    if not path:
-        return value
-    head, *rest = path
-    if isinstance(document, list | tuple):
-        if not _INDEX.fullmatch(head) or int(head) >= len(document):
-            raise LookupError(f"a list of {len(document)} has no {head}")
-        at = int(head)
-        return [*document[:at], _put(document[at], rest, value), *document[at + 1 :]]
-    if document is None or isinstance(document, dict):
-        known = document or {}
-        return {**known, head: _put(known.get(head), rest, value)}
-    raise LookupError(f"there is {json.dumps(document)[:50]}, which has no {head}")
 
 
 def size(axes: Axes) -> float:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
+from contract.experiment.pointers import split
 from contract.experiment.spec import Experiment
 from contract.store.status import TERMINAL
-from contract.sweeps.axes import Axes, Cell, parts
+from contract.sweeps.axes import Axes, Cell
 
 _NAME = 100
 _SEEDS = 2**31
@@ -17,7 +18,7 @@ _SEEDS = 2**31
 def replicas(experiment: Experiment, axes: Axes, cell: Cell, seeds: int) -> Iterator[Experiment]:
     """The cell's runs: as many seeds from its own on, each named after the values."""
     values = ", ".join(
-        f"{parts(pointer)[-1]}={json.dumps(value)}"
+        f"{split(pointer)[-1]}={json.dumps(value)}"
         for pointer, value in zip(axes, cell, strict=True)
     )
     training = experiment.training

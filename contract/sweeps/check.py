@@ -4,16 +4,13 @@ from collections.abc import Iterator
 
 from contract.errors import SpecRefused
 from contract.experiment.datasets import Facts
+from contract.experiment.metrics import measured, score_of
+from contract.experiment.pointers import join
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
-from contract.sweeps.axes import Range, Values, axis_pointer, key, size
+from contract.sweeps.axes import Range, Values, key, size
 from contract.sweeps.plan import Goal, Objective, Plan
 
-_OF_TASK = {
-    "classification": ("loss", "accuracy"),
-    "multi_label": ("loss", "accuracy", "exact_match"),
-    "regression": ("loss", "mae", "r2"),
-}
 # Steps of a range: beyond that there is none that a number could tell from its neighbour.
 _MOST_STEPS = 1e13
 
@@ -40,7 +37,7 @@ def check_plan(plan: Plan, settings: Settings) -> None:
 
 def _check_axis(plan: Plan, pointer: str, axis: Values | Range) -> None:
     def refuse(detail: str, *below: str) -> SpecRefused:
-        return SpecRefused("/".join((axis_pointer(pointer), *below)), detail)
+        return SpecRefused(join(("axes", pointer, *below)), detail)
 
     if pointer == "/name":
         raise refuse("each job is named after its values: give the base a name")
@@ -94,8 +91,7 @@ def resolved(plan: Plan, first: Experiment, facts: Facts) -> Plan:
     objective = plan.objective
     if objective is None:
         prefix = "" if first.training.validation.on == "none" else "val_"
-        score = "r2" if facts.task == "regression" else "accuracy"
-        objective = Objective.model_validate({"metric": prefix + score})
+        objective = Objective(metric=prefix + score_of(facts.task).name)
     goal: Goal = "max" if objective.maximized else "min"
     return plan.model_copy(update={"objective": objective.model_copy(update={"goal": goal})})
 
@@ -104,9 +100,9 @@ def check_objective(objective: Objective, experiment: Experiment, facts: Facts) 
     """Raises SpecRefused where a run of `experiment` does not measure it."""
     validated = experiment.training.validation.on != "none"
     known = [
-        prefix + name
+        prefix + metric.name
         for prefix in ("", *(["val_"] if validated else []), "test_")
-        for name in _OF_TASK[facts.task]
+        for metric in measured(facts.task)
     ]
     if objective.metric not in known:
         raise SpecRefused(

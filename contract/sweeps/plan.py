@@ -1,27 +1,26 @@
 """What a sweep is asked to do: which cells, how often, by what measure, and when to stop."""
 
 from itertools import islice
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
 from contract.experiment.base import Count, Part, Positive, Seed, Whole
-from contract.sweeps.axes import MAX_AXES, Cell, Pointer, Range, Values, drawn, grid, size
+from contract.experiment.metrics import METRICS, metric_of
+from contract.sweeps.axes import MAX_AXES, Axis, Cell, Pointer, drawn, grid, size
 
-Metric = Literal[
-    "loss", "accuracy", "exact_match", "mae", "r2",
-    "val_loss", "val_accuracy", "val_exact_match", "val_mae", "val_r2",
-    "test_loss", "test_accuracy", "test_exact_match", "test_mae", "test_r2",
-]  # fmt: skip
+if TYPE_CHECKING:
+    MetricName: TypeAlias = str
+else:
+    MetricName = Literal[tuple(p + name for p in ("", "val_", "test_") for name in METRICS)]
 Goal = Literal["max", "min"]
-_SMALL_IS_GOOD = ("loss", "mae")
 _AT_ONCE = 4
 
 
 class Objective(Part):
     """What cells are compared by: a metric of the last epoch, or of the final weights (`test_`)."""
 
-    metric: Metric = Field(description="as curves have it, or results (`test_`)")
+    metric: MetricName = Field(description="as curves have it, or results (`test_`)")
     goal: Goal | None = Field(None, description="null is min for a loss or an error, else max")
 
     @property
@@ -33,7 +32,7 @@ class Objective(Part):
     def maximized(self) -> bool:
         if self.goal is not None:
             return self.goal == "max"
-        return not self.metric.endswith(_SMALL_IS_GOOD)
+        return metric_of(self.metric).maximized
 
 
 class MedianPruner(Part):
@@ -77,7 +76,7 @@ class Budget(Part):
 class Plan(Part):
     """A sweep without the experiment that it varies."""
 
-    axes: dict[Pointer, Values | Range] = Field(
+    axes: dict[Pointer, Axis] = Field(
         min_length=1,
         max_length=MAX_AXES,
         description="JSON pointers into the experiment, and what to put there: a list of values, "

@@ -16,6 +16,7 @@ from contract.settings import Settings
 from tests import processes, services
 from tests.acceptance import compose
 from tests.acceptance.composed import Composed
+from tests.pages import page
 
 SECRETS = ("POSTGRES_PASSWORD", "REDIS_PASSWORD")
 VARIABLES = {
@@ -168,16 +169,19 @@ def reaching(name: str, variables: dict[str, str]) -> Settings:
 
 
 def set_by_the_file() -> set[str]:
-    """By what the README says."""
-    readme = (compose.ROOT / "README.md").read_text("utf-8")
-    told = re.search(r"those\nthat docker-compose.yml sets itself: (.*?)\.\n", readme, re.DOTALL)
+    """By what docs/settings.md says."""
+    told = re.search(
+        r"those that docker-compose.yml sets itself:\s+(.*?)\.\s",
+        page("docs/settings.md"),
+        re.DOTALL,
+    )
     assert told is not None
     return {name.lower() for name in re.findall(r"PLATEAU_([A-Z_]+)", told[1])}
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_the_containers_obey_the_settings(name: str) -> None:
-    """All but those that the README names; unset ones are as everywhere."""
+    """All but those that docs/settings.md names; unset ones are as everywhere."""
     unset, plain = reaching(name, {}), Settings()
     for field, info in Settings.model_fields.items():
         default = getattr(plain, field)

@@ -1,4 +1,4 @@
-"""What is taken for the same as a session in the README, and what is not."""
+"""What is taken for the same as a session of a page, and what is not."""
 
 import pytest
 

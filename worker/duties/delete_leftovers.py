@@ -12,9 +12,9 @@ from itertools import islice
 from pathlib import Path
 
 from sqlmodel import Session, col, select
-from ulid import ULID
 
 from contract.experiment.datasets import CATALOGUE
+from contract.ids import DATASET, JOB, made_at
 from contract.settings import Settings
 from contract.store import clock
 from contract.store.artifacts import ArtifactStore
@@ -27,9 +27,7 @@ log = logging.getLogger(__name__)
 
 # What is younger may be on its way to be named.
 AGE = timedelta(days=1)
-_OWNER = re.compile(
-    r"(?P<table>jobs|datasets)/\.?(?P<id>(?:job|ds)_(?P<ulid>[0-9A-HJKMNP-TV-Z]{26}))"
-)
+_OWNER = re.compile(rf"(?:jobs|datasets)/\.?(?P<id>{JOB.form}|{DATASET.form})")
 _FIRST_WORKER = select(Worker.started_at).order_by(col(Worker.started_at)).limit(1)
 _AT_ONCE = 500
 
@@ -61,7 +59,7 @@ def _sweep_store(database: Database, store: ArtifactStore) -> None:
             left = [
                 key
                 for id_ in ids
-                if id_ in known or (born is not None and _made_at(id_) > born)
+                if id_ in known or (born is not None and made_at(id_) > born)
                 for key in owners[id_]
                 if key not in keys
             ]
@@ -95,10 +93,6 @@ def _batches(ids: Iterable[str]) -> Iterator[Sequence[str]]:
     rest = iter(ids)
     while batch := list(islice(rest, _AT_ONCE)):
         yield batch
-
-
-def _made_at(id_: str) -> datetime:
-    return ULID.from_str(id_.partition("_")[2]).datetime
 
 
 def _sweep_folder(folder: Path, hidden: str) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import update
 from sqlmodel import col
-from ulid import ULID
 
-from contract import logs
+from contract import ids, logs
 from contract.store import clock
 from contract.store.clock import now
 from contract.store.database import Database
@@ -23,7 +22,7 @@ class Registration:
     """One run of a worker process, under an id that no other has."""
 
     def __init__(self, database: Database) -> None:
-        self.id = f"worker_{ULID()}"
+        self.id = ids.WORKER.new()
         self._database = database
         logs.describe_process(worker_id=self.id)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from contract.experiment.metrics import metric_of
 from contract.experiment.spec import EarlyStopping
 
 Weights = list[np.ndarray[Any, Any]]
@@ -41,6 +42,6 @@ class Patience:
     def _improves(self, value: float) -> bool:
         if self.best is None:
             return True
-        if self._spec.monitor.endswith("accuracy"):
+        if metric_of(self._spec.monitor).maximized:
             return value - self._spec.min_delta > self.best
         return value + self._spec.min_delta < self.best

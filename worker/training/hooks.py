@@ -11,7 +11,7 @@ Reason = Literal["completed", "early_stopping", "non_finite"]
 
 @dataclass(frozen=True)
 class Finished:
-    """`metrics` holds train_ and test_ loss and accuracy (or mae and r2) of the final weights.
+    """`metrics` holds those of the task, with train_ and test_, of the final weights.
 
     `confusion_matrix` counts test examples, one row per true class, one column per predicted
     class; None unless the task is classification. `class_counts` are the test examples of each

@@ -38,13 +38,11 @@ class Outgoing:
         """Pass on a body in pieces, each once the one before has left the buffer."""
         body = message.get("body", b"")
         self._given += len(body)
-        for start in range(0, len(body) - PIECE, PIECE):
+        for start in range(0, len(body) or 1, PIECE):
             self._in_hand = len(body) - start
-            await send({**message, "body": body[start : start + PIECE], "more_body": True})
-        if len(body) > PIECE:
-            message = {**message, "body": body[(len(body) - 1) // PIECE * PIECE :]}
-        self._in_hand = len(message.get("body", b""))
-        await send(message)
+            piece = body[start : start + PIECE]
+            more = self._in_hand > PIECE or message.get("more_body", False)
+            await send({**message, "body": piece, "more_body": more})
         self._in_hand = 0
 
     def look(self) -> int:

@@ -9,11 +9,12 @@ import asyncio
 from asyncio import TimerHandle
 from typing import Any
 
+from httptools import HttpParserError
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from api.http import allowed_hosts, raw_refusal
-from api.http.wire.parser import Enough, Parser
+from api.http.wire.parser import feed
 from api.http.wire.sending import SendingProtocol
 
 # To close at once, with bytes still unread, would take the answer from the client too (RST).
@@ -32,10 +33,8 @@ class BoundedProtocol(SendingProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.parser = Parser(self)  # type: ignore[assignment]
         self._unread = 0
         self._refused = False
-        self._in_head = True
         self._arriving = False  # from a message's first byte to its last
         self._pace: TimerHandle | None = None
         self._restart_clock()
@@ -57,7 +56,11 @@ class BoundedProtocol(SendingProtocol):
             return
         self._unread += len(data)
         self._received += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            feed(self, data)
+        except HttpParserError:
+            self._refuse(400, "expected HTTP/1.1; Invalid HTTP request received.")
         if self._unread > self.max_head_bytes:
             self._refuse_head(f"{self._unread:,} and more")
         elif self._pace is None and self._waiting:
@@ -65,8 +68,6 @@ class BoundedProtocol(SendingProtocol):
 
     @override
     def on_message_begin(self) -> None:
-        if self._refused:
-            raise Enough
         super().on_message_begin()
         self._arriving = True
         self._restart_clock()
@@ -86,7 +87,6 @@ class BoundedProtocol(SendingProtocol):
             self.cycle.keep_alive = False
         else:
             super().on_headers_complete()
-            self._in_head = False
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -100,13 +100,8 @@ class BoundedProtocol(SendingProtocol):
             return
         self._unread = 0
         self._arriving = False
-        self._in_head = True
         if not self._refused:
             super().on_message_complete()
-
-    @override
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400, f"expected HTTP/1.1; {msg}")
 
     @property
     def _waiting(self) -> bool:
@@ -161,4 +156,4 @@ class BoundedProtocol(SendingProtocol):
         cycle: RequestResponseCycle | None = self.cycle  # uvicorn does not admit the None
         if cycle is None or cycle.response_complete:
             return True
-        return not (self._in_head or cycle.response_started or self.pipeline)
+        return cycle.more_body and not cycle.response_started and not self.pipeline

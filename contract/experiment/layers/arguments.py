@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from contract.experiment.initializers import Initializer
 from contract.experiment.layers.layer import Misfit, Shape
+from contract.experiment.unions import ByKind
 
 ActivationName = Literal[
     "elu",
@@ -33,7 +34,7 @@ Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 # TensorFlow holds the sizes of windows and strides in 32 bits.
 Extent = Annotated[int, Field(strict=True, ge=1, lt=2**31)]
 # Keras takes one number for both directions, or [height, width].
-Window = Extent | tuple[Extent, Extent]
+Window = Annotated[Extent | tuple[Extent, Extent], ByKind()]
 
 
 def pair(window: Window) -> tuple[int, int]:

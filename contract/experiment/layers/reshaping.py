@@ -1,7 +1,7 @@
 """Layers that give the same numbers another shape."""
 
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -9,6 +9,7 @@ from typing_extensions import override
 from contract.experiment.base import Whole
 from contract.experiment.layers.arguments import image
 from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape
+from contract.experiment.unions import LIST, LISTS, WHOLE, ByKind, kind_of
 
 
 class Flatten(Layer):
@@ -43,11 +44,23 @@ class Reshape(Layer):
         return Outcome(tuple(prod(shape) // known if size == -1 else size for size in target))
 
 
+_Pair = tuple[Whole, Whole]
+
+
+def _margins(value: Any) -> str | None:
+    """Of [[1, 2], 0] nobody can say whether numbers or pairs were meant."""
+    kind = kind_of(value)
+    inside = {kind_of(each) for each in value} if kind == LIST else set()
+    if LIST not in inside:
+        return kind
+    return None if WHOLE in inside else LISTS
+
+
 class ZeroPadding2D(Layer):
     """One number, [height, width], or [[top, bottom], [left, right]]."""
 
     type: Literal["ZeroPadding2D"] = "ZeroPadding2D"
-    padding: Whole | tuple[Whole, Whole] | tuple[tuple[Whole, Whole], tuple[Whole, Whole]] = 1
+    padding: Annotated[Whole | _Pair | tuple[_Pair, _Pair], ByKind(_margins)] = 1
 
     @override
     def output(self, shape: Shape) -> Outcome:

@@ -1,4 +1,4 @@
-"""The settings: their defaults, what they refuse, and that the README tells of every one."""
+"""The settings: their defaults, what they refuse, and that docs/settings.md has every one."""
 
 import re
 from pathlib import Path
@@ -9,8 +9,9 @@ from sqlalchemy import make_url
 
 from contract.environment import cores
 from contract.settings import Settings, read_settings
+from tests.pages import page, rows
 
-README = Path(__file__).parents[3] / "README.md"
+PAGE = page("docs/settings.md")
 FIELDS = Settings.model_fields
 
 
@@ -145,25 +146,35 @@ def plain(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", FIELDS)
-def test_the_readme_tells_of_every_setting(name: str) -> None:
-    """A row `| PLATEAU_NAME | default | description |` in the README's table of settings."""
+def test_the_page_has_every_setting(name: str) -> None:
+    """A row `| PLATEAU_NAME | default | unit | meaning |` in docs/settings.md."""
     default = FIELDS[name].default
     unset = default in ("", (), Path())
     wanted = (
         f"| `PLATEAU_{name.upper()}` | {'(in words)' if unset else f'`{default}`'} "
-        f"| {FIELDS[name].description} |"
+        f"| {unit_of(name)} | {FIELDS[name].description} |"
     )
-    rows = [row.strip() for row in README.read_text().splitlines()]
-    found = [row for row in rows if row.startswith(f"| `PLATEAU_{name.upper()}` |")]
-    assert len(found) == 1, f"the README should have one row like:\n{wanted}"
-    _, _, shown, description, _ = (cell.strip() for cell in found[0].split("|"))
+    found = [row for row in rows(PAGE) if row[0] == f"`PLATEAU_{name.upper()}`"]
+    assert len(found) == 1, f"docs/settings.md should have one row like:\n{wanted}"
+    _, shown, unit, meaning = found[0]
     assert unset or plain(shown) == f"`{default}`", f"expected a row like:\n{wanted}"
     assert shown, f"expected a row like:\n{wanted}"
-    assert description, f"expected a row like:\n{wanted}"
+    assert meaning, f"expected a row like:\n{wanted}"
+    if isinstance(default, int | float):
+        assert unit or name == "port", f"expected a row like:\n{wanted}"
+    assert unit_of(name) in ("", unit), f"expected a row like:\n{wanted}"
 
 
-def test_the_readme_tells_of_no_other_setting() -> None:
-    told = set(re.findall(r"PLATEAU_([A-Z_]+)", README.read_text()))
+def unit_of(name: str) -> str:
+    """As the name says it; empty where it does not."""
+    if name == "requests_per_second":
+        return "1/s"
+    ending = name.rpartition("_")[2]
+    return {"seconds": "s", "bytes": "bytes", "days": "days"}.get(ending, "")
+
+
+def test_the_page_has_no_other_setting() -> None:
+    told = set(re.findall(r"PLATEAU_([A-Z_]*[A-Z])", PAGE))
     assert told <= {name.upper() for name in FIELDS}
 
 

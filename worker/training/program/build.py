@@ -1,6 +1,7 @@
 """From a piece of a spec to the Keras object that it names, without Keras' deserializer.
 
-A new layer, optimizer, initializer or schedule is a class in `contract.experiment`: nothing here.
+A new layer, optimizer, schedule, loss or initializer is a class in `contract.experiment`: nothing
+here.
 """
 
 from collections.abc import Callable
@@ -13,11 +14,9 @@ from contract.experiment.base import Part
 from contract.experiment.graph import Node
 from contract.experiment.layers import core
 from contract.experiment.layers.layer import Layer
-from contract.experiment.losses import Loss
-from contract.experiment.optimizers import Adam, AdamW, RMSprop
+from contract.experiment.losses import Loss, loss_of
 from contract.experiment.spec import Model
 from worker.training.built_model import BuiltModel, values
-from worker.training.program import optimizers as fused
 
 
 def _clip(x_min: float, x_max: float, **more: Any) -> Any:
@@ -31,24 +30,7 @@ def _clip(x_min: float, x_max: float, **more: Any) -> Any:
 
 
 # What Keras does not have under the name of the spec.
-EXCEPTIONS: dict[type[Part], Callable[..., Any]] = {
-    core.Clip: _clip,
-    Adam: fused.Adam,
-    AdamW: fused.Adam,
-    RMSprop: fused.RMSprop,
-}
-LOSSES: dict[str, Callable[[], Any]] = {
-    "binary_crossentropy": keras.losses.BinaryCrossentropy,
-    "categorical_crossentropy": keras.losses.CategoricalCrossentropy,
-    "huber": keras.losses.Huber,
-    "kl_divergence": keras.losses.KLDivergence,
-    "log_cosh": keras.losses.LogCosh,
-    "mean_absolute_error": keras.losses.MeanAbsoluteError,
-    "mean_squared_error": keras.losses.MeanSquaredError,
-    "mean_squared_logarithmic_error": keras.losses.MeanSquaredLogarithmicError,
-    "poisson": keras.losses.Poisson,
-    "sparse_categorical_crossentropy": keras.losses.SparseCategoricalCrossentropy,
-}
+EXCEPTIONS: dict[type[Part], Callable[..., Any]] = {core.Clip: _clip}
 
 
 # What a part says to us alone, and Keras takes no argument for.
@@ -79,7 +61,7 @@ def constructor(kind: type[Part]) -> Callable[..., Any]:
 
 def construct_loss(loss: Loss) -> Any:
     """A `keras.losses.Loss`, averaging over the batch."""
-    return LOSSES[loss]() if isinstance(loss, str) else construct(loss)
+    return construct(loss_of(loss))
 
 
 def build(model: Model, input_shape: tuple[int, ...]) -> BuiltModel:

@@ -1,5 +1,7 @@
 """Metrics as sums over examples: added up in the graph, divided once at the end.
 
+What they are called, and what they are good for, is in `contract.experiment.metrics`.
+
 All sums are float64, so that their order of magnitude costs no digits.
 """
 
@@ -8,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from contract.experiment.losses import BinaryCrossentropy, Loss
 from contract.sizing.label_layout import Layout
 
 Totals = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -38,10 +39,10 @@ class ClassificationTally:
 
     width = 3
 
-    def __init__(self, loss: Loss, layout: Layout, classes: int, units: int) -> None:
+    def __init__(self, threshold: float, layout: Layout, classes: int, units: int) -> None:
         self._layout = layout
         self._units = units
-        self._threshold = threshold_of(loss)
+        self._threshold = threshold
         # Outputs beyond the classes share a last column of their own.
         self.confusion_shape = (classes, classes + (units > classes))
 
@@ -75,14 +76,15 @@ class ClassificationTally:
 class MultiLabelTally:
     """Loss, and accuracy as `keras.metrics.BinaryAccuracy` has it: the mean over all labels.
 
-    `exact_match` is the share of examples whose labels are all right.
+    `exact_match` is the share of examples whose labels are all right. `threshold` parts yes from
+    no.
     """
 
     width = 4
     confusion_shape = (0, 0)
 
-    def __init__(self, loss: Loss) -> None:
-        self._threshold = threshold_of(loss)
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
 
     def of_batch(self, loss: Any, labels: Any, outputs: Any) -> Any:
         correct = tf.equal(labels > 0.5, outputs > self._threshold)
@@ -134,9 +136,3 @@ class RegressionTally:
         r2 = 1 - squared / np.where(spread > 0, spread, np.nan)
         mae = absolute / size * self._target_scale
         return {"loss": float(loss / size), "mae": float(mae.mean()), "r2": float(r2.mean())}
-
-
-def threshold_of(loss: Loss) -> float:
-    """What parts yes from no in an output of its own."""
-    # Keras keeps 0.5 for logits too, which calls a probability of 0.6 a no.
-    return 0.0 if isinstance(loss, BinaryCrossentropy) and loss.from_logits else 0.5

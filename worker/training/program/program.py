@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from contract.experiment.datasets import Facts
+from contract.experiment.losses import loss_of
 from contract.experiment.spec import Experiment, Training
 from contract.sizing.label_layout import Layout, label_layout
 from contract.sizing.trace import trace
@@ -23,7 +24,6 @@ from worker.training.program.metrics import (
     MultiLabelTally,
     RegressionTally,
     Tally,
-    threshold_of,
 )
 from worker.training.signals.activations import stations
 from worker.training.signals.before_training import initial, probe_of
@@ -113,7 +113,7 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
     passes = Passes(model, optimizer, loss, tally, data.inputs, batch_size, jit, largest)
     passes.trace(train)
     probe = probe_of(experiment, facts, data, layout, built, optimizer, loss)
-    threshold = threshold_of(training.loss) if facts.classes is not None else None
+    threshold = loss_of(training.loss).threshold if facts.classes is not None else None
     lens = Lens(built, stations(built.graph), probe, threshold) if probe else None
     judged = unordered(data, facts) if probe else None
     return Assembly(
@@ -139,8 +139,9 @@ def _drawn(experiment: Experiment, facts: Facts) -> tuple[BuiltModel, Any]:
 def _tally(
     experiment: Experiment, facts: Facts, layout: Layout, units: int, targets: Affine
 ) -> Tally:
+    threshold = loss_of(experiment.training.loss).threshold
     if facts.classes is not None:
-        return ClassificationTally(experiment.training.loss, layout, facts.classes, units)
+        return ClassificationTally(threshold, layout, facts.classes, units)
     if facts.task == "multi_label":
-        return MultiLabelTally(experiment.training.loss)
+        return MultiLabelTally(threshold)
     return RegressionTally(facts.targets, targets.scale)

@@ -67,14 +67,32 @@ def ended(api: Api) -> str:
     return held.job_id
 
 
+NAMES_NO_STREAM = (
+    *("", "*/*", "application/json", "text/html, application/xhtml+xml, */*;q=0.8", "image/png"),
+    *("text/event-streams, text/event", ",;q=1,,/*,*"),
+)
+NAMES_A_STREAM = (
+    *("text/event-stream", "Text/Event-Stream", "text/event-stream; charset=utf-8"),
+    *("image/png, text/event-stream;q=0.1", "text/event-stream, */*"),
+    *("application/json;q=0.8, text/event-stream;q=0.9", "text/event-stream;q=0.5, */*;q=0.5"),
+    "application/json ; q=0.8,text/event-stream",
+)
+
+
 class TestOpening:
     def test_a_page_remains_what_others_get(self, api: Api) -> None:
         id_ = ended(api)
-        for accept in ("*/*", "application/json", "text/event-stream;q=0.1, application/json"):
+        for accept in NAMES_NO_STREAM:
             answer = api.client.get(path_of(id_), headers={"Accept": accept})
             assert answer.headers["content-type"] == "application/json"
             assert answer.headers["vary"] == "Accept"
             assert len(answer.json()["data"]) == 5
+
+    def test_who_names_a_stream_gets_it(self, api: Api) -> None:
+        path = path_of(ended(api))
+        for accept in NAMES_A_STREAM:
+            answer = api.client.head(path, headers={"Accept": accept})
+            assert answer.headers["content-type"] == "text/event-stream; charset=utf-8", accept
 
     def test_a_stream_brings_what_the_pages_bring_and_the_end(self, api: Api) -> None:
         id_ = ended(api)

@@ -35,8 +35,12 @@ def media(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]
             yield name, media_type, content
 
 
-def examples(content: dict[str, Any]) -> list[Any]:
-    named = [each["value"] for each in content.get("examples", {}).values()]
+def examples(document: dict[str, Any], content: dict[str, Any]) -> list[Any]:
+    shared = document["components"]["examples"]
+    named = [
+        (shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each)["value"]
+        for each in content.get("examples", {}).values()
+    ]
     return [*named, content["example"]] if "example" in content else named
 
 
@@ -53,7 +57,7 @@ def test_every_operation_is_told_and_every_body_shown(document: dict[str, Any]) 
     missing = {
         name
         for name, _, content in media(document)
-        if content["schema"].get("format") != "binary" and not examples(content)
+        if content["schema"].get("format") != "binary" and not examples(document, content)
     }
     assert missing == NOT_RECORDED
 
@@ -69,7 +73,7 @@ def test_what_is_shown_is_as_the_schema_says(document: dict[str, Any]) -> None:
     for name, media_type, content in media(document):
         schema = {**content["schema"], "components": document["components"]}
         validator = jsonschema_rs.Draft202012Validator(schema)
-        for example in examples(content):
+        for example in examples(document, content):
             assert not list(validator.iter_errors(example)), f"{name} {media_type}: make examples"
 
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from api.http.pointers import pointer
+from api.http.pointers import Source, pointer
 from api.http.validation_errors import Fault, faults_in
 from api.jobs.request import Posted
+from api.sweeps.request import NewSweep
 from contract.experiment.spec import Experiment
 
 RECIPES = Path(__file__).parents[4] / "recipes"
@@ -227,3 +228,31 @@ def test_twenty_are_told_and_the_rest_counted() -> None:
     told, left_out = faults_in(errors, Posted.source_of({}))
     assert [fault.pointer for fault in told] == [f"/f{number}" for number in range(20)]
     assert left_out == 1180
+
+
+def sweep_faults(axes: Any) -> dict[str | None, str]:
+    document = {"base": {"recipe": "relu-raw"}, "axes": axes}
+    with pytest.raises(ValidationError) as refused:
+        NewSweep.model_validate(document)
+    errors = [{**each, "loc": ("body", *each["loc"])} for each in refused.value.errors()]
+    told, _ = faults_in(errors, Source(NewSweep, document))
+    assert len({fault.pointer for fault in told}) == len(told), "two faults at one place"
+    return {fault.pointer: fault.detail for fault in told}
+
+
+def test_a_range_is_pointed_into() -> None:
+    told = sweep_faults({"/training/seed": {"low": "1", "hihg": 2}})
+    assert told == {
+        "/axes/~1training~1seed/low": 'expected a whole number or a number; received "1"',
+        "/axes/~1training~1seed/high": "this is required, and missing",
+        "/axes/~1training~1seed/hihg": (
+            "there is no such field; Range has low, high, log, step: did you mean high?"
+        ),
+    }
+
+
+@pytest.mark.parametrize("axis", ["seed", "Range", "low", "[key]x", "constrained-int"])
+@pytest.mark.parametrize("values", [[1], {"low": 1, "high": 2}, 3])
+def test_an_axis_that_is_no_pointer_is_pointed_at(axis: str, values: Any) -> None:
+    (place,) = sweep_faults({axis: values})
+    assert place == f"/axes/{axis}"

@@ -1,4 +1,4 @@
-"""The README's sessions, typed line by line against a real server: they give what it says."""
+"""The sessions of the pages, typed line by line against a real server: they give what is shown."""
 
 import os
 import re
@@ -12,12 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.pages import page
 from tests.shown import Ids, Step, compare, sessions
 from tests.sites import ROOT, site_on
 
-README = (ROOT / "README.md").read_text("utf-8")
-# One after the other in one terminal, but for the last: there keys are on.
-*OPEN, KEYED = sessions(README)
+README = page("README.md")
+# Those of a page are typed one after the other in one terminal. Keys are on for the API's last.
+*OPEN, KEYED = sessions(page("docs/api.md"))
+PAGES = {
+    "README.md": sessions(README),
+    "docs/api.md": OPEN,
+    "docs/data.md": sessions(page("docs/data.md")),
+}
 # A run on MNIST takes some 10 s, and a proof has ten.
 SECONDS = 400
 END = "--- that was all ---"
@@ -96,30 +102,44 @@ def changes(command: str) -> bool:
 
 
 @pytest.mark.parametrize("data", ["mnist", "digits"])
-def test_jobs_and_data_by_curl(
+def test_the_readme(
     request: pytest.FixtureRequest, sqlite_url: str, tmp_path: Path, data: str
 ) -> None:
-    steps = [step for session in OPEN for step in session]
+    steps = steps_of("README.md")
     environment, loose = {}, BY_DATA
     if data == "mnist":
         environment["PLATEAU_DATA_DIR"] = str(request.getfixturevalue("mnist_dir"))
         loose = BY_PROCESSOR
     else:
-        instead = re.search(r"`(sed .*curl .*)`", README)
+        instead = re.search(r"^    (sed .*curl .*)$", README, re.MULTILINE)
         assert instead is not None
         steps[0] = Step(instead[1], steps[0].shown)
-        # It trains for half a second: to see it run takes luck.
-        running = next(step for step in steps if '"status":"running"' in step.shown)
-        assert running.command == "curl -s $JOB"
-        steps.remove(running)
+    with terminal(sqlite_url, tmp_path, **environment) as (bash, address):
+        follow(steps, bash, address, loose)
+
+
+@pytest.mark.parametrize("name", ["docs/api.md", "docs/data.md"])
+def test_a_page(sqlite_url: str, tmp_path: Path, name: str) -> None:
+    with terminal(sqlite_url, tmp_path) as (bash, address):
+        follow(steps_of(name), bash, address, BY_PROCESSOR)
+    if name == "docs/api.md":
+        assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def steps_of(name: str) -> list[Step]:
+    return [step for session in PAGES[name] for step in session]
+
+
+@contextmanager
+def terminal(sqlite_url: str, folder: Path, **environment: str) -> Iterator[tuple[Shell, str]]:
+    """A shell beside a service with a worker, and the address of its API."""
     with (
-        site_on(sqlite_url, "memory://", tmp_path, **environment) as site,
+        site_on(sqlite_url, "memory://", folder, **environment) as site,
         site.api() as client,
         site.worker(),
-        shell(tmp_path, site.environment) as bash,
+        shell(folder, site.environment) as bash,
     ):
-        follow(steps, bash, client.base_url.netloc.decode(), loose)
-        assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+        yield bash, client.base_url.netloc.decode()
 
 
 def test_keys_by_command(sqlite_url: str, tmp_path: Path) -> None:
@@ -136,5 +156,6 @@ def test_keys_by_command(sqlite_url: str, tmp_path: Path) -> None:
 
 
 def test_these_are_the_sessions() -> None:
-    assert len(OPEN) >= 4
+    assert all(PAGES.values())
+    assert len(OPEN) >= 5
     assert "api.keys" in KEYED[0].command

@@ -1,0 +1,193 @@
+"""The reference pages have all that there is, and nothing else: routes, errors, fields."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.routing import RouteContext, iter_route_contexts
+
+from api.app import create_app
+from api.http.problems import kinds
+from contract.experiment.datasets import CATALOGUE
+from contract.settings import Settings
+from tests.pages import page, rows, section, spans, without_code
+
+Schema = dict[str, Any]
+API, DATA, EXPERIMENT = (page(f"docs/{name}.md") for name in ("api", "data", "experiment"))
+# Another test compares it with what is served.
+DESCRIPTION = json.loads(page("docs/openapi.json"))
+DEFINED: dict[str, Schema] = DESCRIPTION["components"]["schemas"]
+CLIPPING = {"clipnorm", "clipvalue", "global_clipnorm"}
+
+
+def described(text: str) -> dict[str, list[str]]:
+    """The cells of each row after its first one, which is a single span of code."""
+    found: dict[str, list[str]] = {}
+    for first, *others in rows(text):
+        if len(spans(first)) == 1 and first == f"`{spans(first)[0]}`":
+            assert spans(first)[0] not in found, f"{first} has two rows"
+            found[spans(first)[0]] = others
+    return found
+
+
+def nameless(path: str) -> str:
+    """{} stands for an id or a name."""
+    return re.sub(r"\{\w+\}", "{}", path)
+
+
+ROUTES = {
+    nameless(route): cells
+    for route, cells in described(API).items()
+    if route.partition(" ")[0] in ("GET", "POST", "DELETE")
+}
+
+
+@pytest.fixture(scope="module")
+def routes(tmp_path_factory: pytest.TempPathFactory) -> list[RouteContext]:
+    app = create_app(Settings(var_dir=tmp_path_factory.mktemp("reference")))
+    return list(iter_route_contexts(app.routes))
+
+
+def test_the_page_has_every_route_and_no_other(routes: list[RouteContext]) -> None:
+    served = {
+        nameless(f"{method} {route.path}") for route in routes for method in route.methods or ()
+    } - {"GET /docs/{}"}  # what the page there loads
+    assert set(ROUTES) == served
+
+
+def operations() -> Iterator[tuple[str, list[str]]]:
+    """Each route of the API's description, and its parameters of the query and the head."""
+    for path, item in DESCRIPTION["paths"].items():
+        for method, operation in item.items():
+            named = [
+                each["name"] for each in operation.get("parameters", ()) if each["in"] != "path"
+            ]
+            yield nameless(f"{method.upper()} {path}"), named
+
+
+@pytest.mark.parametrize(("route", "parameters"), [*operations()])
+def test_each_route_is_told_with_its_parameters(route: str, parameters: list[str]) -> None:
+    assert sorted(spans(ROUTES[route][0])) == sorted(parameters)
+
+
+def test_the_page_has_every_error() -> None:
+    told = {
+        int(status): set(spans(cells[0]))
+        for status, *cells in rows(section(API, "Errors"))
+        if status.isdecimal()
+    }
+    assert told == {status: set(slugs) for status, slugs in kinds().items()}
+
+
+def default_of(name: str, schema: Schema) -> str | None:
+    """As JSON, where `name` need not be given; null is not written into the description."""
+    if name in schema.get("required", ()):
+        return None
+    return json.dumps(schema["properties"][name].get("default"))
+
+
+def fields(schema: Schema, before: str = "") -> Iterator[tuple[str, str]]:
+    """The path of each field that is no object with a default of its own, and its default."""
+    for name, field in schema["properties"].items():
+        part = DEFINED.get(field.get("$ref", "").rpartition("/")[2], {})
+        if "properties" in part:
+            yield from fields(part, f"{before}{name}.")
+        else:
+            default = default_of(name, schema)
+            yield before + name, "required" if default is None else f"`{default}`"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (section(EXPERIMENT, "All fields"), dict(fields(DEFINED["Experiment"]))),
+        (
+            section(EXPERIMENT, "Early stopping"),
+            dict(fields(DEFINED["EarlyStopping"], "training.early_stopping.")),
+        ),
+        (
+            section(API, "A sweep"),
+            {**dict(fields(DEFINED["NewSweep"])), "name": "that of the base"},
+        ),
+    ],
+    ids=["experiment", "early stopping", "sweep"],
+)
+def test_the_page_has_every_field_with_its_default(text: str, expected: dict[str, str]) -> None:
+    assert {name: cells[0] for name, cells in described(text).items()} == expected
+
+
+def kinds_in(schema: Any) -> Iterator[str]:
+    """The names of all that `schema` is made of."""
+    if isinstance(schema, dict):
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        if name:
+            yield name
+            yield from kinds_in(DEFINED[name])
+        for value in schema.values():
+            yield from kinds_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from kinds_in(value)
+
+
+def test_the_page_has_every_class_with_its_arguments() -> None:
+    """Layers, initializers, regularizers, optimizers, schedules and losses."""
+    told = {name: cells for name, cells in described(EXPERIMENT).items() if name[0].isupper()}
+    schemas = {name: DEFINED[name] for name in set(kinds_in(DEFINED["Experiment"]))}
+    assert {name: sorted(spans(cells[0])) for name, cells in told.items()} == {
+        name: sorted(arguments(schema))
+        for name, schema in schemas.items()
+        if schema.get("properties", {}).get("type", {}).get("const") == name
+    }
+
+
+def arguments(schema: Schema) -> Iterator[str]:
+    for name in schema["properties"].keys() - CLIPPING - {"type"}:
+        default = default_of(name, schema)
+        yield name if default is None else f"{name}={default}"
+
+
+def values_in(schema: Any) -> Iterator[str]:
+    """All words that may be chosen from."""
+    if isinstance(schema, dict):
+        yield from schema.get("enum", ())
+        for value in schema.values():
+            yield from values_in(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from values_in(value)
+
+
+def test_the_page_has_every_name() -> None:
+    """Of activations, initializers and losses, and all else that is chosen from some words."""
+    told = {each.strip('"') for each in spans(without_code(EXPERIMENT))}
+    schemas = [DEFINED[name] for name in {"Experiment", *kinds_in(DEFINED["Experiment"])}]
+    assert set(values_in(schemas)) - set(CATALOGUE) | CLIPPING <= told
+
+
+def test_the_page_has_the_catalogue() -> None:
+    told = described(section(DATA, "The catalogue"))
+    assert {name: cells[:4] for name, cells in told.items()} == {
+        name: [
+            facts.task,
+            ", ".join(map(str, facts.shape)),
+            str(facts.classes or ""),
+            f"{facts.train_examples:,} + {facts.test_examples:,}",
+        ]
+        for name, facts in CATALOGUE.items()
+    }
+
+
+def test_the_page_has_what_an_upload_says() -> None:
+    text = section(DATA, "What the request says")
+    told = {span for first, *_ in rows(text) for span in spans(first)}
+    upload = DESCRIPTION["paths"]["/v1/datasets"]["post"]
+    parameters = {each["name"] for each in upload["parameters"]}
+    assert told == {*parameters, *upload["requestBody"]["content"]}
+
+
+def test_the_page_has_every_check_of_an_upload() -> None:
+    told = {span for first, *_ in rows(section(DATA, "The report")) for span in spans(first)}
+    assert told == set(DEFINED["Check"]["properties"]["code"]["enum"])
