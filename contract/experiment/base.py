@@ -2,7 +2,7 @@
 
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,10 +20,13 @@ P = TypeVar("P", bound=Part)
 
 
 def kinds(base: type[P]) -> list[type[P]]:
-    """All classes that come of `base`, in the order of the code; not those that begin with _."""
+    """All classes that come of `base` and say their `type`, in the order of the code."""
     found = []
     for kind in base.__subclasses__():
-        found += [kind] * (not kind.__name__.startswith("_")) + kinds(kind)
+        field = kind.model_fields.get("type")
+        if field is not None and get_origin(field.annotation) is Literal:
+            found.append(kind)
+        found += kinds(kind)
     return found
 
 

@@ -4,14 +4,13 @@ A class of a module that is imported here is a layer that may be posted; no list
 whole model costs is in `contract.sizing`.
 """
 
-from collections.abc import Iterator
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import Discriminator, Tag
 
-from contract.experiment.base import Part
+from contract.experiment.base import Part, kinds
 from contract.experiment.layers import (
     convolution,
     core,
@@ -37,15 +36,7 @@ __all__ = [
 ]
 
 
-def _kinds(base: type[Layer]) -> Iterator[type[Layer]]:
-    """All that come of `base` and have a `type`, which what several have in common has not."""
-    for kind in base.__subclasses__():
-        if not kind.model_fields["type"].is_required():
-            yield kind
-        yield from _kinds(kind)
-
-
-KINDS: tuple[type[Layer], ...] = tuple(sorted(_kinds(Layer), key=lambda kind: kind.__name__))
+KINDS: tuple[type[Layer], ...] = tuple(sorted(kinds(Layer), key=lambda kind: kind.__name__))
 
 
 class Again(Part):
