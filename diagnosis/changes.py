@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from diagnosis.report import Change, Patch
-from diagnosis.run.network import Block, Layer, Node
+from diagnosis.run.network import Block, Network, Node
+from diagnosis.splicing import insert_after, take_out
 from diagnosis.words import number
 
 _SMALLEST, _LARGEST = 1e-30, 1e30
@@ -21,27 +22,6 @@ def put(pointer: str, value: Any) -> Mapping[str, Any]:
 
 def remove(pointer: str) -> Mapping[str, Any]:
     return {"op": "remove", "path": pointer}
-
-
-def insert_before(node: Node, layer: Layer) -> Patch:
-    """A layer that takes what `node` took, and gives its output to `node`."""
-    return [put(node.pointer, layer)]
-
-
-def insert_after(nodes: Sequence[Node], layer: Layer) -> Patch:
-    """After each of `nodes` a layer between it and those that take its output.
-
-    From the last to the first, so that no index moves.
-    """
-    places = sorted((node.index + 1 for node in nodes), reverse=True)
-    return [put(f"/model/layers/{place}", layer) for place in places]
-
-
-def take_out(nodes: Sequence[Node]) -> Patch:
-    """Those that took a node's output take what it took. From the last to the first, so that no
-    index moves."""
-    ordered = sorted(nodes, key=lambda node: node.index, reverse=True)
-    return [remove(node.pointer) for node in ordered]
 
 
 def scaling(kind: str) -> Change:
@@ -117,15 +97,15 @@ def smaller_initializer(blocks: Sequence[Block]) -> Change:
     return Change("smaller_initializer", "smaller initial weights", patch)
 
 
-def batch_normalization(blocks: Sequence[Block]) -> Change:
+def batch_normalization(network: Network, blocks: Sequence[Block]) -> Change:
     """After each of `blocks`."""
-    patch = insert_after([block.node for block in blocks], {"type": "BatchNormalization"})
+    patch = insert_after(network, [b.node for b in blocks], {"type": "BatchNormalization"})
     return Change("batch_normalization", "batch normalisation", patch, mask=True)
 
 
-def without(nodes: Sequence[Node], code: str, title: str) -> Change:
+def without(network: Network, nodes: Sequence[Node], code: str, title: str) -> Change:
     """Take layers out."""
-    return Change(code, title, take_out(nodes))
+    return Change(code, title, take_out(network, nodes))
 
 
 def wider(blocks: Sequence[Block], factor: int, least: int) -> Change:

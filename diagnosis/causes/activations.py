@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from diagnosis import changes
+from diagnosis import changes, splicing
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
 from diagnosis.run.network import Block
@@ -114,5 +114,5 @@ def _curved(setup: Setup) -> Change:
     layer = {"type": "Dense", "units": 64, "activation": "relu"}
     head = setup.network.head
     at = head.node if head is not None else setup.network.nodes[0]
-    patch = changes.insert_before(at, layer)
+    patch = splicing.insert_before(at, layer)
     return Change("hidden_layer", "a hidden layer of 64 ReLU units", patch)

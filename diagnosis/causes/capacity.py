@@ -103,7 +103,7 @@ def _losses(setup: Setup) -> Iterator[tuple[str, str, Change]]:
     for node in _clips(setup):
         low, high = float(node.layer["x_min"]), float(node.layer["x_max"])
         detail = f"Layer {node.index} clips what passes it to {number(low)} to {number(high)}."
-        repair = changes.without([node], "no_clip", "without the Clip layer")
+        repair = changes.without(setup.network, [node], "no_clip", "without the Clip layer")
         yield node.pointer, detail, repair
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from diagnosis import changes
+from diagnosis import changes, splicing
 from diagnosis.causes import scale_checks
 from diagnosis.causes.output_rules import misfits
 from diagnosis.causes.slow_progress import is_short, longer
@@ -87,14 +87,14 @@ def _head_patch(setup: Setup, units: int, activation: str) -> Sequence[Mapping[s
         for node in head.followers
         if node.layer["type"] in _SQUASHING or is_activation(node.layer)
     ]
-    patch = changes.take_out(squashing)
+    patch = splicing.take_out(setup.network, squashing)
     own = head.node.pointer
     if len(squashing) == len(head.followers):
         patch = [*patch, changes.put(f"{own}/activation", activation)]
     else:
         last = {"type": "Activation", "activation": activation}
         patch = [*patch, changes.put(f"{own}/activation", "linear")]
-        patch = [*patch, changes.put("/model/layers/-", last)]
+        patch = [*patch, *splicing.append(setup.network, last)]
     if head.layer["type"] == "Dense" and setup.network.outputs != units:
         patch = [*patch, changes.put(f"{own}/units", units)]
     return patch

@@ -150,7 +150,7 @@ def _repairs(case: Case) -> Sequence[Change]:
     given = math.sqrt(max(data.input_mean_square, 0.0)) if data is not None else 0.0
     if _rescaled(case) and scale_checks.SMALL <= given <= scale_checks.LARGE:
         words = "without the Rescaling layer"
-        found.append(changes.without(_rescaled(case), "no_rescaling", words))
+        found.append(changes.without(case.network, _rescaled(case), "no_rescaling", words))
     first, standard = _scaling(case), changes.scaling("standard")
     picture = first != standard
     found += [first, standard] if picture else [first]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from diagnosis import changes
+from diagnosis import changes, splicing
 from diagnosis.report import Cause, Change
 from diagnosis.run.case import Case
 from diagnosis.run.series import Series, finite
@@ -76,7 +76,7 @@ def _repairs(case: Case, few: bool) -> Sequence[Change]:
     decay = [changes.put(f"{b.node.pointer}/kernel_regularizer", penalty) for b in hidden]
     if hidden:
         half = {"type": "Dropout", "rate": 0.5}
-        dropout = changes.insert_after([b.activated_at for b in hidden], half)
+        dropout = splicing.insert_after(case.network, [b.activated_at for b in hidden], half)
         found.append(Change("dropout", "dropout of a half", dropout))
         found.append(Change("weight_decay", "a penalty on the weights", decay))
     return found

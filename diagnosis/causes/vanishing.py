@@ -49,5 +49,7 @@ def _repairs(setup: Setup) -> list[Change]:
     patch = [*relu.patch, *changes.initializer(hidden, "he_normal").patch]
     return [
         Change("relu_he", "ReLU with He's initial weights", patch),
-        changes.batch_normalization([block for block in hidden if not block.normalized]),
+        changes.batch_normalization(
+            setup.network, [block for block in hidden if not block.normalized]
+        ),
     ]

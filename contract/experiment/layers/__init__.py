@@ -50,7 +50,7 @@ class Again(Part):
 def _tag(value: Any) -> Any:
     """By which an element of `model.layers` is read: its `type`, or that it names a `layer`."""
     if isinstance(value, Again) or (isinstance(value, dict) and "layer" in value):
-        return "layer"
+        return "Again"
     return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
 
 
@@ -59,6 +59,6 @@ if TYPE_CHECKING:
 else:
     AnyLayer = Annotated[
         reduce(or_, [Annotated[kind, Tag(kind.__name__)] for kind in KINDS])
-        | Annotated[Again, Tag("layer")],
+        | Annotated[Again, Tag("Again")],
         Discriminator(_tag),
     ]
