@@ -1,0 +1,105 @@
+"""From Keras' configuration of a layer, an initializer, an optimizer, to our part of its name.
+
+A part has Keras' own arguments, so most are taken as they are. An argument that a part does not
+have is left out where it says nothing: where it is empty, or one of the defaults in `_SILENT`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, get_args
+
+from contract.experiment.base import Part
+from contract.experiment.initializers import InitializerName
+from contract.experiment.layers import KINDS
+from contract.experiment.layers.arguments import ActivationName
+from contract.experiment.pointers import Path
+from contract.keras_json.fault import Untranslatable, expect
+
+# Of arguments that no part has, the values that change nothing. None, false and empty lists never
+# do.
+_SILENT: Mapping[str, tuple[Any, ...]] = {
+    "name": (),  # any
+    "dtype": (),
+    "data_format": ("channels_last",),
+    "autocast": (True,),
+    "renorm_momentum": (0.99,),
+    "ema_momentum": (0.99,),
+    "scale_by": (1.0,),
+}
+_ANY = ("name", "dtype")
+_LAYERS = {kind.__name__ for kind in KINDS}
+
+
+def part_of(document: Any, path: Path, known: Iterable[type[Part]], **fixed: Any) -> dict[str, Any]:
+    """What stands for `document`, {"class_name": ..., "config": {...}}, in an experiment.
+
+    `known` are the classes that it may be; `fixed` has members of the answer besides. Raises
+    Untranslatable.
+    """
+    given = expect(document, dict, path, 'an object with "class_name" and "config"')
+    name = expect(given.get("class_name"), str, (*path, "class_name"), "the name of a class")
+    config = expect(given.get("config"), dict, (*path, "config"), "an object of arguments")
+    by_name = {kind.__name__: kind for kind in known}
+    if name not in by_name:
+        raise Untranslatable(
+            (*path, "class_name"),
+            f"{name[:100]} cannot be taken; there are {', '.join(sorted(by_name))}",
+        )
+    kind = by_name[name]
+    found: dict[str, Any] = {"type": name, **fixed}
+    for argument, value in config.items():
+        at = (*path, "config", argument)
+        if argument in kind.model_fields and argument not in _ANY:
+            taken = _value(value, at)
+            if argument not in found and taken != _default(kind, argument):
+                found[argument] = taken
+        elif not _is_silent(argument, value):
+            raise Untranslatable(
+                at,
+                f"{name} has no argument {argument[:100]} here that could be other than Keras' "
+                f"default: leave it at that",
+            )
+    return found
+
+
+def _default(kind: type[Part], argument: str) -> Any:
+    default = kind.model_fields[argument].get_default()
+    return list(default) if isinstance(default, tuple) else default
+
+
+def _is_silent(argument: str, value: Any) -> bool:
+    if argument in _ANY or value is None or value is False or value in ([], {}):
+        return True
+    return any(value == silent for silent in _SILENT.get(argument, ()))
+
+
+def _value(value: Any, path: Path) -> Any:
+    """A number, a text or a list as it is; an object of Keras as our part, or as its name."""
+    if isinstance(value, list):
+        return [_value(each, (*path, number)) for number, each in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    name = value.get("class_name")
+    if name == "function":  # a function of Keras, such as an activation
+        return expect(value.get("config"), str, (*path, "config"), "the name of a function")
+    if name in _LAYERS:  # the layer that a wrapper wraps
+        return part_of(value, path, KINDS)
+    config = expect(value.get("config"), dict, (*path, "config"), "an object of arguments")
+    told = {key: _value(each, (*path, "config", key)) for key, each in config.items()}
+    said = {key: each for key, each in told.items() if not _is_silent(key, each)}
+    short = _snake(str(name))
+    if not said and short in _names():
+        return short
+    return {"type": name, **{key: each for key, each in told.items() if each is not None}}
+
+
+@cache
+def _names() -> frozenset[str]:
+    """Names that stand for an object without arguments."""
+    return frozenset((*get_args(InitializerName), *get_args(ActivationName)))
+
+
+def _snake(name: str) -> str:
+    """As Keras derives one name from the other: GlorotUniform is glorot_uniform."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
