@@ -146,6 +146,6 @@ def _media(content_type: str) -> Media | None:
         raise HTTPException(
             415,
             f"expected Content-Type {', '.join(_MEDIA)}; received {given or 'none'} (with curl: "
-            "-H 'Content-Type: text/csv' --data-binary @file)",
+            "-H 'Content-Type: text/csv' --data-binary @file, not -d, which removes line breaks)",
         )
     return _MEDIA[given]

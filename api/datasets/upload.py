@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 # Reading keeps a core busy, and requests need some as well.
 _READERS = 2
 _BLOCK = 1 << 20
-_BUSY_SECONDS = 10
 
 
 @dataclass(frozen=True)

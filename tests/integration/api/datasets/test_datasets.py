@@ -137,6 +137,14 @@ def test_other_media_types_are_refused_unread(api: Api, media: str) -> None:
     assert "text/csv" in told["detail"]
 
 
+def test_what_curl_makes_of_a_file_is_told(api: Api) -> None:
+    """With -d it sends a form, unless told otherwise, and no line breaks."""
+    form = problem(send(api, media="application/x-www-form-urlencoded"), 415)
+    assert "--data-binary @file, not -d" in form["detail"]
+    joined = problem(send(api, good_csv().replace(b"\n", b"")), 422)
+    assert "--data-binary @file" in joined["detail"]
+
+
 @pytest.mark.parametrize(
     ("query", "parameter"),
     [
