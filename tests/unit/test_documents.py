@@ -22,7 +22,7 @@ from contract.sweeps import axes
 from diagnosis.proof import plan
 from worker import node
 from worker.duties import queue_watch
-from worker.trainer import dataset_cache
+from worker.training.data import dataset_cache
 from worker.training.program import graphs
 
 ROOT = Path(__file__).parents[2]
