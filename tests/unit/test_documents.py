@@ -20,7 +20,7 @@ from diagnosis.proof import plan
 from tests.pages import ROOT, page, section, spans, without_code
 from worker import node
 from worker.duties import queue_watch
-from worker.trainer import dataset_cache
+from worker.training.data import dataset_cache
 from worker.training.program import graphs
 
 API, DATA, EXPERIMENT, LIFECYCLE, OPERATIONS = (

@@ -42,6 +42,7 @@ def sweep(settings: Settings, database: Database, store: ArtifactStore) -> None:
     Scratch(settings.var_dir / "scratch").sweep()
     for folder, hidden in [
         (settings.var_dir / "arrays", ".*"),
+        (settings.var_dir, "datasets"),  # where an older version kept uploads
         *((settings.data_dir, f".{name}-*") for name in CATALOGUE),
     ]:
         _sweep_folder(folder, hidden)

@@ -171,7 +171,7 @@ def train_for_real(
     end = run.train(
         order.experiment,
         order.facts,
-        upload=files.dataset,
+        upload=files.upload,
         data_dir=settings.data_dir,
         scratch=files.scratch,
         resume=files.resume,
