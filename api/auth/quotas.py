@@ -16,12 +16,11 @@ from contract.settings import Settings
 
 _JOBS_SECONDS = 10
 _STREAMS_SECONDS = 10
-_CHECKED = "plateau.bytes_checked"
 # Any number that no other advisory lock has.
 _BYTES_LOCK = 0x7062
 
 
-def check_queue(session: Session, caller: Caller, settings: Settings, adding: int = 1) -> None:
+def check_queue(session: Session, caller: Caller, settings: Settings, adding: int) -> None:
     """Raises TooManyJobs if `adding` more would be too many; TooManyBytes where nothing more may be
     stored, for they leave models. `session` goes on to store them.
     """
@@ -36,11 +35,7 @@ def check_queue(session: Session, caller: Caller, settings: Settings, adding: in
             "until some have run, or cancel some",
             _JOBS_SECONDS,
         )
-    # Once a transaction: it may store jobs of a hundred requests, and none of them adds a byte yet.
-    checked: set[str] = session.info.setdefault(_CHECKED, set())
-    if caller.owner not in checked:
-        check_bytes(session, caller.owner, settings, 1)
-        checked.add(caller.owner)
+    check_bytes(session, caller.owner, settings, 1)
 
 
 def check_storage(session: Session, caller: Caller, settings: Settings, adding: int) -> None:
