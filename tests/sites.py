@@ -16,13 +16,12 @@ from sqlmodel import col, select
 
 from contract.experiment.datasets import Upload
 from contract.experiment.spec import Experiment
-from contract.jobs import lifecycle
 from contract.settings import Settings
 from contract.store.database import Database
 from contract.store.status import TERMINAL
 from contract.store.tables import LOCAL, EpochRow, Event, Job, Worker
 from migrations.upgrade import upgrade
-from tests import processes, services
+from tests import jobs, processes, services
 
 ROOT = Path(__file__).parents[1]
 # Leases short enough that a test can outlive them.
@@ -118,7 +117,7 @@ class Site:
         spec = Experiment.model_validate(experiment)
         stored = upload.to_dict() if upload else None
         with self.database.writing() as session:
-            return lifecycle.submit(session, spec, owner=LOCAL, upload=stored).id
+            return jobs.queue(session, spec, owner=LOCAL, upload=stored)
 
     def job(self, job_id: str) -> Job:
         with self.database.reading() as session:

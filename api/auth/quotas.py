@@ -20,7 +20,7 @@ _STREAMS_SECONDS = 10
 _BYTES_LOCK = 0x7062
 
 
-def check_queue(session: Session, caller: Caller, settings: Settings, adding: int = 1) -> None:
+def check_queue(session: Session, caller: Caller, settings: Settings, adding: int) -> None:
     """Raises TooManyJobs if `adding` more would be too many; TooManyBytes where nothing more may be
     stored, for they leave models. `session` goes on to store them.
     """

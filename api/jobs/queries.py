@@ -4,7 +4,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from types import SimpleNamespace
 from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, Field
@@ -27,8 +26,8 @@ from contract.store.tables import TABLES, EpochRow, Job
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
 Epoch = tuple[int, Mapping[Any, Any], float, float]
 
-# Of a job: an object of a session, what was selected of its columns, or what was inserted.
-JobRow: TypeAlias = Job | Row[Any] | SimpleNamespace
+# Of a job: an object of a session, or what was selected of its columns.
+JobRow: TypeAlias = Job | Row[Any]
 
 
 class EventPage(BaseModel):
@@ -36,14 +35,11 @@ class EventPage(BaseModel):
     limit: Limit = 20
 
 
-def job(connection: Connection, job_id: str, fields: frozenset[str]) -> JobRow:
-    """What is answered with `fields` of a job that is there."""
-    return connection.execute(_one(columns(fields)), {"id": job_id}).one()
-
-
-def job_state(connection: Connection, job_id: str) -> JobRow | None:
-    """What a poll's tag and the place in the queue follow from, and whose the job is."""
-    return connection.execute(_one(_STATE), {"id": job_id}).first()
+def job(connection: Connection, job_id: str, fields: frozenset[str] | None) -> JobRow | None:
+    """What is answered with `fields` of a job; without any, what its entity tag, its place in the
+    queue and its owner are found by."""
+    selected = _STATE if fields is None else columns(fields)
+    return connection.execute(_one(selected), {"id": job_id}).first()
 
 
 def columns(fields: frozenset[str]) -> tuple[Any, ...]:

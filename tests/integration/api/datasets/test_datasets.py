@@ -24,7 +24,6 @@ from api.datasets.upload_places import UNDER_WAY
 from api.http.wire.protocol import BoundedProtocol
 from contract.experiment.datasets import CATALOGUE, Upload
 from contract.experiment.spec import Experiment
-from contract.jobs import lifecycle
 from contract.settings import Settings
 from contract.store import scratch
 from contract.store.artifacts import ArtifactStore
@@ -277,7 +276,7 @@ def test_a_delete_waits_for_a_job_that_is_being_stored(api: Api) -> None:
             deleted = threads.submit(api.client.delete, told["urls"]["self"])
             with pytest.raises(TimeoutError):
                 deleted.result(WAITS_SECONDS)
-            lifecycle.submit(session, experiment, owner=LOCAL)
+            jobs.queue(session, experiment, owner=LOCAL)
         assert problem(deleted.result(), 409)["type"] == "/problems/dataset-kept"
 
 

@@ -107,7 +107,7 @@ class Ways:
             session.flush()
             run = Experiment.model_validate(spec("of a proof"))
             of = RunOf(job.id, job.id, "trial")
-            self.of_proof = lifecycle.submit(session, run, owner=job.owner, run_of=of).id
+            self.of_proof = jobs.queue(session, run, owner=job.owner, run_of=of)
 
     def lose_dataset(self) -> None:
         (self.site.artifacts / self.upload.key).unlink()
