@@ -10,6 +10,7 @@ from api.auth.caller import AppCaller
 from api.datasets import access as datasets
 from api.dependencies import AppDatabase, AppSettings, Store
 from api.http import pages
+from api.http.model_response import rendered
 from api.http.request_body import JSONRoute
 from api.http.threads import in_threads
 from api.jobs import deletion, listing, long_poll, poll, render
@@ -61,8 +62,7 @@ def create_job(
         facts = facts_of(experiment.dataset.name, upload)
         cost = check(experiment, facts, submission.settings)
     if dry_run:
-        told = jobs_dry_run.preview(experiment, facts, cost, submission.settings)
-        return _json(told.model_dump_json())
+        return rendered(jobs_dry_run.preview(experiment, facts, cost, submission.settings))
     return queue_job(submission, posted.document, experiment, upload)
 
 
@@ -84,7 +84,13 @@ def list_jobs(
         queue = waiting(connection, rows, settings) if "queue" in members else {}
         data = render.jobs(connection, rows, queue, members)
     page = pages.Page[jobs_responses.Job](data=data, has_more=has_more)
-    return _json(page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}}))
+    body = page.model_dump_json(exclude={"data": {"__all__": set(ALL - members)}})
+    return Response(body, media_type="application/json")
+
+
+def _all() -> list[str]:
+    """Not `list` itself: pydantic parses what it takes anew with each request, for 0.2 ms."""
+    return []
 
 
 @router.get(
@@ -94,9 +100,7 @@ async def get_job(
     request: Request,
     job_id: Annotated[str, Path(description="job_ and a ULID")],
     caller: AppCaller,
-    database: AppDatabase,
-    settings: AppSettings,
-    fields: Annotated[Fields, Query(default_factory=list)],
+    fields: Annotated[Fields, Query(default_factory=_all)],
     if_none_match: IfNoneMatch,
     wait: Wait = 0,
 ) -> Response:
@@ -106,7 +110,10 @@ async def get_job(
     as there is nothing new. With `wait` the answer comes at the job's next change of status or its
     next epoch.
     """
-    look = partial(poll.look, database, settings, caller, job_id, selected(fields), if_none_match)
+    state, members = request.app.state, selected(fields)
+    look = partial(
+        poll.look, state.database, state.settings, caller, job_id, members, if_none_match
+    )
     return await long_poll.answer(
         request, caller, partial(run_in_threadpool, look), wait, if_none_match
     )
@@ -157,7 +164,3 @@ def retry_job(job: JobById, submission: AppSubmission) -> AcceptedJob:
     experiment = experiment_of(job)
     check(experiment, facts_of(job.dataset, job.upload), submission.settings)
     return queue_job(submission, asked, experiment, job.upload, retry_of=job.id)
-
-
-def _json(body: str) -> Response:
-    return Response(body, media_type="application/json")

@@ -11,7 +11,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any, Protocol, TypeVar
 
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Header, Request, Response
 from pydantic import Field, WithJsonSchema
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
@@ -19,7 +19,6 @@ from sqlmodel import Session
 from api.auth import quotas
 from api.auth.caller import AppCaller, Caller
 from api.datasets import access as datasets
-from api.dependencies import AppDatabase, AppSettings
 from api.jobs import render
 from api.jobs.dependencies import Notify
 from api.jobs.findings import AcceptedJob
@@ -182,14 +181,14 @@ def _digest(asked: Any) -> str:
 
 
 async def _submission(
-    caller: AppCaller,
-    database: AppDatabase,
-    settings: AppSettings,
-    notify: Notify,
+    request: Request,
     response: Response,
+    caller: AppCaller,
+    notify: Notify,
     key: IdempotencyKey = None,
 ) -> Submission:
-    return Submission(caller, database, settings, notify, response, key)
+    app = request.app.state
+    return Submission(caller, app.database, app.settings, notify, response, key)
 
 
 AppSubmission = Annotated[Submission, Depends(_submission)]
