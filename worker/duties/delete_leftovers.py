@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from pathlib import Path
 
 from sqlmodel import Session, col, select
 from ulid import ULID
@@ -42,12 +41,15 @@ def sweep(settings: Settings, database: Database, store: ArtifactStore) -> None:
     """
     _sweep_store(database, store)
     Scratch(settings.var_dir / "scratch").sweep()
+    # What was being written there, under hidden names, when its writer was killed.
     for folder, hidden in [
         (settings.var_dir / "arrays", ".*"),
         (settings.var_dir, "datasets"),  # where an older version kept uploads
         *((settings.data_dir, f".{name}-*") for name in CATALOGUE),
     ]:
-        _sweep_folder(folder, hidden)
+        for left in folder.glob(hidden):
+            if time.time() - left.lstat().st_mtime > AGE.total_seconds():
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _sweep_store(database: Database, store: ArtifactStore) -> None:
@@ -62,7 +64,8 @@ def _sweep_store(database: Database, store: ArtifactStore) -> None:
             left = [
                 key
                 for id_ in ids
-                if id_ in known or (born is not None and _made_at(id_) > born)
+                if id_ in known
+                or (born is not None and ULID.from_str(id_.partition("_")[2]).datetime > born)
                 for key in owners[id_]
                 if key not in keys
             ]
@@ -96,14 +99,3 @@ def _batches(ids: Iterable[str]) -> Iterator[Sequence[str]]:
     rest = iter(ids)
     while batch := list(islice(rest, _AT_ONCE)):
         yield batch
-
-
-def _made_at(id_: str) -> datetime:
-    return ULID.from_str(id_.partition("_")[2]).datetime
-
-
-def _sweep_folder(folder: Path, hidden: str) -> None:
-    """What was being written there, under hidden names, when its writer was killed."""
-    for left in folder.glob(hidden):
-        if time.time() - left.lstat().st_mtime > AGE.total_seconds():
-            shutil.rmtree(left, ignore_errors=True)
