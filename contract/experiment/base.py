@@ -1,5 +1,6 @@
 """What every piece of a spec has in common, and the number types that its fields use."""
 
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
@@ -30,7 +31,7 @@ def kinds(base: type[P]) -> list[type[P]]:
     return found
 
 
-def any_of(parts: list[type[P]]) -> Any:
+def any_of(parts: Sequence[type[P]]) -> Any:
     """The type of a field that takes one of `parts`, told apart by their `type`."""
     return Annotated[reduce(or_, parts), Field(discriminator="type")]
 

@@ -59,5 +59,8 @@ def recent(column: Any, seconds: float) -> ColumnElement[bool]:
 
 def read(session: Session) -> datetime:
     """The time by the database's clock."""
-    at: datetime = session.scalars(select(now())).one()
+    at: datetime = session.connection().execute(_NOW).scalar_one()
     return at
+
+
+_NOW = select(now())

@@ -12,6 +12,7 @@ from contract.errors import RunFailed
 from contract.experiment.datasets import Facts
 from contract.experiment.spec import Experiment
 from worker.training.checkpoint import Checkpoint
+from worker.training.data.dataset_cache import Fetch
 from worker.training.data.prepare import class_counts
 from worker.training.device import environment, place
 from worker.training.hooks import Finished, Hooks, Reason, Stopped
@@ -24,7 +25,7 @@ def train(
     experiment: Experiment,
     facts: Facts,
     *,
-    upload: Path | None,
+    upload: Fetch | None,
     data_dir: Path,
     scratch: Path,
     resume: Path | None,
@@ -34,7 +35,7 @@ def train(
 ) -> Finished | Stopped:
     """Train `experiment`, from its start or from the checkpoint `resume`.
 
-    `facts` are those of its dataset, `upload` the file of one that was uploaded.
+    `facts` are those of its dataset, `upload` fetches the file of one that was uploaded.
 
     An epoch is reported only together with a checkpoint at or after its end, so a reported epoch
     is never trained again; epochs shorter than `checkpoint_seconds` share a checkpoint and a

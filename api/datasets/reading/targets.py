@@ -13,14 +13,7 @@ from api.datasets.reading.workspace import Workspace
 from contract.errors import DatasetRefused
 from contract.experiment.datasets import Task
 
-_KINDS = {
-    "b": "integers",
-    "i": "integers",
-    "u": "integers",
-    "f": "floats",
-    "U": "text",
-    "S": "text",
-}
+_KINDS = dict.fromkeys("biu", "integers") | {"f": "floats", "U": "text", "S": "text"}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?")
 # Whole numbers up to here are different floats.

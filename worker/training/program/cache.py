@@ -12,7 +12,7 @@ import keras
 
 from contract.experiment.datasets import Facts
 from contract.experiment.spec import Experiment
-from worker.training.data.mapped import Library
+from worker.training.data.dataset_cache import DatasetCache, Fetch
 from worker.training.data.prepare import Prepared, prepare
 from worker.training.program.program import Assembly
 
@@ -32,7 +32,7 @@ class Programs:
     """
 
     def __init__(self, folder: Path, limit: int = LIMIT, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._library = Library(folder)
+        self._datasets = DatasetCache(folder)
         self._limit = limit
         self._limit_bytes = limit_bytes
         self._kept: OrderedDict[str, Assembly] = OrderedDict()
@@ -51,14 +51,14 @@ class Programs:
     def forget(self) -> None:
         """Drop all of it, and what Keras and the datasets keep besides."""
         self._kept.clear()
-        self._library.forget()
+        self._datasets.forget()
         keras.utils.clear_session()
 
     def prepared(
-        self, experiment: Experiment, facts: Facts, data_dir: Path, upload: Path | None
+        self, experiment: Experiment, facts: Facts, data_dir: Path, upload: Fetch | None
     ) -> Prepared:
         """What `experiment` trains on. Raises DatasetUnavailable."""
-        arrays = self._library.arrays(experiment.dataset, facts, data_dir, upload)
+        arrays = self._datasets.arrays(experiment.dataset, facts, data_dir, upload)
         return prepare(experiment, facts, arrays)
 
 
