@@ -90,8 +90,9 @@ def _name(kind: type[Part]) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
 
 
-_KINDS = {_name(kind): kind for kind in kinds(_Loss)}
-_LONG = {kind.short: name for name, kind in _KINDS.items() if kind.short}
+# By the names that they are posted by.
+LOSSES = {_name(kind): kind for kind in kinds(_Loss)}
+_LONG = {kind.short: name for name, kind in LOSSES.items() if kind.short}
 
 
 def _unalias(name: object) -> object:
@@ -102,11 +103,11 @@ if TYPE_CHECKING:
     LossName: TypeAlias = str
     LossObject: TypeAlias = _Loss
 else:
-    LossName = Literal[tuple(_KINDS)]
-    LossObject = any_of([kind for kind in _KINDS.values() if len(kind.model_fields) > 1])
+    LossName = Literal[tuple(LOSSES)]
+    LossObject = any_of([kind for kind in LOSSES.values() if len(kind.model_fields) > 1])
 Loss = Annotated[Annotated[LossName, BeforeValidator(_unalias)] | LossObject, ByKind()]
 
 
 def loss_of(given: Loss) -> LossObject:
     """What a name stands for, with Keras' defaults; an object is what it is."""
-    return _KINDS[given](type=_KINDS[given].__name__) if isinstance(given, str) else given
+    return LOSSES[given](type=LOSSES[given].__name__) if isinstance(given, str) else given

@@ -5,13 +5,13 @@ have is left out where it says nothing: where it is empty, or one of the default
 """
 
 import re
+import struct
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, get_args
 
-from contract.experiment.base import Part
+from contract.experiment.base import Part, kinds
 from contract.experiment.initializers import InitializerName
-from contract.experiment.layers import KINDS
 from contract.experiment.layers.arguments import ActivationName
 from contract.experiment.pointers import Path
 from contract.keras_json.fault import Untranslatable, expect
@@ -28,7 +28,6 @@ _SILENT: Mapping[str, tuple[Any, ...]] = {
     "scale_by": (1.0,),
 }
 _ANY = ("name", "dtype")
-_LAYERS = {kind.__name__ for kind in KINDS}
 
 
 def part_of(document: Any, path: Path, known: Iterable[type[Part]], **fixed: Any) -> dict[str, Any]:
@@ -75,23 +74,34 @@ def _is_silent(argument: str, value: Any) -> bool:
 
 
 def _value(value: Any, path: Path) -> Any:
-    """A number, a text or a list as it is; an object of Keras as our part, or as its name."""
+    """A text or a list as it is, a number as it was written; an object of Keras as our part of its
+    name, or as a name alone."""
     if isinstance(value, list):
         return [_value(each, (*path, number)) for number, each in enumerate(value)]
+    if isinstance(value, float):
+        return _as_written(value)
     if not isinstance(value, dict):
         return value
-    name = value.get("class_name")
-    if name == "function":  # a function of Keras, such as an activation
+    name = expect(value.get("class_name"), str, (*path, "class_name"), "the name of a class")
+    if name == "function":  # of Keras, such as an activation
         return expect(value.get("config"), str, (*path, "config"), "the name of a function")
-    if name in _LAYERS:  # the layer that a wrapper wraps
-        return part_of(value, path, KINDS)
     config = expect(value.get("config"), dict, (*path, "config"), "an object of arguments")
-    told = {key: _value(each, (*path, "config", key)) for key, each in config.items()}
-    said = {key: each for key, each in told.items() if not _is_silent(key, each)}
-    short = _snake(str(name))
-    if not said and short in _names():
+    short = _snake(name)
+    if short in _names() and all(_is_silent(key, each) for key, each in config.items()):
         return short
-    return {"type": name, **{key: each for key, each in told.items() if each is not None}}
+    known = [kind for kind in kinds(Part) if kind.__name__ == name]
+    return part_of(value, path, known or kinds(Part))
+
+
+def _as_written(value: float) -> float:
+    """0.001 of 0.0010000000474974513, which is what float32 makes of it."""
+    try:
+        (rounded,) = struct.unpack("f", struct.pack("f", value))
+        short = float(f"{value:.7g}")
+        (again,) = struct.unpack("f", struct.pack("f", short))
+    except (OverflowError, ValueError):
+        return value
+    return short if value == rounded == again else value
 
 
 @cache
