@@ -75,7 +75,7 @@ def _translated(body: dict[str, Any]) -> Source:
         if is_keras(model):
             found["model"] = model_of(model, ("model",))
             keras.append("model")
-        if is_compiled(training):
+        if isinstance(training, dict) and is_compiled(training):
             found["training"] = training_of(training, ("training",))
             keras.append("training")
     except Untranslatable as fault:

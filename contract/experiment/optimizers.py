@@ -193,7 +193,7 @@ class Nadam(_Optimizer):
         return 2
 
 
-OPTIMIZERS: tuple[type[Part], ...] = tuple(kinds(_Optimizer))  # type: ignore[type-abstract]
+OPTIMIZERS: tuple[type[Part], ...] = tuple(kinds(_Optimizer))
 if TYPE_CHECKING:
     Optimizer: TypeAlias = _Optimizer
 else:

@@ -21,9 +21,9 @@ _SILENT: Mapping[str, tuple[Any, ...]] = {
 _MEASURED = (None, "accuracy", "acc", "mae", "mean_absolute_error")
 
 
-def is_compiled(training: Any) -> bool:
+def is_compiled(training: Mapping[str, Any]) -> bool:
     """Whether optimizer or loss are given as Keras writes them."""
-    return isinstance(training, dict) and any(
+    return any(
         isinstance(training.get(name), dict) and "class_name" in training[name]
         for name in ("optimizer", "loss")
     )
