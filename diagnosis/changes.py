@@ -75,8 +75,12 @@ def adam() -> Change:
 
 
 def activation(blocks: Sequence[Block], kind: str) -> Change:
-    """Give each of `blocks` the activation, where its present one is applied."""
-    patch = [operation for block in blocks for operation in block.activated_by(kind)]
+    """Give each of `blocks` the activation, where its present one is applied.
+
+    Recurrent ones keep theirs: without bounds, what goes from step to step may grow without end.
+    """
+    others = [block for block in blocks if not block.is_recurrent]
+    patch = [operation for block in others for operation in block.activated_by(kind)]
     words = {"leaky_relu": "LeakyReLU", "relu": "ReLU"}.get(kind, kind)
     return Change(f"activation_{kind}", f"{words} in the hidden layers", patch)
 

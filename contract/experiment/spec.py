@@ -123,7 +123,8 @@ class Experiment(Part):
 
 
 def described(experiment: Experiment) -> dict[str, Any]:
-    """The experiment with all its defaults, and what each layer that is an activation `applies`.
+    """The experiment with all its defaults, what each layer that is an activation `applies`, and
+    which `bends` what it is given.
 
     So the diagnosis knows layers by what they do, and not each by its name.
     """
@@ -131,4 +132,6 @@ def described(experiment: Experiment) -> dict[str, Any]:
     for node in experiment.model.graph.nodes:
         if node.layer.activates:
             spec["model"]["layers"][node.index]["applies"] = node.layer.applied
+        if node.layer.bends:
+            spec["model"]["layers"][node.index]["bends"] = True
     return spec

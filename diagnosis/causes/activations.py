@@ -71,8 +71,10 @@ def _unsuitable(case: Case, strange: Sequence[Block]) -> Cause:
 
 
 def _linear(setup: Setup) -> bool:
-    return all(b.activation == "linear" for b in setup.network.hidden) and not (
-        setup.network.of_type("MaxPooling2D", "Clip")
+    network = setup.network
+    bent = any(node.layer.get("bends") for node in network.nodes)
+    return all(b.activation == "linear" for b in network.hidden) and not (
+        bent or network.of_type("MaxPooling2D", "Clip")
     )
 
 

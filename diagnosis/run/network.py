@@ -79,6 +79,11 @@ class Block:
         return next(name for name in _KERNELS if name in self.layer)
 
     @property
+    def is_recurrent(self) -> bool:
+        """Whether its activation bounds what goes from step to step, as it should."""
+        return "recurrent_initializer" in self.layer
+
+    @property
     def normalized(self) -> bool:
         """Whether a normalization follows before the next kernel."""
         return any(node.layer.get("type") in NORMALIZATIONS for node in self.followers)
@@ -115,9 +120,11 @@ class Network:
 
     @cached_property
     def head(self) -> Block | None:
-        """The block whose numbers are answered; None where there is no kernel, or several are."""
+        """The block whose numbers are answered; None where there is no kernel, or several are, or
+        it is within a wrapper."""
         last = [block for block in self.blocks if not self._leads_on(block)]
-        return last[0] if len(last) == 1 else None
+        wrapped = any("layer" in node.layer for block in last for node in block.followers)
+        return last[0] if len(last) == 1 and not wrapped else None
 
     @property
     def output(self) -> Node:
@@ -161,7 +168,7 @@ class Network:
 
 
 def _entry(layer: Layer) -> graph.Entry[Layer]:
-    again = layer.get("layer")
+    again = None if "type" in layer else layer["layer"]
     return graph.Entry(
         None if again else layer,
         layer.get("name"),
@@ -177,7 +184,9 @@ def is_activation(layer: Layer) -> bool:
 
 
 def _has_kernel(node: Node) -> bool:
-    return any(name in node.layer for name in _KERNELS)
+    # Attention has several, none of which enters an activation.
+    attends = "use_causal_mask" in node.layer
+    return not attends and any(name in node.layer for name in _KERNELS)
 
 
 def _applied(layer: Layer) -> str:

@@ -74,5 +74,6 @@ class Setup:
 
     @property
     def squashed(self) -> Sequence[Block]:
-        """Hidden blocks whose units can saturate."""
-        return [b for b in self.network.hidden if b.activation in SATURATING]
+        """Hidden blocks whose units can saturate, but for recurrent ones, which are meant to."""
+        hidden = self.network.hidden
+        return [b for b in hidden if b.activation in SATURATING and not b.is_recurrent]

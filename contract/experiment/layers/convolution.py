@@ -21,6 +21,7 @@ from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape, acti
 
 class Conv2D(Layer):
     has_units: ClassVar[bool] = True
+    columns: ClassVar[str] = "filters"
 
     type: Literal["Conv2D"] = "Conv2D"
     filters: Count
@@ -68,6 +69,7 @@ class Conv2D(Layer):
 
 class DepthwiseConv2D(Layer):
     has_units: ClassVar[bool] = True
+    columns: ClassVar[str] = "depth_multiplier"
 
     type: Literal["DepthwiseConv2D"] = "DepthwiseConv2D"
     kernel_size: Window

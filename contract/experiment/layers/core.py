@@ -1,12 +1,13 @@
-"""Dense layers, activations, and operations on each number."""
+"""Dense layers, embeddings, masks, and operations on each number."""
 
 from math import prod
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import model_validator
 from typing_extensions import override
 
-from contract.experiment.base import Count, Flag, NonNegative, Real
+from contract.experiment.base import Count, Flag, Real
+from contract.experiment.constraints import Constraint, within
 from contract.experiment.initializers import Initializer, Regularizer
 from contract.experiment.layers.arguments import ActivationName, BiasInitializer
 from contract.experiment.layers.layer import Layer, Outcome, Shape, activated
@@ -27,6 +28,7 @@ class Input(Layer):
 
 class Dense(Layer):
     has_units: ClassVar[bool] = True
+    columns: ClassVar[str] = "units"
 
     type: Literal["Dense"] = "Dense"
     units: Count
@@ -45,19 +47,45 @@ class Dense(Layer):
         return activated(self, self.use_bias, given, weights, products)
 
 
-class Activation(Layer):
-    activates: ClassVar[bool] = True
+class Embedding(Layer):
+    """A row of weights for each whole number of its inputs, which are below `input_dim`.
 
-    type: Literal["Activation"] = "Activation"
-    activation: ActivationName
+    `mask_zero` tells the layers after it to pass over the places of a 0.
+    """
+
+    bends: ClassVar[bool] = True
+    columns: ClassVar[str] = "output_dim"
+
+    type: Literal["Embedding"] = "Embedding"
+    input_dim: Count
+    output_dim: Count
+    embeddings_initializer: Initializer = "random_uniform"
+    embeddings_regularizer: Regularizer | None = None
+    embeddings_constraint: Annotated[Constraint, within(2)] | None = None
+    mask_zero: Flag = False
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        given = (*shape, self.output_dim)
+        weights = self.input_dim * self.output_dim
+        return Outcome(given, trainable=weights, activations=prod(given))
 
 
-class LeakyReLU(Layer):
-    activates: ClassVar[bool] = True
-    function: ClassVar[str] = "leaky_relu"
+class Masking(Layer):
+    """Tells the layers after it to pass over the steps of which all numbers are `mask_value`."""
 
-    type: Literal["LeakyReLU"] = "LeakyReLU"
-    negative_slope: NonNegative = 0.3
+    type: Literal["Masking"] = "Masking"
+    mask_value: Real = 0.0
+
+
+class Identity(Layer):
+    keeps_units: ClassVar[bool] = True
+
+    type: Literal["Identity"] = "Identity"
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        return Outcome(shape)
 
 
 class Rescaling(Layer):

@@ -155,7 +155,9 @@ class Passes:
         return (tf.cast(x, tf.float32) - self._inputs.offset) / self._inputs.scale
 
     def _total_loss(self, labels: Any, outputs: Any) -> Any:
-        return tf.add_n([self._loss(labels, outputs), *self._model.losses])
+        # Penalties on outputs come in the precision of these.
+        penalties = [tf.cast(penalty, tf.float32) for penalty in self._model.losses]
+        return tf.add_n([self._loss(labels, outputs), *penalties])
 
 
 class Pace:

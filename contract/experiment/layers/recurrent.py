@@ -1,0 +1,288 @@
+"""Layers that go through a sequence step by step: (steps, features), or (steps, ..., channels)."""
+
+from math import prod
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import model_validator
+from typing_extensions import override
+
+from contract.experiment.base import Count, Flag, Seed, any_of, kinds
+from contract.experiment.constraints import BiasConstraint, Constraint, within
+from contract.experiment.initializers import Initializer, Regularizer
+from contract.experiment.layers.arguments import (
+    ActivationName,
+    BiasInitializer,
+    Extent,
+    Padding,
+    Share,
+)
+from contract.experiment.layers.layer import ALONE, Layer, Misfit, Outcome, Shape, inside
+from contract.experiment.unions import ByKind
+
+
+class _Recurrent(Layer):
+    """What all have in common. A step makes `gates` sums for each number of its output."""
+
+    bends: ClassVar[bool] = True
+    gates: ClassVar[int]
+
+    activation: ActivationName = "tanh"
+    use_bias: Flag = True
+    kernel_initializer: Initializer = "glorot_uniform"
+    recurrent_initializer: Initializer = "orthogonal"
+    bias_initializer: BiasInitializer = "zeros"
+    kernel_regularizer: Regularizer | None = None
+    recurrent_regularizer: Regularizer | None = None
+    bias_regularizer: Regularizer | None = None
+    activity_regularizer: Regularizer | None = None
+    bias_constraint: BiasConstraint | None = None
+    dropout: Share = 0.0
+    recurrent_dropout: Share = 0.0
+    seed: Seed | None = None
+    return_sequences: Flag = False
+    go_backwards: Flag = False
+
+    def _outcome(
+        self, steps: int, given: Shape, weights: int, products: int, scratch: int = 0
+    ) -> Outcome:
+        """Of `steps` that each give `given` from sums of `products`.
+
+        Each gate is a sum and, but for a linear one, its activation; of several gates a state is
+        made, and the output of it.
+        """
+        kept = 2 * self.gates + (2 if self.gates > 1 else 0)
+        own = 2 * products + (self.use_bias * self.gates + kept) * prod(given)
+        return Outcome(
+            (steps, *given) if self.return_sequences else given,
+            trainable=weights,
+            flops=steps * own,
+            activations=steps * (kept * prod(given) + scratch),
+        )
+
+
+class _OfVectors(_Recurrent):
+    units: Count
+    kernel_constraint: Annotated[Constraint, within(2)] | None = None
+    recurrent_constraint: Annotated[Constraint, within(2)] | None = None
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        if len(shape) != 2:
+            raise Misfit(
+                "",
+                f"expects a sequence of shape (steps, features); received shape {shape}: put a "
+                f"Reshape with a target_shape of two sizes before it, such as {_steps(shape)}",
+            )
+        steps, features = shape
+        products = self.gates * self.units * (features + self.units)
+        bias = self.use_bias * self._biases * self.gates * self.units
+        return self._outcome(steps, (self.units,), products + bias, products)
+
+    @property
+    def _biases(self) -> int:
+        """How many a gate has."""
+        return 1
+
+
+def _steps(shape: Shape) -> list[int]:
+    return [prod(shape[:-1]), shape[-1]] if len(shape) > 1 else [prod(shape), 1]
+
+
+class SimpleRNN(_OfVectors):
+    """The output of each step goes into the next one. `seed` is that of its dropout."""
+
+    gates: ClassVar[int] = 1
+
+    type: Literal["SimpleRNN"] = "SimpleRNN"
+
+
+class LSTM(_OfVectors):
+    """`unit_forget_bias` begins the forget gate's bias with 1. `seed` is that of its dropout."""
+
+    gates: ClassVar[int] = 4
+
+    type: Literal["LSTM"] = "LSTM"
+    recurrent_activation: ActivationName = "sigmoid"
+    unit_forget_bias: Flag = True
+
+
+class GRU(_OfVectors):
+    """`reset_after` is cuDNN's kind, with two biases. `seed` is that of its dropout."""
+
+    gates: ClassVar[int] = 3
+
+    type: Literal["GRU"] = "GRU"
+    recurrent_activation: ActivationName = "sigmoid"
+    reset_after: Flag = True
+
+    @property
+    @override
+    def _biases(self) -> int:
+        return 2 if self.reset_after else 1
+
+
+class _OfPictures(_Recurrent):
+    """An LSTM whose sums are convolutions over `rank` directions."""
+
+    gates: ClassVar[int] = 4
+    rank: ClassVar[int]
+
+    filters: Count
+    padding: Padding = "valid"
+    recurrent_activation: ActivationName = "sigmoid"
+    unit_forget_bias: Flag = True
+
+    def _each(self, argument: str) -> tuple[int, ...]:
+        given: int | tuple[int, ...] = getattr(self, argument)
+        return (given,) * self.rank if isinstance(given, int) else given
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        if len(shape) != self.rank + 2:
+            sizes = ("height", "width", "depth")[: self.rank]
+            raise Misfit(
+                "",
+                f"expects a sequence of shape (steps, {', '.join(sizes)}, channels); received "
+                f"shape {shape}: put a Reshape with a target_shape of {self.rank + 2} sizes before "
+                f"it",
+            )
+        steps, *sides, channels = shape
+        places = self._places(tuple(sides))
+        window = prod(self._each("kernel_size"))
+        weights = window * (channels + self.filters) * self.gates * self.filters
+        bias = self.use_bias * self.gates * self.filters
+        scratch = self._copied(tuple(sides)) * (channels + self.filters)
+        products = weights * prod(places)
+        return self._outcome(
+            steps, (*places, self.filters), weights + bias, products, self.gates * scratch
+        )
+
+    def _places(self, sides: Shape) -> Shape:
+        """How many places the window takes in each direction."""
+        strides, dilation = self._each("strides"), self._each("dilation_rate")
+        if max(strides) > 1 and max(dilation) > 1:
+            raise Misfit(
+                "dilation_rate",
+                f"must be 1 where strides are above 1; received dilation_rate {dilation} with "
+                f"strides {strides}: set one of them to 1",
+            )
+        kernel = self._each("kernel_size")
+        spans = [gap * (size - 1) + 1 for size, gap in zip(kernel, dilation, strict=True)]
+        if self.padding == "same":
+            spans = [1] * self.rank  # a padded window starts at every place
+        for span, side, size in zip(spans, sides, kernel, strict=True):
+            if span > side:
+                fault = "kernel_size" if size > side else "dilation_rate"
+                raise Misfit(
+                    fault,
+                    f"has a window of {spans}, which must fit into its input of {list(sides)}: "
+                    f'make {fault} smaller, or set padding to "same"',
+                )
+        steps = zip(sides, spans, strides, strict=True)
+        return tuple((side - span) // step + 1 for side, span, step in steps)
+
+    def _copied(self, sides: Shape) -> int:
+        """Places of the copy that TensorFlow pads a dilated layer's input to; see `Conv2D`."""
+        dilation = self._each("dilation_rate")
+        if max(dilation) == 1:
+            return 0
+        area = 1
+        for side, size, gap in zip(sides, self._each("kernel_size"), dilation, strict=True):
+            padded = side + (gap * (size - 1) if self.padding == "same" else 0)
+            area *= -(-padded // gap) * gap
+        return area
+
+
+_Window1 = Annotated[Extent | tuple[Extent], ByKind()]
+_Window2 = Annotated[Extent | tuple[Extent, Extent], ByKind()]
+_Window3 = Annotated[Extent | tuple[Extent, Extent, Extent], ByKind()]
+
+
+class ConvLSTM1D(_OfPictures):
+    """`seed` is that of its dropout."""
+
+    rank: ClassVar[int] = 1
+
+    type: Literal["ConvLSTM1D"] = "ConvLSTM1D"
+    kernel_size: _Window1
+    strides: _Window1 = 1
+    dilation_rate: _Window1 = 1
+    kernel_constraint: Annotated[Constraint, within(3)] | None = None
+    recurrent_constraint: Annotated[Constraint, within(3)] | None = None
+
+
+class ConvLSTM2D(_OfPictures):
+    """`seed` is that of its dropout."""
+
+    rank: ClassVar[int] = 2
+
+    type: Literal["ConvLSTM2D"] = "ConvLSTM2D"
+    kernel_size: _Window2
+    strides: _Window2 = 1
+    dilation_rate: _Window2 = 1
+    kernel_constraint: Annotated[Constraint, within(4)] | None = None
+    recurrent_constraint: Annotated[Constraint, within(4)] | None = None
+
+
+class ConvLSTM3D(_OfPictures):
+    """`seed` is that of its dropout."""
+
+    rank: ClassVar[int] = 3
+
+    type: Literal["ConvLSTM3D"] = "ConvLSTM3D"
+    kernel_size: _Window3
+    strides: _Window3 = 1
+    dilation_rate: _Window3 = 1
+    kernel_constraint: Annotated[Constraint, within(5)] | None = None
+    recurrent_constraint: Annotated[Constraint, within(5)] | None = None
+
+
+if TYPE_CHECKING:
+    AnyRecurrent: TypeAlias = _Recurrent
+else:
+    AnyRecurrent = any_of(kinds(_Recurrent))
+
+
+class Bidirectional(Layer):
+    """`layer`, and the same backwards, or `backward_layer`; `merge_mode` says how both are put
+    together."""
+
+    bends: ClassVar[bool] = True
+
+    type: Literal["Bidirectional"] = "Bidirectional"
+    layer: Annotated[AnyRecurrent, ALONE]
+    merge_mode: Literal["concat", "sum", "mul", "ave"] = "concat"
+    backward_layer: Annotated[AnyRecurrent, ALONE] | None = None
+
+    @model_validator(mode="after")
+    def _opposite(self) -> Self:
+        ahead, back = self.layer, self.backward_layer
+        if ahead.go_backwards == (back is None or back.go_backwards):
+            raise ValueError(
+                "one of layer and backward_layer must have go_backwards, and the other not; "
+                "backward_layer null goes backwards"
+            )
+        if back is not None and ahead.return_sequences != back.return_sequences:
+            raise ValueError("return_sequences of layer and backward_layer must be equal")
+        return self
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        ahead = inside("layer", self.layer, shape)
+        back = ahead
+        if self.backward_layer is not None:
+            back = inside("backward_layer", self.backward_layer, shape)
+        if ahead.shape != back.shape:
+            raise Misfit(
+                "backward_layer",
+                f"must give what layer gives, {ahead.shape}; received {back.shape}",
+            )
+        joined = self.merge_mode == "concat"
+        *sides, last = ahead.shape
+        return Outcome(
+            (*sides, last * (1 + joined)),
+            trainable=ahead.trainable + back.trainable,
+            frozen=ahead.frozen + back.frozen,
+            flops=ahead.flops + back.flops + (not joined) * prod(ahead.shape),
+            activations=ahead.activations + back.activations + (1 + joined) * prod(ahead.shape),
+        )
