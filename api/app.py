@@ -24,6 +24,7 @@ from api.http.request_metrics import RequestMetrics
 from api.http.security_headers import SecurityHeaders
 from api.http.threads import InTime, Threads
 from api.jobs import event_routes as events
+from api.jobs import poll
 from api.jobs import routes as jobs
 from api.jobs.event_feed import Feed
 from api.jobs.notify import Notifier
@@ -116,6 +117,7 @@ def _open(app: FastAPI, settings: Settings) -> None:
     app.state.notifier = Notifier(settings)
     app.state.readiness = Readiness(app.state.database, app.state.notifier.app)
     app.state.threads = Threads()
+    app.state.bodies = poll.Bodies()
     look = partial(app.state.threads.run, "lookup")
     app.state.keyring = Keyring(app.state.database, look, settings.requests_per_second)
     app.state.streams = Streams(settings.max_streams)

@@ -1,12 +1,13 @@
-"""A look at one job. A client that has the answer already costs one small SELECT, and two more
-while the job is in the queue, where its place depends on other jobs and on the workers."""
+"""A look at one job: one small SELECT as long as nothing has changed, and two more while the job is
+in the queue, where its place depends on other jobs and on the workers."""
 
-from collections.abc import Sequence
+from collections import OrderedDict
 from functools import partial
 from hashlib import sha256
+from threading import Lock
 
 from api.auth.caller import Caller
-from api.http.etags import named, tag_of
+from api.http.etags import tag_of
 from api.jobs import queries as job_queries
 from api.jobs import render, responses
 from api.jobs.dependencies import own
@@ -18,24 +19,47 @@ from contract.store.status import TERMINAL
 
 # Another version of the service may say the same otherwise.
 _FORM = sha256(repr(responses.Job.model_json_schema()).encode()).hexdigest()
+# 5 MB at most.
+_KEPT, _KEPT_CHARACTERS = 500, 10_000
+
+
+class Bodies:
+    """Those that were asked for last, by their entity tags, of which all of a body follows."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._lock = Lock()  # polls come from several threads
+
+    def get(self, tag: str) -> str | None:
+        with self._lock:
+            body = self._kept.get(tag)
+            if body is not None:
+                self._kept.move_to_end(tag)
+            return body
+
+    def keep(self, tag: str, body: str) -> None:
+        """As the newest of all."""
+        if len(body) <= _KEPT_CHARACTERS:
+            with self._lock:
+                self._kept[tag] = body
+                if len(self._kept) > _KEPT:
+                    self._kept.popitem(last=False)
 
 
 def look(
     database: Database,
     settings: Settings,
+    bodies: Bodies,
     caller: Caller,
     job_id: str,
     wanted: frozenset[str],
-    if_none_match: Sequence[str],
 ) -> Seen:
-    """The members `wanted` of the job as it is now; no body for who has that already.
+    """The members `wanted` of the job as it is now.
 
     All is read in one state of the database: the tag belongs to the body. Raises NotFound.
     """
     with database.looking() as connection:
-        # Who may have the answer mostly has it.
-        fields = None if if_none_match else wanted
-        row = own(partial(job_queries.job, connection, fields=fields), job_id, caller)
+        row = own(partial(job_queries.job_state, connection), job_id, caller)
         queue = waiting(connection, [row], settings) if "queue" in wanted else {}
         # Of all that the answer follows from. Each change of the row is an event, but for the
         # progress within an epoch; `updated_at` tells two histories apart, should a copy of the
@@ -44,9 +68,10 @@ def look(
             _FORM, row.id, row.events, row.updated_at, row.epoch_fraction, queue.get(row.id),
             sorted(wanted),
         )  # fmt: skip
-        body = ""
-        if not named(tag, if_none_match):
-            whole = row if fields else job_queries.job(connection, job_id, wanted)
-            (view,) = render.jobs(connection, [whole or row], queue, wanted)
+        body = bodies.get(tag)
+        if body is None:
+            whole = job_queries.job(connection, job_id, wanted)
+            (view,) = render.jobs(connection, [whole], queue, wanted)
             body = view.model_dump_json(include=set(wanted))
+            bodies.keep(tag, body)
     return Seen(body, tag, {} if row.status in TERMINAL else {row.id: row.events})

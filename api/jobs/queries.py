@@ -33,11 +33,14 @@ class EventPage(BaseModel):
     limit: Limit = 20
 
 
-def job(connection: Connection, job_id: str, fields: frozenset[str] | None) -> JobRow | None:
-    """What is answered with `fields` of a job; without any, what its entity tag, its place in the
-    queue and its owner are found by."""
-    selected = _STATE if fields is None else columns(fields)
-    return connection.execute(_one(selected), {"id": job_id}).first()
+def job(connection: Connection, job_id: str, fields: frozenset[str]) -> JobRow:
+    """What is answered with `fields` of a job, which there must be."""
+    return connection.execute(_one(columns(fields)), {"id": job_id}).one()
+
+
+def job_state(connection: Connection, job_id: str) -> JobRow | None:
+    """What a job's owner, its entity tag and its place in the queue are found by."""
+    return connection.execute(_one(_STATE), {"id": job_id}).first()
 
 
 def columns(fields: frozenset[str]) -> tuple[Any, ...]:

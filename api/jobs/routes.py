@@ -111,9 +111,7 @@ async def get_job(
     next epoch.
     """
     state, members = request.app.state, selected(fields)
-    look = partial(
-        poll.look, state.database, state.settings, caller, job_id, members, if_none_match
-    )
+    look = partial(poll.look, state.database, state.settings, state.bodies, caller, job_id, members)
     return await long_poll.answer(
         request, caller, partial(run_in_threadpool, look), wait, if_none_match
     )
