@@ -33,6 +33,7 @@ class Difference:
 
     @property
     def change(self) -> Change:
+        """The same as a change of the first spec, for a trial."""
         title = f"{self.pointer} of {_short(self.second)} instead of {_short(self.first)}"
         return Change(self.pointer, title, self.patch)
 

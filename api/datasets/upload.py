@@ -57,6 +57,7 @@ class Intake:
 
     @contextmanager
     def running(self) -> Iterator["Intake"]:
+        """Take uploads meanwhile. What a killed process left is removed first."""
         self._scratch.sweep()
         try:
             yield self

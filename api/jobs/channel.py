@@ -32,6 +32,7 @@ class Channel:
         self.wake()
 
     def wake(self) -> None:
+        """Wake all listeners, and let the next ones wait anew."""
         self.moved.set()
         self.moved = asyncio.Event()
 

@@ -39,6 +39,7 @@ class Told(NamedTuple):
 
     @classmethod
     def of(cls, event: responses.Event) -> "Told":
+        """The event as a block of server-sent events, with its seq as the id."""
         data = event.model_dump_json()
         return cls(event.seq, format_sse_event(id=str(event.seq), event=event.type, data_str=data))
 
@@ -63,6 +64,7 @@ class Feed:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Feed"]:
+        """Ask the database for all who listen, and end every wait afterwards."""
         poller = asyncio.create_task(self._run())
         try:
             yield self

@@ -47,6 +47,7 @@ def of_proof(proof_id: str) -> str:
 
 
 def is_job(topic: str) -> bool:
+    """Whether the topic is the id of a job."""
     return topic.startswith(ids.JOB.prefix)
 
 

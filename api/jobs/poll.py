@@ -31,6 +31,7 @@ class Bodies:
         self._lock = Lock()  # polls come from several threads
 
     def get(self, tag: str) -> str | None:
+        """The body of this tag, as JSON; None where it is not kept."""
         with self._lock:
             body = self._kept.get(tag)
             if body is not None:

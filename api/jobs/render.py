@@ -50,6 +50,7 @@ def jobs(
 
 
 def job(session: Session, row: Job, settings: Settings) -> responses.Job:
+    """A view of one job, with its place in the queue as it is now."""
     connection = session.connection()
     return jobs(connection, [row], waiting(connection, [row], settings))[0]
 

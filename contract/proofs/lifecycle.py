@@ -29,10 +29,18 @@ class Trial(Protocol):
     """As `diagnosis.proof.trial.Trial`."""
 
     @property
-    def code(self) -> str: ...
+    def code(self) -> str:
+        """Unique within its proof."""
+        ...
+
     @property
-    def patch(self) -> Patch: ...
-    def to_dict(self) -> dict[str, Any]: ...
+    def patch(self) -> Patch:
+        """Of the job's spec with all its defaults."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        ...
 
 
 def repairs_of(job: Job, *, at: datetime, seeds: int = 1, last_round: bool = False) -> Proof:

@@ -48,6 +48,7 @@ class Changes:
                 return None
 
     def close(self) -> None:
+        """Give up the connection; the next question opens another."""
         with self._lock:
             self._close()
 

@@ -19,6 +19,8 @@ _UNSUITABLE = ("softmax", "exponential")
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames a model without a useful hidden activation that does no better than a linear one,
+    where a curved baseline does; and softmax or exponential in a hidden layer."""
     strange = _strange(case.network.hidden)
     if strange:
         return _unsuitable(case, strange)
@@ -41,6 +43,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """Softmax or exponential in hidden layers, and hidden layers that are all linear."""
     hidden = setup.network.hidden
     for block in _strange(hidden):
         pointer = f"{block.activated_at.pointer}/activation"

@@ -48,10 +48,12 @@ class Block:
 
     @property
     def width_argument(self) -> str:
+        """The name of the argument that says how wide it is; empty where it has none."""
         return next((name for name in _WIDTHS if name in self.layer), "")
 
     @property
     def activated_at(self) -> Node:
+        """The node that applies the activation; its own, where there is none."""
         if _applied(self.layer) != "linear":
             return self.node
         found = (node for node in self.followers if _applied(node.layer) != "linear")
@@ -59,6 +61,7 @@ class Block:
 
     @property
     def activation(self) -> str:
+        """What is applied, `linear` where nothing is."""
         return _applied(self.activated_at.layer)
 
     def activated_by(self, kind: str) -> Patch:
@@ -71,6 +74,7 @@ class Block:
 
     @property
     def initializer(self) -> Any:
+        """The kernel's: a name, or an object with its arguments."""
         return self.layer.get(self.kernel, "glorot_uniform")
 
     @property

@@ -44,6 +44,7 @@ class Setup:
 
     @property
     def scaling(self) -> str:
+        """How the inputs are scaled, as `dataset.scaling` names it."""
         return str(self.spec["dataset"].get("scaling", "none"))
 
     @property

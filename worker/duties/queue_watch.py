@@ -47,10 +47,12 @@ class QueueWatch:
             self._looks.start()
 
     def stop(self) -> None:
+        """Returns when the look under way is done."""
         self._looks.stop()
         self._watch.stop()
 
     def wake(self) -> None:
+        """Look at once."""
         self._watch.wake()
 
     def heard(self) -> None:

@@ -147,6 +147,7 @@ def channel_from_arguments() -> Channel:
 
 
 def main() -> None:
+    """Obey the worker that started this process, until it closes the channel."""
     settings = read_settings()
     logs.configure(settings, "trainer")
     trainer = Trainer(channel_from_arguments(), settings)

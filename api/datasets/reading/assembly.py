@@ -30,6 +30,7 @@ class Part:
         self.hashes = workspace.spool(np.int64)
 
     def see(self, rows: Array) -> None:
+        """Note the next rows of inputs, (rows, values), on their way into the file."""
         self.spread.see(rows)
         self.hashes.append(duplicates.hashes(rows))
 

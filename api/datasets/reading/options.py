@@ -37,6 +37,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
+        """Those of the settings."""
         return cls(settings.max_dataset_bytes, settings.max_columns)
 
 

@@ -130,6 +130,10 @@ class Cells:
             self._text = f"{error}, after line {line:,}"
 
     def labels(self) -> Labels:
+        """What the column holds, after its last row: quantities or classes.
+
+        Raises DatasetRefused where it is neither, or not what `task` asks for.
+        """
         quantity = self._task == "regression" or (self._task is None and not self._integers)
         if quantity and self._numbers is not None:
             return self._numbers.quantities((self._name,))

@@ -28,6 +28,7 @@ class Spool:
         self._row_bytes = self.dtype.itemsize * prod(row)
 
     def append(self, rows: Array) -> None:
+        """Write rows, (n, *row), behind those that are there."""
         self._file.write(np.ascontiguousarray(rows, self.dtype).data)
         self.length += len(rows)
 
@@ -53,6 +54,7 @@ class Workspace(ExitStack):
         self.folder = folder
 
     def spool(self, dtype: DTypeLike, row: tuple[int, ...] = ()) -> Spool:
+        """An empty one, whose file goes with this workspace."""
         file = self.enter_context(TemporaryFile(dir=self.folder))  # noqa: SIM115
         return Spool(cast(BinaryIO, file), dtype, row)
 

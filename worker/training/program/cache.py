@@ -1,4 +1,4 @@
-"""Assemblies that a warm trainer keeps for the next runs that are like those it has trained.
+"""Programs that a warm trainer keeps for the next runs that are like those it has trained.
 
 To build, trace and optimize the graphs of a small model takes half a second, as long as to train
 it on digits.
@@ -14,7 +14,7 @@ from contract.experiment.datasets import Facts
 from contract.experiment.spec import Experiment
 from worker.training.data.dataset_cache import DatasetCache, Fetch
 from worker.training.data.prepare import Prepared, prepare
-from worker.training.program.program import Assembly
+from worker.training.program.program import Program
 
 LIMIT, LIMIT_BYTES = 8, 500_000_000
 # Of an experiment and of its training: what decides a run's course, and no graph and no data.
@@ -25,7 +25,7 @@ _TRAINING_COURSE = {
 
 
 class Programs:
-    """The assemblies used last, at most `limit` and `limit_bytes` of them; datasets in `folder`.
+    """The programs used last, at most `limit` and `limit_bytes` of them; datasets in `folder`.
 
     One that is taken is out of here until it is given back: a run that fails in the middle
     leaves nothing to the next.
@@ -35,15 +35,15 @@ class Programs:
         self._datasets = DatasetCache(folder)
         self._limit = limit
         self._limit_bytes = limit_bytes
-        self._kept: OrderedDict[str, Assembly] = OrderedDict()
+        self._kept: OrderedDict[str, Program] = OrderedDict()
 
-    def take(self, experiment: Experiment) -> Assembly | None:
+    def take(self, experiment: Experiment) -> Program | None:
         """One of a like experiment, in the state in which its last run left it."""
         return self._kept.pop(_key(experiment), None)
 
-    def keep(self, experiment: Experiment, assembly: Assembly) -> None:
+    def keep(self, experiment: Experiment, program: Program) -> None:
         """Give back what was taken for `experiment`, or is new."""
-        self._kept[_key(experiment)] = assembly
+        self._kept[_key(experiment)] = program
         total = sum(kept.bytes for kept in self._kept.values())
         while len(self._kept) > self._limit or total > self._limit_bytes:
             total -= self._kept.popitem(last=False)[1].bytes
