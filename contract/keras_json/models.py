@@ -110,6 +110,16 @@ class _Scope:
         return call_of(nodes[node], (*at, node))
 
 
+@dataclass(frozen=True)
+class _Use:
+    """One call of a `layer`, named by those of the models that it is in and its own."""
+
+    position: tuple[int, ...]
+    layer: tuple[str, ...]
+    entry: dict[str, Any]
+    part: dict[str, Any]
+
+
 class _Translation:
     """What was translated, and what is to be: from the outputs back to the inputs."""
 
@@ -117,10 +127,9 @@ class _Translation:
         self._wires: dict[tuple[int, str, int], list[Wire]] = {}
         self._scopes: list[_Scope] = []  # kept, so that their ids stay their own
         self._depth = 0
-        self._owners: dict[tuple[str, ...], Wire] = {}
         self._names: set[str] = set()
         self._waiting: list[tuple[_Scope, str, int, Wire]] = []
-        self._found: list[tuple[tuple[int, ...], dict[str, Any]]] = []
+        self._found: list[_Use] = []
 
     def outputs(self, scope: _Scope) -> list[Wire]:
         """The wires of a model's outputs; all that leads to them is translated."""
@@ -130,8 +139,14 @@ class _Translation:
         return wires
 
     def layers(self) -> list[dict[str, Any]]:
-        """In the order in which Keras has them."""
-        return [layer for _, layer in sorted(self._found, key=lambda found: found[0])]
+        """In the order in which Keras has them; what is called again names the first call."""
+        owners: dict[tuple[str, ...], Wire] = {}
+        layers = []
+        for use in sorted(self._found, key=lambda use: use.position):
+            owner = owners.setdefault(use.layer, use.entry["name"])
+            own = use.entry["name"] == owner
+            layers.append({**use.entry, **(use.part if own else {"layer": owner})})
+        return layers
 
     def _outputs(self, scope: _Scope) -> list[Wire]:
         self._scopes.append(scope)
@@ -178,7 +193,7 @@ class _Translation:
             raise Untranslatable(scope.path, f"the model has more than {_MOST_ENTRIES:,} layers")
         entry: dict[str, Any] = {"name": wire}
         if told.get("class_name") == "InputLayer":
-            entry["type"] = "Input"
+            part: dict[str, Any] = {"type": "Input"}
         else:
             call = scope.call(name, node)
             wires = [self._wire(scope, each) for each in call.tensors]
@@ -186,9 +201,9 @@ class _Translation:
                 wires = list(scope.given)
             if wires:
                 entry["inputs"] = wires
-            owner = self._owners.setdefault((*scope.names, name), wire)
-            entry |= self._layer(told, scope.at(name), call) if owner == wire else {"layer": owner}
-        self._found.append(((*scope.position, number, node), entry))
+            part = self._layer(told, scope.at(name), call)
+        position = (*scope.position, number, node)
+        self._found.append(_Use(position, (*scope.names, name), entry, part))
 
     @staticmethod
     def _layer(told: Mapping[str, Any], path: Path, call: Call) -> dict[str, Any]:
