@@ -23,6 +23,8 @@ _SILENT: Mapping[str, tuple[Any, ...]] = {
     "dtype": (),
     "data_format": ("channels_last",),
     "autocast": (True,),
+    "groups": (1,),
+    "dilation_rate": (1, [1, 1]),
     "renorm_momentum": (0.99,),
     "ema_momentum": (0.99,),
     "scale_by": (1.0,),
