@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from contract.errors import RunFailed
 from contract.experiment.spec import DTypePolicy, Experiment
 from contract.jobs.reports import FinishedEpoch
 from tests.acceptance.test_training import (
@@ -22,12 +23,16 @@ from tests.acceptance.test_training import (
 )
 from worker.training.hooks import Finished, Stopped
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    # Of the largest inverse norm in SpectralNormalization, which in float16 is infinite.
+    pytest.mark.filterwarnings("ignore:.*overflow encountered in cast"),
+]
 
 NORM = {"type": "MaxNorm", "max_value": 1.0}
-# Digits are sequences of 28 rows.
 STACKS: dict[str, Layers] = {
     "recurrent": [
+        {"type": "Reshape", "target_shape": [4, 196]},
         {"type": "Masking"},
         {"type": "SimpleRNN", "units": 5, "return_sequences": True, "dropout": 0.2},
         {
@@ -68,7 +73,7 @@ STACKS: dict[str, Layers] = {
         *SOFTMAX,
     ],
     "attention": [
-        {"type": "Input", "name": "x"},
+        {"type": "Reshape", "target_shape": [7, 112], "name": "x"},
         {"type": "Dense", "units": 8, "activation": "gelu", "name": "a", "inputs": ["x"]},
         {
             "type": "MultiHeadAttention",
@@ -123,9 +128,11 @@ STACKS: dict[str, Layers] = {
 }
 
 
+RAW = {**DIGITS, "scaling": "none"}
+
+
 def made(name: str, **arguments: Any) -> Experiment:
-    scaling = "none" if name == "words" else "unit"
-    return spec(STACKS[name], dataset={**DIGITS, "scaling": scaling}, **arguments)
+    return spec(STACKS[name], dataset=RAW if name == "words" else DIGITS, **arguments)
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -152,17 +159,27 @@ def test_a_stop_changes_no_bit(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("policy", get_args(DTypePolicy))
 @pytest.mark.parametrize("name", STACKS)
-def test_precision(name: str, policy: str, tmp_path: Path) -> None:
-    _, rows = finish(made(name, epochs=1, dtype_policy=policy), tmp_path)
+def test_every_precision_trains_and_is_stored_as_plain_keras(
+    name: str, policy: str, tmp_path: Path
+) -> None:
+    signals = "on" if policy == "mixed_bfloat16" else "off"
+    experiment = made(name, epochs=1, dtype_policy=policy).model_copy(update={"signals": signals})
+    end, rows = finish(experiment, tmp_path)
     assert np.isfinite(rows[-1].metrics["loss"])
-
-
-@pytest.mark.parametrize("name", STACKS)
-def test_the_stored_model_is_plain_keras(name: str, tmp_path: Path) -> None:
-    experiment = made(name, epochs=1)
-    end, _ = finish(experiment, tmp_path)
     model = keras.models.load_model(end.model)
     data = prepared(experiment)
-    predicted = model.predict(data.inputs(data.test.x), verbose=0).argmax(axis=1)
+    inputs = data.inputs(data.test.x)
+    predicted = model.predict(inputs, batch_size=len(inputs), verbose=0).argmax(axis=1)
     assert end.confusion_matrix is not None
-    assert np.bincount(predicted, minlength=10).tolist() == np.sum(end.confusion_matrix, 0).tolist()
+    moved = np.bincount(predicted, minlength=10) - np.sum(end.confusion_matrix, 0)
+    # In 16 bits TensorFlow rounds otherwise in another graph.
+    assert np.abs(moved).sum() <= (0 if policy == "float32" else 0.02 * len(inputs))
+
+
+def test_a_number_that_has_no_row(tmp_path: Path) -> None:
+    few = {"type": "Embedding", "input_dim": 100, "output_dim": 2}
+    experiment = spec([{"type": "Flatten"}, few, {"type": "Flatten"}, *SOFTMAX], dataset=RAW)
+    with pytest.raises(RunFailed) as failure:
+        run(experiment, tmp_path, Recorder())
+    assert failure.value.code == "number_out_of_range"
+    assert "0 to 99" in failure.value.message
