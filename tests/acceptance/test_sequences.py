@@ -1,5 +1,7 @@
 """Layers for sequences, and those around them: trained with signals, stopped, and stored."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -8,10 +10,12 @@ import numpy as np
 import pytest
 
 from contract.errors import RunFailed
+from contract.experiment import layers
 from contract.experiment.spec import DTypePolicy, Experiment
 from contract.jobs.reports import FinishedEpoch
 from tests.acceptance.test_training import (
     DIGITS,
+    EVERY_LAYER,
     SOFTMAX,
     Layers,
     Recorder,
@@ -115,6 +119,22 @@ STACKS: dict[str, Layers] = {
         {"type": "Dense", "units": 10},
         {"type": "Softmax"},
     ],
+    "merges": [
+        {"type": "Input", "name": "x"},
+        {"type": "Flatten"},
+        {"type": "Dense", "units": 6, "activation": "tanh", "name": "a"},
+        {"type": "Dense", "units": 6, "trainable": False, "name": "b"},
+        {"layer": "b", "inputs": ["b"], "name": "c"},
+        {"type": "Add", "inputs": ["a", "b"], "name": "add"},
+        {"type": "Average", "inputs": ["a", "c"], "name": "average"},
+        {"type": "Maximum", "inputs": ["a", "add"], "name": "maximum"},
+        {"type": "Minimum", "inputs": ["b", "average"], "name": "minimum"},
+        {"type": "Multiply", "inputs": ["maximum", "minimum"], "name": "multiply"},
+        {"type": "Subtract", "inputs": ["multiply", "a"], "name": "subtract"},
+        {"type": "Dot", "inputs": ["subtract", "a"], "axes": 1, "name": "dot"},
+        {"type": "Concatenate", "inputs": ["subtract", "dot"]},
+        *SOFTMAX,
+    ],
     # Their words are grey levels of 16 places.
     "words": [
         {"type": "Reshape", "target_shape": [28, 28, 1]},
@@ -133,6 +153,26 @@ RAW = {**DIGITS, "scaling": "none"}
 
 def made(name: str, **arguments: Any) -> Experiment:
     return spec(STACKS[name], dataset=RAW if name == "words" else DIGITS, **arguments)
+
+
+def test_every_layer_is_tried() -> None:
+    """One of a family, that of sequences, images or volumes."""
+    stacks = [*STACKS.values(), EVERY_LAYER, [{"type": "MaxPooling2D"}]]
+    tried = {family(name) for stack in stacks for layer in stack for name in types(layer)}
+    assert tried == {family(kind.__name__) for kind in layers.KINDS}
+
+
+def types(layer: Any) -> Iterator[str]:
+    """Of a layer, and of those within it."""
+    if "type" in layer:
+        yield layer["type"]
+    for argument in ("layer", "backward_layer"):
+        if isinstance(layer.get(argument), dict):
+            yield from types(layer[argument])
+
+
+def family(name: str) -> str:
+    return re.sub("[123]D", "", name)
 
 
 @pytest.mark.parametrize("name", STACKS)
