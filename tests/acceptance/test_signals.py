@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from contract.experiment.datasets import facts_of
 from contract.experiment.graph import Entry, graph_of
-from contract.experiment.layers.activation import Activation
+from contract.experiment.layers.core import Dense
 from contract.experiment.layers.layer import Layer
 from contract.experiment.spec import Experiment
 from contract.jobs.reports import Signal
@@ -76,9 +76,9 @@ def probe_of(model: Any, stations: Sequence[Station], rows: int, classes: int) -
 
 
 def chained(model: Any) -> BuiltModel:
-    """As a chain of nodes; no layer of the spec is asked about anything here."""
-    anything: Layer = Activation(activation="linear")
-    graph = graph_of([Entry(anything) for _ in model.layers])
+    """As a chain of nodes: each layer has its activation itself."""
+    dense: Layer = Dense(units=1)
+    graph = graph_of([Entry(dense) for _ in model.layers])
     return BuiltModel(graph, model, dict(enumerate(model.layers)))
 
 
