@@ -4,32 +4,42 @@ A model that says more of a field itself (`Field(description=...)`) is not overr
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from contract.experiment.base import Part
+from contract.experiment.constraints import Constraint
 from contract.experiment.initializers import InitializerObject, Regularizer
-from contract.experiment.layers import AnyLayer
+from contract.experiment.layers import KINDS
 from contract.experiment.losses import LossObject
 from contract.experiment.optimizers import Optimizer, Schedule
 
 WORDS = json.loads(Path(__file__).with_name("words.json").read_text("utf-8"))
+
+
+def _parts(union: Any) -> Sequence[type[Part]]:
+    parts: Sequence[type[Part]] = get_args(get_args(union)[0])
+    return parts
+
+
 # Where Keras has what a spec names; `Clip` is none of its layers.
 _KERAS = {
-    "layers": AnyLayer,
-    "optimizers": Optimizer,
-    "optimizers.schedules": Schedule,
-    "losses": LossObject,
-    "initializers": InitializerObject,
-    "regularizers": Regularizer,
+    "layers": KINDS,
+    "optimizers": _parts(Optimizer),
+    "optimizers.schedules": _parts(Schedule),
+    "losses": _parts(LossObject),
+    "initializers": _parts(InitializerObject),
+    "regularizers": _parts(Regularizer),
+    "constraints": _parts(Constraint),
 }
 
 
 def describe(document: Mapping[str, Any]) -> None:
     """Give each schema, field and parameter of an OpenAPI document its description, in place."""
     schemas = document["components"]["schemas"]
-    for package, union in _KERAS.items():
-        for part in get_args(get_args(union)[0]):
+    for package, parts in _KERAS.items():
+        for part in parts:
             schema = schemas[part.__name__]
             schema.setdefault("description", f"`keras.{package}.{part.__name__}`.")
     for schema in schemas.values():

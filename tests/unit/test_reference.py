@@ -11,6 +11,7 @@ from fastapi.routing import RouteContext, iter_route_contexts
 from api.app import create_app
 from api.http.problems import kinds
 from contract.experiment.datasets import CATALOGUE
+from contract.experiment.layers.layer import Layer
 from contract.settings import Settings
 from tests.pages import page, rows, section, spans, without_code
 
@@ -23,12 +24,13 @@ CLIPPING = {"clipnorm", "clipvalue", "global_clipnorm"}
 
 
 def described(text: str) -> dict[str, list[str]]:
-    """The cells of each row after its first one, which is a single span of code."""
+    """The cells of each row after its first one, which is a span of code, or several."""
     found: dict[str, list[str]] = {}
     for first, *others in rows(text):
-        if len(spans(first)) == 1 and first == f"`{spans(first)[0]}`":
-            assert spans(first)[0] not in found, f"{first} has two rows"
-            found[spans(first)[0]] = others
+        names = spans(first)
+        if names and first == ", ".join(f"`{name}`" for name in names):
+            assert not found.keys() & set(names), f"{first} has two rows"
+            found |= dict.fromkeys(names, others)
     return found
 
 
@@ -144,7 +146,7 @@ def test_the_page_has_every_class_with_its_arguments() -> None:
 
 
 def arguments(schema: Schema) -> Iterator[str]:
-    for name in schema["properties"].keys() - CLIPPING - {"type"}:
+    for name in schema["properties"].keys() - CLIPPING - Layer.model_fields.keys():
         default = default_of(name, schema)
         yield name if default is None else f"{name}={default}"
 

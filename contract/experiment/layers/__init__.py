@@ -14,6 +14,7 @@ from contract.experiment.base import Part, kinds
 from contract.experiment.layers import (
     convolution,
     core,
+    einsum,
     merging,
     normalization,
     pooling,
@@ -28,6 +29,7 @@ __all__ = [
     "AnyLayer",
     "convolution",
     "core",
+    "einsum",
     "merging",
     "normalization",
     "pooling",

@@ -7,9 +7,16 @@ from pydantic import model_validator
 from typing_extensions import override
 
 from contract.experiment.base import Count, Flag, NonNegative, Real
-from contract.experiment.initializers import Initializer, Regularizer
-from contract.experiment.layers.arguments import ActivationName, BiasInitializer
-from contract.experiment.layers.layer import Layer, Outcome, Shape, activated
+from contract.experiment.constraints import Constraint
+from contract.experiment.initializers import ElementRegularizer, Initializer, Regularizer
+from contract.experiment.layers.arguments import (
+    ActivationName,
+    BiasConstraint,
+    BiasInitializer,
+    Weighted,
+    penalized,
+)
+from contract.experiment.layers.layer import Layer, Outcome, Shape, activated, check_activation
 
 
 class Input(Layer):
@@ -25,7 +32,7 @@ class Input(Layer):
         return Outcome(shape)
 
 
-class Dense(Layer):
+class Dense(Weighted):
     has_units: ClassVar[bool] = True
 
     type: Literal["Dense"] = "Dense"
@@ -35,14 +42,18 @@ class Dense(Layer):
     kernel_initializer: Initializer = "glorot_uniform"
     bias_initializer: BiasInitializer = "zeros"
     kernel_regularizer: Regularizer | None = None
-    bias_regularizer: Regularizer | None = None
+    bias_regularizer: ElementRegularizer | None = None
+    activity_regularizer: ElementRegularizer | None = None
+    kernel_constraint: Constraint | None = None
+    bias_constraint: BiasConstraint | None = None
 
     @override
     def output(self, shape: Shape) -> Outcome:
         # On an input of higher rank it acts on the last axis, as in Keras.
         given = (*shape[:-1], self.units)
         weights, products = shape[-1] * self.units, prod(shape) * self.units
-        return activated(self, self.use_bias, given, weights, products)
+        found = activated(self, self.use_bias, given, weights, products)
+        return penalized(found, self.kernel_regularizer, (shape[-1], self.units))
 
 
 class Activation(Layer):
@@ -50,6 +61,11 @@ class Activation(Layer):
 
     type: Literal["Activation"] = "Activation"
     activation: ActivationName
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        check_activation(self, shape)
+        return super().output(shape)
 
 
 class LeakyReLU(Layer):

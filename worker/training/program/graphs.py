@@ -155,7 +155,9 @@ class Passes:
         return (tf.cast(x, tf.float32) - self._inputs.offset) / self._inputs.scale
 
     def _total_loss(self, labels: Any, outputs: Any) -> Any:
-        return tf.add_n([self._loss(labels, outputs), *self._model.losses])
+        # A penalty of outputs is as exact as these, which may be 16 bits.
+        penalties = [tf.cast(penalty, tf.float32) for penalty in self._model.losses]
+        return tf.add_n([self._loss(labels, outputs), *penalties])
 
 
 class Pace:

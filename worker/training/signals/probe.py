@@ -116,9 +116,9 @@ class Probe:
             second.watch(self.weights)
             with tf.GradientTape(watch_accessed_variables=False) as first:
                 first.watch(self.weights)
-                outputs, seen = self._forward(x)
+                outputs, seen, penalties = self._forward(x)
                 rows = self._loss.call(y, outputs) * share
-                loss = tf.add_n([tf.reduce_mean(rows), *self._model.losses])
+                loss = tf.add_n([tf.reduce_mean(rows), *penalties, *self._model.losses])
             gradients = first.gradient(loss, self.weights, unconnected_gradients=none)
 
         def product() -> Any:
@@ -133,9 +133,10 @@ class Probe:
         rate = tf.cast(self._optimizer.learning_rate, tf.float32)
         return loss, rate, outputs, [seen[s.at] for s in self._stations], gradients, products
 
-    def _forward(self, x: Any) -> tuple[Any, dict[int, Any]]:
-        """The model's outputs, and what enters the activations of the stations, by node."""
-        seen = {}
+    def _forward(self, x: Any) -> tuple[Any, dict[int, Any], list[Any]]:
+        """The model's outputs, what enters the activations of the stations, by node, and the
+        penalties of outputs, which Keras keeps for no layer that is called by itself."""
+        seen, penalties = {}, []
 
         def apply(node: Node[Layer], taken: Any) -> Any:
             layer = self._built.layers[node.owner]
@@ -149,13 +150,15 @@ class Probe:
                 layer.activation = activation
                 given = activation(seen[node.index])
             layer.dtype_policy = policy
+            if layer.activity_regularizer is not None:
+                penalties.append(layer.activity_regularizer(given) / len(self))
             return given
 
         graph = self._built.graph
         with keras.StatelessScope():  # keeps moving averages from being assigned
             given = values(graph, x, apply)
         (output,) = graph.outputs
-        return given[output], seen
+        return given[output], seen, penalties
 
 
 @contextmanager
