@@ -36,8 +36,8 @@ format: setup  ## format the code and repair what the linter can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-test: check  ## check, then all tests (ARGS="-k name" for some, ARGS="-m slow" for the long ones)
-	$(BIN)/pytest $(ARGS)
+test: check  ## check, then all tests (ARGS="-k name" for some, ARGS="-m slow -n 0" for the long ones)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 openapi: setup  ## write docs/openapi.json again after a change of the API
 	$(BIN)/python -m scripts.openapi

@@ -18,6 +18,7 @@ from contract.settings import Settings, read_settings
 
 
 def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
     settings = read_settings()
     _check_reach(settings)
     logs.configure(settings, "api")

@@ -24,11 +24,10 @@ from api.http.request_metrics import RequestMetrics
 from api.http.security_headers import SecurityHeaders
 from api.http.threads import InTime, Threads
 from api.jobs import event_routes as events
+from api.jobs import poll
 from api.jobs import routes as jobs
-from api.jobs.batches import Submissions
 from api.jobs.event_feed import Feed
 from api.jobs.notify import Notifier
-from api.jobs.poll import Answers
 from api.openapi.document import FACTS, Described
 from api.results import routes as results
 from api.results import signal_routes as signals
@@ -72,7 +71,6 @@ def create_app(settings: Settings) -> FastAPI:
             async with lockout.running():
                 with intake.running() as app.state.intake:
                     yield
-        app.state.submissions.close()
         app.state.readiness.close()
         app.state.notifier.close()
         app.state.database.dispose()
@@ -119,12 +117,11 @@ def _open(app: FastAPI, settings: Settings) -> None:
     app.state.notifier = Notifier(settings)
     app.state.readiness = Readiness(app.state.database, app.state.notifier.app)
     app.state.threads = Threads()
+    app.state.bodies = poll.Bodies()
     look = partial(app.state.threads.run, "lookup")
     app.state.keyring = Keyring(app.state.database, look, settings.requests_per_second)
     app.state.streams = Streams(settings.max_streams)
-    app.state.answers = Answers()
     app.state.drawn = Drawn()
-    app.state.submissions = Submissions(app.state.database, settings)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -5,7 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Value = TypeVar("Value")
@@ -34,12 +41,25 @@ Host = Annotated[str, AfterValidator(_host)]
 Queue = Literal["cpu", "gpu", "any"]
 
 
+_PREFIX = "PLATEAU_"
+# Variables of earlier versions, and what has come in their place: they are read until 0.2.
+RENAMED = {
+    "PLATEAU_SWEEP_SECONDS": "PLATEAU_QUEUE_WATCH_SECONDS",
+    "PLATEAU_SEARCH_SECONDS": "PLATEAU_SWEEP_WATCH_SECONDS",
+}
+
+
+def _renamed(name: str, old: str) -> AliasChoices:
+    return AliasChoices(_PREFIX + name.upper(), _PREFIX + old.upper())
+
+
 class Settings(BaseSettings):
     """Durations are in seconds, sizes in bytes; docs/settings.md is checked against this."""
 
     # An empty variable is one that is not set: compose files pass those on.
     model_config = SettingsConfigDict(
-        env_prefix="PLATEAU_",
+        env_prefix=_PREFIX,
+        populate_by_name=True,
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
@@ -83,15 +103,21 @@ class Settings(BaseSettings):
         35, gt=0, description="a worker that could not renew for this long stops its trainers"
     )
     reap_seconds: float = Field(5, gt=0, description="how often expired leases are looked for")
-    sweep_seconds: float = Field(
+    queue_watch_seconds: float = Field(
         0,
+        validation_alias=_renamed("queue_watch_seconds", "sweep_seconds"),
         ge=0,
         description="how often workers look for queued jobs; 0 is 0.2 with memory://, else 2",
     )
     cancel_poll_seconds: float = Field(
         0.5, gt=0, description="how often a worker looks for cancelled jobs"
     )
-    search_seconds: float = Field(0.5, gt=0, description="how often sweeps are looked after")
+    sweep_watch_seconds: float = Field(
+        0.5,
+        validation_alias=_renamed("sweep_watch_seconds", "search_seconds"),
+        gt=0,
+        description="how often sweeps are looked after",
+    )
     cancel_grace_seconds: float = Field(
         20, gt=0, description="a trainer that did not stop by then is killed"
     )
@@ -199,7 +225,8 @@ class Settings(BaseSettings):
             "data_dir": data_dir.resolve(),
             "artifacts_url": self.artifacts_url or str(var_dir / "artifacts"),
             "database_url": self.database_url or f"sqlite:///{var_dir / 'plateau.sqlite3'}",
-            "sweep_seconds": self.sweep_seconds or (0.2 if self.embedded_broker else 2.0),
+            "queue_watch_seconds": self.queue_watch_seconds
+            or (0.2 if self.embedded_broker else 2.0),
         }
         for name, value in fill.items():
             object.__setattr__(self, name, value)
@@ -220,5 +247,7 @@ def read_settings() -> Settings:
 
 
 def _told(fault: Mapping[str, Any]) -> str:
-    name = "".join(f"PLATEAU_{str(part).upper()}: " for part in fault["loc"][:1])
+    name = "".join(
+        f"{_PREFIX}{str(part).upper().removeprefix(_PREFIX)}: " for part in fault["loc"][:1]
+    )
     return name + str(fault["msg"]).removeprefix("Value error, ")

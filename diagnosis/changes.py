@@ -21,21 +21,25 @@ def put(pointer: str, value: Any) -> Mapping[str, Any]:
 
 
 def remove(pointer: str) -> Mapping[str, Any]:
+    """Remove a member of an object, or an element of a list."""
     return {"op": "remove", "path": pointer}
 
 
 def scaling(kind: str) -> Change:
+    """The inputs scaled as `dataset.scaling` has it: `unit` or `standard`."""
     words = {"unit": "scaling the inputs to [0, 1]", "standard": "standardising the inputs"}
     return Change(f"scale_inputs_{kind}", words[kind], [put("/dataset/scaling", kind)])
 
 
 def dtype_policy(kind: str) -> Change:
+    """Another precision, as `model.dtype_policy` names it."""
     return Change(
         f"dtype_policy_{kind}", f"computing in {kind}", [put("/model/dtype_policy", kind)]
     )
 
 
 def target_scaling() -> Change:
+    """The targets of a regression, standardised."""
     patch = [put("/dataset/target_scaling", "standard")]
     return Change("scale_targets", "standardising the targets", patch)
 
@@ -58,11 +62,13 @@ def learning_rate(rate: float, code: str = "learning_rate") -> Change:
 
 
 def epochs(count: int) -> Change:
+    """So many epochs, at least 1."""
     count = max(1, min(count, 10**9))
     return Change("more_epochs", f"{count:,} epochs", [put("/training/epochs", count)])
 
 
 def batch_size(size: int) -> Change:
+    """Batches of so many examples, at least 1."""
     size = max(1, size)
     patch = [put("/training/batch_size", size)]
     return Change("batch_size", f"batches of {size:,}", patch)
@@ -75,23 +81,30 @@ def adam() -> Change:
 
 
 def activation(blocks: Sequence[Block], kind: str) -> Change:
-    """Give each of `blocks` the activation, where its present one is applied."""
-    patch = [operation for block in blocks for operation in block.activated_by(kind)]
+    """Give each of `blocks` the activation, where its present one is applied.
+
+    Recurrent ones keep theirs: without bounds, what goes from step to step may grow without end.
+    """
+    others = [block for block in blocks if not block.is_recurrent]
+    patch = [operation for block in others for operation in block.activated_by(kind)]
     words = {"leaky_relu": "LeakyReLU", "relu": "ReLU"}.get(kind, kind)
     return Change(f"activation_{kind}", f"{words} in the hidden layers", patch)
 
 
 def initializer_patch(blocks: Sequence[Block], kind: Any) -> Patch:
+    """Let each block's kernel be drawn by `kind`, a name or an object."""
     return [put(f"{block.node.pointer}/{block.kernel}", kind) for block in blocks]
 
 
 def initializer(blocks: Sequence[Block], kind: str) -> Change:
+    """Let each block's kernel be drawn by the initializer of this name."""
     words = {"glorot_uniform": "Glorot's", "he_normal": "He's"}.get(kind, kind)
     patch = initializer_patch(blocks, kind)
     return Change(f"initializer_{kind}", f"{words} initial weights", patch)
 
 
 def smaller_initializer(blocks: Sequence[Block]) -> Change:
+    """Let each block's kernel be drawn with a standard deviation of 0.001."""
     kind = {"type": "RandomNormal", "mean": 0.0, "stddev": 0.001}
     patch = initializer_patch(blocks, kind)
     return Change("smaller_initializer", "smaller initial weights", patch)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
+from contract.experiment.pointers import join
 from diagnosis.report import Change, Patch
 
 # What is called by a name of its own decides nothing about how a run ends.
@@ -32,6 +33,7 @@ class Difference:
 
     @property
     def change(self) -> Change:
+        """The same as a change of the first spec, for a trial."""
         title = f"{self.pointer} of {_short(self.second)} instead of {_short(self.first)}"
         return Change(self.pointer, title, self.patch)
 
@@ -56,7 +58,7 @@ def _differences(pointer: str, first: Any, second: Any) -> Iterator[Difference]:
         return
     if isinstance(first, Mapping) and isinstance(second, Mapping) and _alike(first, second):
         for name in first:
-            yield from _differences(f"{pointer}/{_escaped(name)}", first[name], second[name])
+            yield from _differences(f"{pointer}{join([name])}", first[name], second[name])
     elif _is_list(first) and _is_list(second) and pointer == "/model/layers":
         yield from _aligned(pointer, first, second)
     else:
@@ -95,10 +97,6 @@ def _kind(item: Any) -> str:
 
 def _renumbers(difference: Difference) -> bool:
     return bool(difference.patch[0]["op"] != "replace")
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")
 
 
 def _short(value: Any) -> str:

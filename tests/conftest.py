@@ -25,6 +25,18 @@ def pytest_configure(config: pytest.Config) -> None:
         del os.environ[name]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs in one process: a file's tests, and all that train in the tests' own process.
+
+    So what a file sets up is set up once, and TensorFlow warms up once.
+    """
+    for item in items:
+        module = item.getparent(pytest.Module)
+        assert module is not None
+        trains = any(hasattr(module.obj, name) for name in ("keras", "tf"))
+        item.add_marker(pytest.mark.xdist_group("tensorflow" if trains else module.nodeid))
+
+
 @pytest.fixture(scope="session")
 def mnist_dir(pytestconfig: pytest.Config) -> Path:
     """The folder that PLATEAU_DATA_DIR named, if mnist.npz is in it."""

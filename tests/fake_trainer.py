@@ -11,15 +11,18 @@ import json
 import os
 import signal
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract import logs
 from contract.jobs.reports import FinishedEpoch, Signal
-from contract.settings import Settings
+from contract.settings import Settings, read_settings
 from worker.protocol import Finished, Stopped, Train
 from worker.trainer.__main__ import Trainer, channel_from_arguments
 from worker.trainer.reporter import Reporter
 from worker.trainer.run_files import Files
+
+if TYPE_CHECKING:
+    from worker.training.data.dataset_cache import Fetch
 
 EPOCH_SECONDS = float(os.environ.get("PLATEAU_FAKE_EPOCH_SECONDS", "0.02"))
 FILE_BYTES = int(os.environ.get("PLATEAU_FAKE_FILE_BYTES", "0"))
@@ -44,6 +47,8 @@ def fake_run(order: Train, files: Files, reporter: Reporter) -> Finished | Stopp
         state = json.loads(files.resume.read_text())
     if order.experiment.name == UNFIT:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if files.upload is not None:
+        _prepare(order, files.upload)
     reporter.started(state["epoch"], 0.0, state["epoch"] * EPOCH_SECONDS)
     if order.experiment.name == HOARDER:
         LEFT.append(b"x" * 40_000_000)
@@ -69,6 +74,15 @@ def fake_run(order: Train, files: Files, reporter: Reporter) -> Finished | Stopp
         artifacts={"model": reporter.keep_artifact(model)},
         reason="completed",
     )
+
+
+def _prepare(order: Train, upload: "Fetch") -> None:
+    """As a real trainer reads an upload, which loads what an order without one is spared."""
+    from worker.training.data.dataset_cache import DatasetCache
+
+    settings = read_settings()
+    cache = DatasetCache(settings.var_dir / "arrays")
+    cache.arrays(order.experiment.dataset, order.facts, settings.data_dir, upload)
 
 
 def _row(epoch: int, chain: str) -> FinishedEpoch:

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from contract.experiment.spec import Experiment
-from contract.jobs import lifecycle
+from contract.jobs import create, lifecycle
 from contract.jobs.lifecycle import Checkpoint, Claim, FinishedEpoch
 from contract.jobs.reports import Signal
 from contract.store.database import Database
@@ -65,7 +65,14 @@ def submit(
 ) -> str:
     """A new queued job's id."""
     with database.writing() as session:
-        return lifecycle.submit(session, experiment(**changes), owner=owner, upload=upload).id
+        return queue(session, experiment(**changes), owner=owner, upload=upload)
+
+
+def queue(session: Session, experiment: Experiment, **about: Any) -> str:
+    """A new queued job's id; `about` as in `create.new`."""
+    job = create.new(experiment, **about)
+    create.submit(session, [job])
+    return job.id
 
 
 def claim(

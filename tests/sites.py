@@ -16,13 +16,12 @@ from sqlmodel import col, select
 
 from contract.experiment.datasets import Upload
 from contract.experiment.spec import Experiment
-from contract.jobs import lifecycle
 from contract.settings import Settings
 from contract.store.database import Database
 from contract.store.status import TERMINAL
 from contract.store.tables import LOCAL, EpochRow, Event, Job, Worker
 from migrations.upgrade import upgrade
-from tests import processes, services
+from tests import jobs, processes, services
 
 ROOT = Path(__file__).parents[1]
 # Leases short enough that a test can outlive them.
@@ -31,7 +30,7 @@ QUICK = {
     "PLATEAU_LEASE_SECONDS": "2",
     "PLATEAU_ABANDON_SECONDS": "1.5",
     "PLATEAU_REAP_SECONDS": "0.3",
-    "PLATEAU_SWEEP_SECONDS": "0.2",
+    "PLATEAU_QUEUE_WATCH_SECONDS": "0.2",
     "PLATEAU_CANCEL_POLL_SECONDS": "0.1",
     "PLATEAU_SLOTS": "2",
     "PLATEAU_CHECKPOINT_SECONDS": "0",
@@ -118,7 +117,7 @@ class Site:
         spec = Experiment.model_validate(experiment)
         stored = upload.to_dict() if upload else None
         with self.database.writing() as session:
-            return lifecycle.submit(session, spec, owner=LOCAL, upload=stored).id
+            return jobs.queue(session, spec, owner=LOCAL, upload=stored)
 
     def job(self, job_id: str) -> Job:
         with self.database.reading() as session:

@@ -45,7 +45,7 @@ def margins(rank: int) -> st.SearchStrategy[Any]:
     return st.one_of(size, st.tuples(*[size] * rank), st.tuples(*[pair] * rank))
 
 
-def _convolutions(rank: int) -> list[st.SearchStrategy[Layer]]:
+def convolutions(rank: int) -> list[st.SearchStrategy[Layer]]:
     shared: dict[str, Any] = {
         "kernel_size": windows(4, rank),
         "strides": st.one_of(st.just(1), windows(3, rank)),
@@ -152,5 +152,5 @@ EINSUM = st.builds(
 )
 # Of each rank, as often one kind as another.
 SPATIAL: dict[int, list[st.SearchStrategy[Layer]]] = {
-    rank: [*_convolutions(rank), _poolings(rank), _reshapings(rank)] for rank in RANKS
+    rank: [*convolutions(rank), _poolings(rank), _reshapings(rank)] for rank in RANKS
 }

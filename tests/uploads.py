@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from ulid import ULID
 
-from api.datasets.reading.options import Limits, Media, Wanted
+from api.datasets.reading.formats import Media
+from api.datasets.reading.options import Limits, Wanted
 from api.datasets.reading.read import Read, read
 from contract.errors import DatasetRefused
 from contract.settings import Settings

@@ -20,6 +20,7 @@ from worker.pool.trainer_process import TrainerDied
 
 
 def main() -> int:
+    """Work until SIGTERM or SIGINT; returns the exit status."""
     settings = read_settings()
     logs.configure(settings, "worker")
     warn_of_unknown_settings()

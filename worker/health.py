@@ -12,6 +12,7 @@ from contract.store.tables import Worker
 
 
 def main() -> int:
+    """0 if a worker of this host lives, by the database, else 1: the exit status."""
     settings = read_settings()
     alive = select(Worker.id).where(
         col(Worker.host) == socket.gethostname(),

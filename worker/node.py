@@ -56,7 +56,7 @@ class Node:
         self._reaper = Reaper(self._database, settings)
         self._queue_watch = QueueWatch(self._database, settings, app, self.slots)
         search = Searcher(self._database, settings, self._queue_watch.wake).search
-        self._searcher = Periodic("searcher", settings.search_seconds, search)
+        self._searcher = Periodic("searcher", settings.sweep_watch_seconds, search)
         self._drift = Drift(self._database)
         stores = self._database, self._store
         self._duties = [

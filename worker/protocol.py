@@ -155,5 +155,6 @@ class Channel:
             return
 
     def close(self) -> None:
+        """End the connection: the other side reads no more lines."""
         self._lines.close()
         self._socket.close()

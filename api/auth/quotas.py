@@ -20,7 +20,7 @@ _STREAMS_SECONDS = 10
 _BYTES_LOCK = 0x7062
 
 
-def check_queue(session: Session, caller: Caller, settings: Settings, adding: int = 1) -> None:
+def check_queue(session: Session, caller: Caller, settings: Settings, adding: int) -> None:
     """Raises TooManyJobs if `adding` more would be too many; TooManyBytes where nothing more may be
     stored, for they leave models. `session` goes on to store them.
     """
@@ -98,12 +98,20 @@ class Streams:
         if caller.key_id is None:
             yield NOBODYS
             return
-        self._count(caller.owner)
+        with self._lock:
+            if self._counts[caller.owner] >= self.limit:
+                raise TooManyStreams(
+                    f"{caller.owner} may have {self.limit:,} event streams and waits open "
+                    "(PLATEAU_MAX_STREAMS), and has them: close one, or ask without waiting",
+                    _STREAMS_SECONDS,
+                )
+            self._counts[caller.owner] += 1
         try:
             with self.uncounted(caller) as place:
                 yield place
         finally:
-            self._leave(caller.owner)
+            with self._lock:
+                self._counts[caller.owner] -= 1
 
     @contextmanager
     def uncounted(self, caller: Caller) -> Iterator[Place]:
@@ -116,19 +124,3 @@ class Streams:
         finally:
             with self._lock:
                 self._places.discard(place)
-
-    def _count(self, owner: str) -> None:
-        with self._lock:
-            if self._counts[owner] >= self.limit:
-                raise TooManyStreams(
-                    f"{owner} may have {self.limit:,} event streams and waits open "
-                    "(PLATEAU_MAX_STREAMS), and has them: close one, or ask without waiting",
-                    _STREAMS_SECONDS,
-                )
-            self._counts[owner] += 1
-
-    def _leave(self, owner: str) -> None:
-        with self._lock:
-            self._counts[owner] -= 1
-            if not self._counts[owner]:
-                del self._counts[owner]

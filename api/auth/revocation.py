@@ -27,6 +27,7 @@ class Lockout:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
+        """Look every few seconds whether the keys of all that is open still hold."""
         looking = asyncio.create_task(self._run())
         try:
             yield

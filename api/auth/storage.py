@@ -43,6 +43,7 @@ class Usage(BaseModel):
 
 
 def usage(session: Session, caller: Caller, settings: Settings) -> Usage:
+    """What the caller stores, in bytes, by the rows that name files."""
     datasets, jobs = _totals(session, caller.owner)
     return Usage(
         stored_bytes=datasets + jobs,

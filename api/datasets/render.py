@@ -39,6 +39,7 @@ def upload(row: Dataset) -> dict[str, Any]:
 
 
 def catalogued(name: str, settings: Settings) -> dataset_responses.KnownDataset:
+    """A dataset of the catalogue; `file_present` is None where it needs no file."""
     facts = CATALOGUE[name]
     present = (settings.data_dir / f"{name}.npz").is_file() if facts.source == "file" else None
     return _dataset(name, facts, name=name, kind="catalogue", file_present=present)

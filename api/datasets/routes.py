@@ -13,7 +13,8 @@ from api.datasets import queries as dataset_queries
 from api.datasets import render as dataset_render
 from api.datasets import responses as dataset_responses
 from api.datasets.dependencies import AppIntake
-from api.datasets.reading.options import Media, Wanted
+from api.datasets.reading.formats import FORMATS, Media
+from api.datasets.reading.options import Wanted
 from api.datasets.upload import Sent
 from api.dependencies import AppDatabase, AppSettings, Store
 from api.http import pages
@@ -27,11 +28,8 @@ router = APIRouter(prefix="/v1/datasets", tags=["datasets"])
 
 # None may be sent across origins unasked, so no web page can upload (see api.http.request_body).
 _MEDIA: dict[str, Media | None] = {
-    "text/csv": "csv",
-    "application/x-npz": "npz",
-    "application/zip": "npz",
-    "application/octet-stream": None,
-}
+    media_type: name for name, known in FORMATS.items() for media_type in known.media_types
+} | {"application/octet-stream": None}
 _BODY: dict[str, Any] = {
     "requestBody": {
         "description": "The file's bytes. `application/octet-stream` is looked at to tell which.",
@@ -146,6 +144,6 @@ def _media(content_type: str) -> Media | None:
         raise HTTPException(
             415,
             f"expected Content-Type {', '.join(_MEDIA)}; received {given or 'none'} (with curl: "
-            "-H 'Content-Type: text/csv' --data-binary @file)",
+            "-H 'Content-Type: text/csv' --data-binary @file, not -d, which removes line breaks)",
         )
     return _MEDIA[given]

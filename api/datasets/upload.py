@@ -15,7 +15,8 @@ from starlette.concurrency import run_in_threadpool
 
 from api.auth.caller import Caller
 from api.auth.quotas import check_storage
-from api.datasets.reading.options import Limits, Media, Wanted
+from api.datasets.reading.formats import Media, format_of
+from api.datasets.reading.options import Limits, Wanted
 from api.datasets.stored_file import FULL, Shelf
 from api.datasets.upload_places import Places
 from contract.errors import DatasetRefused, StorageFull
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 # Reading keeps a core busy, and requests need some as well.
 _READERS = 2
 _BLOCK = 1 << 20
-_BUSY_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Intake:
 
     @contextmanager
     def running(self) -> Iterator["Intake"]:
+        """Take uploads meanwhile. What a killed process left is removed first."""
         self._scratch.sweep()
         try:
             yield self
@@ -91,7 +92,7 @@ class Intake:
     def _take(self, received: Path, sent: Sent) -> Dataset:
         from api.datasets.reading.read import read  # late: NumPy takes 12 MB
 
-        media = sent.media or _media(received)
+        media = sent.media or format_of(received)
         limits = Limits.of(self._settings)
         found = read(received, media, sent.wanted, limits, received.parent)
         return self._shelf.keep(found, sent.name, sent.caller)
@@ -124,12 +125,6 @@ async def _receive(body: AsyncIterator[bytes], path: Path, declared: int | None 
 def _finish(file: BinaryIO, rest: bytes | bytearray) -> None:
     file.write(rest)
     file.flush()
-
-
-def _media(path: Path) -> Media:
-    """Every zip begins so, and no table of ours does."""
-    with path.open("rb") as file:
-        return "npz" if file.read(4) == b"PK\3\4" else "csv"
 
 
 @contextmanager

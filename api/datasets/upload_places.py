@@ -61,6 +61,7 @@ class Place:
         return math.inf if young or self._limit is None else self._fresh() / _SECONDS
 
     def give_up(self) -> None:
+        """End the upload that holds this place."""
         assert self._limit is not None, "only what is being received is given up"
         self._limit.reschedule(self._loop.time())
 

@@ -26,6 +26,7 @@ from diagnosis.report import Diagnosis
 
 
 def comparison(session: Session, first: Job, second: Job) -> responses.Comparison:
+    """Two jobs side by side, with what the runs between them showed, where there are any."""
     found = between(first, second)
     proof = session.get(Proof, proofs.pair(first, second))
     return responses.Comparison.model_validate(

@@ -5,9 +5,7 @@ from typing import Annotated, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from api.auth import quotas
 from api.auth.caller import AppCaller
-from api.datasets import access as datasets
 from api.dependencies import AppDatabase, AppSettings
 from api.diagnosis import compare
 from api.diagnosis import responses as diagnosis_responses
@@ -16,6 +14,7 @@ from api.http.threads import in_threads, run_in
 from api.jobs import long_poll
 from api.jobs.dependencies import Notify, job_of
 from api.jobs.long_poll import POLLED, IfNoneMatch, Wait
+from api.jobs.submit import admit
 from contract import ids
 from contract.errors import Conflict, NothingToTry
 from contract.jobs.variants import Variants, experiment_of
@@ -99,11 +98,10 @@ def create_comparison(
         if session.get(Proof, proofs.pair(first, second)) is None:
             changes = _deciding(first, second)
             variants = Variants(first, settings, [second])
-            for job in (first, second):
-                datasets.hold(session, experiment_of(job))
             proof = proofs.hybrids_of(first, second, at=clock.read(session))
             trials = hybrids(changes, variants)
-            quotas.check_queue(session, caller, settings, adding=len(trials))
+            experiments = [experiment_of(job) for job in (first, second)]
+            admit(session, caller, settings, experiments, len(trials))
             for run in proofs.start(session, proof, trials, variants, None) or ():
                 notify(run)
         view = compare.comparison(session, first, second)

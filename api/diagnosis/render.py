@@ -64,6 +64,7 @@ def diagnosis(session: Session, job: Job) -> responses.Diagnosis:
 
 
 def proof(session: Session, row: Proof) -> responses.Proof:
+    """A proof with its trials, each with its runs and, once it was judged, its judgement."""
     report = read(_Report, row.report or {})
     judged = {each.get("trial"): each for each in report.judgements}
     runs = proofs.runs(session, row.id)

@@ -9,9 +9,7 @@ from pydantic import BaseModel, Field
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
 
-from api.auth import quotas
 from api.auth.caller import AppCaller
-from api.datasets import access as datasets
 from api.dependencies import AppDatabase, AppSettings
 from api.diagnosis import render
 from api.diagnosis import responses as diagnosis_responses
@@ -20,6 +18,7 @@ from api.http.threads import in_threads
 from api.jobs import long_poll
 from api.jobs.dependencies import EndedJob, JobById, Notify, job_of
 from api.jobs.long_poll import POLLED, IfNoneMatch, Wait
+from api.jobs.submit import admit
 from api.jobs.urls import url
 from contract.errors import AskedOtherwise, Conflict, NothingToTry, SpecRefused
 from contract.experiment.base import Count
@@ -106,8 +105,8 @@ def create_repairs(
             _check_same(session, row, proof, wanted, settings)
         else:
             trials, variants = _planned(session, row, wanted, settings)
-            quotas.check_queue(session, caller, settings, adding=len(trials) * wanted.seeds)
-            datasets.hold(session, experiment_of(row))
+            experiments = [experiment_of(row)]
+            admit(session, caller, settings, experiments, len(trials) * wanted.seeds)
             proof = proofs.repairs_of(
                 row, at=clock.read(session), seeds=wanted.seeds, last_round=bool(wanted.changes)
             )

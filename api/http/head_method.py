@@ -13,7 +13,7 @@ class HeadAsGet:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "HEAD":
+        if scope.get("method") != "HEAD":
             return await self.app(scope, receive, send)
         seen: Scope = {**scope, "method": "GET"}
         over = False

@@ -98,15 +98,19 @@ def _echoes(error: Mapping[str, Any]) -> bool:
 class Source:
     """A body as pydantic saw it: its errors are about `document`, read as a `root`.
 
-    `overrides` is None unless a recipe was changed by them to what `document` is.
+    `overrides` is None unless a recipe was changed by them to what `document` is. `keras` are the
+    members of the body that were translated from Keras' own JSON.
     """
 
     root: type[BaseModel]
     document: Any
     overrides: Mapping[str, Any] | None = None
+    keras: Sequence[str] = ()
 
     def place(self, path: Path) -> Path:
         """Where the body decides on the experiment's `path`: there, above it, or by its recipe."""
+        if path and path[0] in self.keras:
+            return path[:1]
         if self.overrides is None or not path:
             return path
         depth = pointers.depth(self.overrides, path)

@@ -58,6 +58,7 @@ class Problem(BaseModel):
     errors_left_out: int | None = Field(None, description="how many more there are")
 
     def response(self, headers: Mapping[str, str] | None = None) -> JSONResponse:
+        """The answer, of the media type `application/problem+json`."""
         content = self.model_dump(exclude_none=True)
         return JSONResponse(content, self.status, headers, media_type=MEDIA_TYPE)
 

@@ -29,6 +29,7 @@ class Bound:
     setting: str
 
     def too_large(self, received: str) -> HTTPException:
+        """The error (413) for a body of `received`, in words."""
         return HTTPException(
             413, f"expected at most {self.bytes:,} bytes ({self.setting}); received {received}"
         )

@@ -1,10 +1,4 @@
-"""What handlers ask for.
-
-A handler opens its session itself and closes it before it returns: what is answered is committed,
-and no connection is held while a request waits for a thread. (Held by dependencies, connections
-starve: FastAPI runs each dependency, the handler and the check of its answer in a thread each,
-and 100 clients at once could take all threads to wait for the connections of the others.)
-"""
+"""What handlers ask for that serve a job. Sessions they open themselves (`api.dependencies`)."""
 
 from collections.abc import Callable
 from functools import partial

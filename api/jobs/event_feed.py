@@ -3,21 +3,23 @@
 It looks again so soon that nobody notices, because it asks about the topics (`api.jobs.news`) only
 when something was committed since it asked last.
 
-A stream or a long poll keeps nothing but its own position, the seq of the last event it has seen.
-What a job's listeners share is bounded; one that is further behind reads the table's pages
-(`api.jobs.event_replay`).
+A stream or a long poll keeps nothing but its own position, the seq of the last event it has seen,
+and a stream reads what comes after it from the table.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import NamedTuple
+
+from fastapi.sse import format_sse_event
 
 from api.auth.quotas import NOBODYS, Place
+from api.jobs import queries, responses
 from api.jobs.channel import Channel
-from api.jobs.event_replay import Replays
-from api.jobs.news import Newest, News, Told
+from api.jobs.news import Newest, News
 from contract.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,21 @@ log = logging.getLogger(__name__)
 # Between two looks, and so many times as long as the last one took: many commits and many listeners
 # must not leave the process without time for anything else.
 _PAUSE_SECONDS, _PAUSE_RATIO, _LONGEST_PAUSE_SECONDS = 0.02, 4, 0.25
+# Events that a stream reads at once.
+_PAGE = 250
+
+
+class Told(NamedTuple):
+    """An event as it goes over the wire; `seq` is its position in the stream."""
+
+    seq: int
+    block: bytes
+
+    @classmethod
+    def of(cls, event: responses.Event) -> "Told":
+        """The event as a block of server-sent events, with its seq as the id."""
+        data = event.model_dump_json()
+        return cls(event.seq, format_sse_event(id=str(event.seq), event=event.type, data_str=data))
 
 
 class Feed:
@@ -42,10 +59,12 @@ class Feed:
         self._away = False
         self._joined = False  # a listener, who may have missed what was told before
         self._newest = Newest(database)
-        self._replays = Replays(database)
+        self._database = database
+        self._reader = ThreadPoolExecutor(1, "events")
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Feed"]:
+        """Ask the database for all who listen, and end every wait afterwards."""
         poller = asyncio.create_task(self._run())
         try:
             yield self
@@ -55,7 +74,7 @@ class Feed:
             with suppress(asyncio.CancelledError):
                 await poller
             self._thread.shutdown(cancel_futures=True)
-            self._replays.close()
+            self._reader.shutdown(cancel_futures=True)
 
     @property
     def listeners(self) -> int:
@@ -111,17 +130,27 @@ class Feed:
     async def after(
         self, job_id: str, channel: Channel, seq: int, timeout_seconds: float, place: Place
     ) -> Sequence[Told]:
-        """Wait for the job's events after `seq`; returns some of them, the oldest first.
+        """Wait for the job's events after `seq`; returns the first of them, at most a page.
 
         None of them when the time is up, the job has no more to come, or the server stops.
         """
+        loop = asyncio.get_running_loop()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 while await self._beyond(channel, seq, place):
-                    if found := channel.since(seq) or await self._replays.after(job_id, seq):
+                    if found := await loop.run_in_executor(self._reader, self._told, job_id, seq):
                         return found
                     await asyncio.sleep(_LONGEST_PAUSE_SECONDS)
         return []
+
+    def _told(self, job_id: str, seq: int) -> Sequence[Told]:
+        """None while the database is away."""
+        try:
+            with self._database.looking() as connection:
+                return [Told.of(each) for each in queries.events(connection, job_id, seq, _PAGE)]
+        except Exception as error:  # whatever it is, the poller meets it too and tells
+            log.debug("The events of %s after %d: %s", job_id, seq, error)
+            return []
 
     async def _beyond(self, channel: Channel, seq: int, place: Place) -> bool:
         """Wait for news after `seq`; False if there will be none."""
@@ -136,20 +165,20 @@ class Feed:
         loop = asyncio.get_running_loop()
         while True:
             await self._listened.wait()
-            known = {id_: c.seq for id_, c in self._channels.items() if not c.ended}
-            if known:
+            topics = [topic for topic, channel in self._channels.items() if not channel.ended]
+            if topics:
                 began = loop.time()
-                await self._poll(known)
+                await self._poll(topics)
                 pause = max(_PAUSE_SECONDS, _PAUSE_RATIO * (loop.time() - began))
                 await asyncio.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
             else:
                 self._listened.clear()
 
-    async def _poll(self, known: Mapping[str, int]) -> None:
+    async def _poll(self, topics: Sequence[str]) -> None:
         loop = asyncio.get_running_loop()
         joined, self._joined = self._joined, False
         try:
-            found = await loop.run_in_executor(self._thread, self._newest.of, known, joined)
+            found = await loop.run_in_executor(self._thread, self._newest.of, topics, joined)
         except Exception as error:  # whatever it is, the streams must go on after it
             if not self._away:
                 log.error("Events cannot be read; who waits for them goes on waiting: %s", error)
@@ -159,5 +188,6 @@ class Feed:
             log.info("Events can be read again.")
         self._away = False
         if found is not None:
-            for topic in known.keys() & self._channels.keys():
-                self._channels[topic].take(found.get(topic))
+            for topic in topics:
+                if topic in self._channels:
+                    self._channels[topic].take(found.get(topic))

@@ -1,6 +1,5 @@
 """All that happens to a job: a page at a time, or as it happens."""
 
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
@@ -9,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from api.auth.caller import AppCaller
 from api.dependencies import AppDatabase
 from api.http import pages
+from api.http.model_response import rendered
 from api.jobs import queries as job_queries
 from api.jobs import responses as jobs_responses
 from api.jobs.dependencies import JobById
@@ -60,10 +60,7 @@ def list_events(job: JobById, page: Page, stream: Stream, database: AppDatabase)
         return stream
     with database.looking() as connection:
         found = job_queries.events(connection, job.id, page.after, page.limit + 1)
-    data = ",".join(event.text for event in found[: page.limit])
-    more = json.dumps(len(found) > page.limit)
-    return Response(
-        f'{{"object":"list","data":[{data}],"has_more":{more}}}',
-        headers={"Vary": "Accept"},
-        media_type="application/json",
-    )
+    has_more = len(found) > page.limit
+    answer = rendered(pages.Page(data=found[: page.limit], has_more=has_more))
+    answer.headers["Vary"] = "Accept"
+    return answer

@@ -1,23 +1,16 @@
 """What an experiment shows to be wrong before it is trained."""
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.jobs import responses
-from contract.experiment.datasets import Facts, facts_of
+from contract.experiment.datasets import Facts
 from contract.experiment.spec import Experiment, described
 from diagnosis import lint
 
 log = logging.getLogger(__name__)
-
-# What people post next is mostly what they posted last, with another seed.
-_KEPT = 32
-_NOT_LOOKED_AT = ("name", "tags", "priority")
 
 
 class Repair(BaseModel):
@@ -49,29 +42,11 @@ class AcceptedJob(responses.Job):
     findings: list[Finding]
 
 
-def accepted(
-    view: responses.Job, experiment: Experiment, upload: Mapping[str, Any] | None
-) -> AcceptedJob:
-    """`view` as the one that posted it is told of it."""
-    found = findings(experiment, facts_of(experiment.dataset.name, upload))
-    return AcceptedJob.model_construct(**dict(view), findings=list(found))
-
-
-def findings(experiment: Experiment, facts: Facts) -> Sequence[Finding]:
+def findings(experiment: Experiment, facts: Facts) -> list[Finding]:
     """None where they cannot be worked out: that is our fault, and blocks no job."""
     try:
-        spec = described(experiment)
-        for name in _NOT_LOOKED_AT:
-            del spec[name]
-        del spec["training"]["seed"]
-        return _findings(json.dumps(spec), facts)
+        found = lint.findings(described(experiment), vars(facts))
+        return [Finding.model_validate(finding) for finding in found]
     except Exception:
         log.exception("no findings for an experiment on %s", experiment.dataset.name)
-        return ()
-
-
-@lru_cache(_KEPT)
-def _findings(spec: str, facts: Facts) -> Sequence[Finding]:
-    """Of an experiment as JSON, with all its defaults."""
-    found = lint.findings(json.loads(spec), vars(facts))
-    return [Finding.model_validate(finding) for finding in found]
+        return []

@@ -1,27 +1,22 @@
-"""What became of jobs, sweeps and proofs since it was last asked, a job's events as they are sent.
+"""What became of jobs, sweeps and proofs since it was last asked.
 
 A topic is what somebody waits for: the id of a job or a sweep, or `of_proof` a proof's. Its seq is
 another number whenever its answer may be another. A job's counts its events; that of a sweep or a
 proof is made of its round and of the events of all its jobs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
-from fastapi.sse import format_sse_event
 from sqlalchemy import Connection, Integer, func, select, type_coerce
 from sqlmodel import col
 
-from api.jobs import queries as job_queries
 from contract import ids
 from contract.store.database import Database
 from contract.store.status import TERMINAL
 from contract.store.tables import Job, Proof, ProofStatus, Sweep, SweepStatus
 
-# Events of a job that its listeners share.
-KEPT = 100
 # Topics a statement: SQLite before 3.32 takes 999 parameters.
 _AT_ONCE = 500
 _PROOF = "proof:"
@@ -29,21 +24,12 @@ _PROOF = "proof:"
 _RUNNING = "running"
 
 
-class Told(NamedTuple):
-    """An event as it goes over the wire; `seq` is its position in the stream."""
-
-    seq: int
-    block: bytes
-
-
 @dataclass(frozen=True)
 class News:
-    """A topic's newest seq, its status at that time, and those of a job's events that were asked
-    for."""
+    """A topic's newest seq, and its status at that time."""
 
     seq: int
     status: str
-    told: Sequence[Told] = ()
 
     @property
     def ended(self) -> bool:
@@ -61,6 +47,7 @@ def of_proof(proof_id: str) -> str:
 
 
 def is_job(topic: str) -> bool:
+    """Whether the topic is the id of a job."""
     return topic.startswith(ids.JOB.prefix)
 
 
@@ -71,7 +58,7 @@ class Newest:
         self._database = database
         self._state: str | None = None
 
-    def of(self, known: Mapping[str, int], anew: bool) -> dict[str, News] | None:
+    def of(self, topics: Sequence[str], anew: bool) -> dict[str, News] | None:
         """`news`; None where nothing was committed since the last time, unless it must be `anew`,
         because others are asked for than then."""
         state = self._database.changes.state()  # before: what comes in between is not missed
@@ -79,20 +66,17 @@ class Newest:
             return None
         self._state = None
         with self._database.looking() as connection:
-            found = news(connection, known)
+            found = news(connection, topics)
         self._state = state
         return found
 
 
-def news(connection: Connection, known: Mapping[str, int]) -> dict[str, News]:
-    """By topic, given the seq that is known of each; what is gone is left out.
-
-    Of a job with more than KEPT new events the last KEPT, and none where the known seq is 0.
-    """
+def news(connection: Connection, topics: Sequence[str]) -> dict[str, News]:
+    """By topic; what is gone is left out."""
     found: dict[str, News] = {}
-    topics = iter(known)
-    while some := list(islice(topics, _AT_ONCE)):
-        found |= _of_jobs(connection, {topic: known[topic] for topic in some if is_job(topic)})
+    for start in range(0, len(topics), _AT_ONCE):
+        some = topics[start : start + _AT_ONCE]
+        found |= _of_jobs(connection, [topic for topic in some if is_job(topic)])
         sweeps = [topic for topic in some if topic.startswith(ids.SWEEP.prefix)]
         found |= of_sweeps(connection, sweeps)
         proofs = [topic.removeprefix(_PROOF) for topic in some if topic.startswith(_PROOF)]
@@ -100,18 +84,12 @@ def news(connection: Connection, known: Mapping[str, int]) -> dict[str, News]:
     return found
 
 
-def _of_jobs(connection: Connection, known: Mapping[str, int]) -> dict[str, News]:
-    found: dict[str, News] = {}
-    if known:
-        wanted = col(Job.id).in_(list(known))
-        rows: Any = connection.execute(
-            select(col(Job.id), col(Job.events), col(Job.status)).where(wanted)
-        ).all()
-        for id_, seq, status in rows:
-            since = max(known[id_], seq - KEPT)
-            told = events(connection, id_, since, KEPT) if 0 < known[id_] < seq else ()
-            found[id_] = News(seq, status, told)
-    return found
+def _of_jobs(connection: Connection, ids: Sequence[str]) -> dict[str, News]:
+    if not ids:
+        return {}
+    about = select(col(Job.id), col(Job.events), col(Job.status)).where(col(Job.id).in_(ids))
+    rows: Any = connection.execute(about).all()
+    return {id_: News(seq, status) for id_, seq, status in rows}
 
 
 def of_sweeps(connection: Connection, ids: Sequence[str]) -> dict[str, News]:
@@ -142,14 +120,3 @@ def _of_many(
     return {
         id_: News(round_ + seq + (status != _RUNNING), status) for id_, round_, status, seq in rows
     }
-
-
-def events(connection: Connection, job_id: str, seq: int, limit: int) -> Sequence[Told]:
-    """The first `limit` events after `seq`."""
-    return [_told(event) for event in job_queries.events(connection, job_id, seq, limit)]
-
-
-def _told(event: job_queries.EventText) -> Told:
-    return Told(
-        event.seq, format_sse_event(id=str(event.seq), event=event.type, data_str=event.text)
-    )

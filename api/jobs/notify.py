@@ -27,6 +27,7 @@ class Notifier:
             await loop.run_in_executor(self._threads, notify, self.app, job_id, device)
 
     def close(self) -> None:
+        """Drop the messages that were not sent, and leave the broker."""
         self._threads.shutdown(cancel_futures=True)
         if self.app is not None:
             self.app.close()

@@ -1,11 +1,9 @@
 """What the routes read, each in a fixed number of statements."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from types import SimpleNamespace
-from typing import Annotated, Any, NamedTuple, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, Field
 from sqlalchemy import (
@@ -13,22 +11,21 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    Text,
     bindparam,
-    cast,
     type_coerce,
 )
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
 from api.http.pages import Limit
+from api.jobs import responses
 from contract.store.tables import TABLES, EpochRow, Job
 
 Seq = Annotated[int, Field(ge=0, lt=2**31)]
 Epoch = tuple[int, Mapping[Any, Any], float, float]
 
-# Of a job: an object of a session, what was selected of its columns, or what was inserted.
-JobRow: TypeAlias = Job | Row[Any] | SimpleNamespace
+# Of a job: an object of a session, or what was selected of its columns.
+JobRow: TypeAlias = Job | Row[Any]
 
 
 class EventPage(BaseModel):
@@ -37,12 +34,12 @@ class EventPage(BaseModel):
 
 
 def job(connection: Connection, job_id: str, fields: frozenset[str]) -> JobRow:
-    """What is answered with `fields` of a job that is there."""
+    """What is answered with `fields` of a job, which there must be."""
     return connection.execute(_one(columns(fields)), {"id": job_id}).one()
 
 
 def job_state(connection: Connection, job_id: str) -> JobRow | None:
-    """What a poll's tag and the place in the queue follow from, and whose the job is."""
+    """What a job's owner, its entity tag and its place in the queue are found by."""
     return connection.execute(_one(_STATE), {"id": job_id}).first()
 
 
@@ -95,32 +92,17 @@ _TRANSITIONS = (
 )
 
 
-class EventText(NamedTuple):
-    """An event, and `text`, as the API answers with it: the JSON of a `responses.Event`."""
-
-    seq: int
-    type: str
-    text: str
-
-
-def events(connection: Connection, job_id: str, after: int, limit: int) -> list[EventText]:
-    """Oldest first. `data` is put in as it is stored: to read it, only to write it again, would
-    cost more than all the rest."""
-    told = json.dumps(job_id)
+def events(connection: Connection, job_id: str, after: int, limit: int) -> list[responses.Event]:
+    """Those whose seq is greater than `after`, oldest first."""
     rows = connection.execute(_EVENTS_AFTER, {"job": job_id, "after": after, "limit": limit})
     return [
-        EventText(
-            seq,
-            type_,
-            f'{{"object":"event","job":{told},"seq":{seq},"type":"{type_}","data":{data},'
-            f'"at":"{at.isoformat().removesuffix("+00:00")}Z"}}',
-        )
+        responses.Event(job=job_id, seq=seq, type=type_, data=data, at=at)
         for seq, type_, data, at in rows
     ]
 
 
 _EVENTS_AFTER = (
-    columns_of(_EVENTS.seq, _EVENTS.type, cast(_EVENTS.data, Text), _EVENTS.at)
+    columns_of(_EVENTS.seq, _EVENTS.type, _EVENTS.data, _EVENTS.at)
     .where(_EVENTS.job_id == bindparam("job"), _EVENTS.seq > bindparam("after"))
     .order_by(_EVENTS.seq)
     .limit(bindparam("limit"))

@@ -1,6 +1,5 @@
 """Where a queued job stands, and what it waits for."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -50,31 +49,6 @@ def waiting(
     return {
         row.id: _place(queued[row.id], row.ahead, workers, refused.get(row.id)) for row in places
     }
-
-
-def entered(
-    connection: Connection, jobs: Iterable[job_queries.JobRow], settings: Settings
-) -> dict[str, responses.Queue]:
-    """`waiting`, of jobs that this transaction has queued: no others came between them, so that
-    only before the first of each kind the queue has to be counted."""
-    kinds: dict[tuple[str, int], list[job_queries.JobRow]] = defaultdict(list)
-    for job in sorted(jobs, key=lambda job: job.id):
-        kinds[job.device, job.priority].append(job)
-    ahead = _ahead_of(connection, [alike[0].id for alike in kinds.values()])
-    workers = live_workers.alive(connection, settings)
-    places = {}
-    for (device, priority), alike in kinds.items():
-        rivals = [job.id for each in _RIVALS[device] for job in kinds.get((each, priority), ())]
-        first = alike[0].id
-        for job in alike:
-            between = sum(first <= rival < job.id for rival in rivals)
-            places[job.id] = _place(device, min(COUNTED, ahead[first] + between), workers)
-    return places
-
-
-def _ahead_of(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
-    rows = connection.execute(_AHEAD, {"ids": list(ids)})
-    return {row.id: row.ahead for row in rows}
 
 
 def _refused(connection: Connection, places: Iterable[Row[Any]]) -> Mapping[str, str]:

@@ -8,9 +8,12 @@ from sqlmodel import Session
 
 from api.jobs import fields, responses
 from api.jobs import queries as job_queries
+from api.jobs.findings import AcceptedJob, findings
 from api.jobs.queries import JobRow
 from api.jobs.queue_position import waiting
 from api.jobs.urls import urls
+from contract.experiment.datasets import facts_of
+from contract.jobs.variants import experiment_of
 from contract.settings import Settings
 from contract.store.documents import read
 from contract.store.status import HELD, TERMINAL, Status
@@ -22,48 +25,40 @@ _AS_STORED = (responses.Job.model_fields.keys() & Job.model_fields.keys()) - {"s
 def jobs(
     connection: Connection,
     rows: Sequence[JobRow],
-    settings: Settings,
+    queue: Mapping[str, responses.Queue],
     wanted: frozenset[str] = fields.ALL,
 ) -> list[responses.Job]:
-    """As many views as rows, in four statements at most. What is not `wanted` is empty."""
-    queue = waiting(connection, rows, settings) if "queue" in wanted else {}
-    return with_queue(connection, rows, queue, wanted)
+    """As many views as rows, in two statements at most. What is not `wanted` is empty.
 
-
-def job(session: Session, row: Job, settings: Settings) -> responses.Job:
-    return jobs(session.connection(), [row], settings)[0]
-
-
-def with_queue(
-    connection: Connection,
-    rows: Sequence[JobRow],
-    queue: Mapping[str, responses.Queue],
-    wanted: frozenset[str],
-) -> list[responses.Job]:
-    """`jobs`, where it is known already what those of them in the queue wait for."""
+    `queue` has what those wait for that are in the queue (`queue_position.waiting`).
+    """
     history = job_queries.transitions(connection, _ids(rows)) if "transitions" in wanted else {}
     tags = _tags(connection, rows, wanted)
     return [
-        _view(
-            row,
-            tags=list(dict.fromkeys(tags.get(row.id, []))),
-            queue=queue.get(row.id),
-            transitions=_transitions(row, history.get(row.id, [])),
-            spec=row.spec if "spec" in wanted else {},
+        read(
+            responses.Job,
+            {
+                **_columns(row),
+                "tags": list(dict.fromkeys(tags.get(row.id, []))),
+                "queue": queue.get(row.id),
+                "transitions": _transitions(row, history.get(row.id, [])),
+                "spec": row.spec if "spec" in wanted else {},
+            },
         )
         for row in rows
     ]
 
 
-def submitted(row: JobRow, queue: responses.Queue | None) -> responses.Job:
-    """`row` as it was queued a moment ago: nothing that is not in it has to be read."""
-    return _view(
-        row,
-        tags=list(dict.fromkeys(row.spec.get("tags", []))),
-        queue=queue,
-        transitions=[responses.Transition(status=Status.QUEUED, at=row.created_at)],
-        spec=row.spec,
-    )
+def job(session: Session, row: Job, settings: Settings) -> responses.Job:
+    """A view of one job, with its place in the queue as it is now."""
+    connection = session.connection()
+    return jobs(connection, [row], waiting(connection, [row], settings))[0]
+
+
+def accepted(session: Session, row: Job, settings: Settings) -> AcceptedJob:
+    """`job`, as the one that posted it is told of it."""
+    found = findings(experiment_of(row), facts_of(row.dataset, row.upload))
+    return AcceptedJob.model_construct(**dict(job(session, row, settings)), findings=found)
 
 
 def _ids(rows: Sequence[JobRow]) -> list[str]:
@@ -77,10 +72,6 @@ def _tags(
     if "spec" in wanted:
         return {row.id: row.spec.get("tags", []) for row in rows}
     return job_queries.tags(connection, _ids(rows)) if "tags" in wanted else {}
-
-
-def _view(row: JobRow, **rest: Any) -> responses.Job:
-    return read(responses.Job, _columns(row) | rest)
 
 
 def _columns(row: JobRow) -> dict[str, Any]:

@@ -24,6 +24,9 @@ from contract.errors import SpecRefused
 from contract.experiment.base import Part
 from contract.experiment.pointers import path_of
 from contract.experiment.spec import Experiment
+from contract.keras_json.fault import Untranslatable
+from contract.keras_json.models import is_keras, model_of
+from contract.keras_json.training import is_compiled, training_of
 
 
 def _known(recipe: str) -> str:
@@ -52,10 +55,32 @@ class FromRecipe(Part):
 
 def _expanded(body: Any) -> Source:
     """Raises ValidationError for what names a recipe, and is no FromRecipe."""
-    if not isinstance(body, dict) or "recipe" not in body:
+    if not isinstance(body, dict):
         return Source(Experiment, body)
+    if "recipe" not in body:
+        return _translated(body)
     asked = FromRecipe.model_validate(body)
     return Source(Experiment, experiment_of(asked.recipe, asked.overrides), asked.overrides)
+
+
+def _translated(body: dict[str, Any]) -> Source:
+    """A model as Keras writes it, and what it was compiled with, as an experiment says it.
+
+    Raises SpecRefused, with a pointer to what has no translation.
+    """
+    found = dict(body)
+    model, training = body.get("model"), body.get("training")
+    keras = []
+    try:
+        if is_keras(model):
+            found["model"] = model_of(model, ("model",))
+            keras.append("model")
+        if isinstance(training, dict) and is_compiled(training):
+            found["training"] = training_of(training, ("training",))
+            keras.append("training")
+    except Untranslatable as fault:
+        raise SpecRefused(pointer(fault.path), fault.detail) from None
+    return Source(Experiment, found, keras=keras)
 
 
 @dataclass(frozen=True)

@@ -5,30 +5,27 @@ still starts no second run.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Annotated, Any, Protocol, TypeVar
 
-from fastapi import BackgroundTasks, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 from pydantic import Field, WithJsonSchema
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
-from starlette.concurrency import run_in_threadpool
 
-from api.auth.caller import Caller, identify
+from api.auth import quotas
+from api.auth.caller import AppCaller, Caller
 from api.datasets import access as datasets
 from api.jobs import render
-from api.jobs.batches import Asked, Submissions
-from api.jobs.dependencies import notify_of
-from api.jobs.findings import AcceptedJob, accepted
-from api.jobs.queries import JobRow
-from contract.errors import IdempotencyKeyReused, NotFound
-from contract.experiment.datasets import CATALOGUE
+from api.jobs.dependencies import Notify
+from api.jobs.findings import AcceptedJob
+from contract.errors import IdempotencyKeyReused, TooManyJobs
 from contract.experiment.spec import Experiment
-from contract.jobs.variants import experiment_of
+from contract.jobs import create
 from contract.settings import Settings
-from contract.store import deadline
 from contract.store.database import Database
 from contract.store.tables import Idempotency, Job
 
@@ -64,64 +61,21 @@ View = Callable[[Session, Job], Accepted]
 
 @dataclass(frozen=True)
 class Submission:
-    """Stores the jobs of one request, and answers with them. `key` is its Idempotency-Key."""
+    """Makes the jobs of one request, and answers with them. `key` is its Idempotency-Key."""
 
     caller: Caller
     database: Database
     settings: Settings
-    submissions: Submissions
-    notify: Callable[[JobRow], None]
+    notify: Callable[[Job], None]
     response: Response
     key: str | None
 
-    async def earlier(self, asked: Any) -> AcceptedJob | None:
-        """The job that this key made before, if any; `asked` is what the request says, as JSON.
+    def earlier(self, asked: Any, view: View[Accepted]) -> Accepted | None:
+        """What `view` makes of the first job that this key made before, if any.
 
-        Raises IdempotencyKeyReused where it said something else then.
+        `asked` is what the request says, as JSON. Raises IdempotencyKeyReused where the key came
+        with something else then.
         """
-        if self.key is None:
-            return None
-        return await run_in_threadpool(self.replay, asked, self._view)
-
-    async def upload(self, experiment: Experiment) -> dict[str, Any] | None:
-        """What the job keeps of the caller's upload that `experiment` names."""
-        if experiment.dataset.name in CATALOGUE:
-            return None
-        owner = self.caller.owner
-        return await run_in_threadpool(datasets.upload_of, self.database, experiment, owner)
-
-    async def store(
-        self,
-        asked: Any,
-        experiment: Experiment,
-        upload: dict[str, Any] | None = None,
-        retry_of: str | None = None,
-    ) -> AcceptedJob:
-        """A new job, unless another request with this key was quicker.
-
-        Raises TooManyJobs, DatasetGone.
-        """
-        digest = _digest(asked) if self.key else ""
-        until = deadline.until()
-        new = Asked(self.caller, experiment, upload, retry_of, self.key, digest, until)
-        try:
-            stored = await self.submissions.store(new)
-        except IntegrityError:
-            # Another process was quicker: its row is committed now, and ours is undone.
-            stored = None
-            if self.key is None:
-                raise
-        if stored is None:
-            earlier = await self.earlier(asked)
-            if earlier is None:
-                raise NotFound("The job that this Idempotency-Key made was deleted just now.")
-            return earlier
-        self.notify(stored.job)
-        view = render.submitted(stored.job, stored.queue)
-        return self._accepted(accepted(view, experiment, upload))
-
-    def replay(self, asked: Any, view: View[Accepted]) -> Accepted | None:
-        """What `view` makes of the first job that this key made before; else as `earlier`."""
         if self.key is None:
             return None
         with self.database.reading() as session:
@@ -149,19 +103,15 @@ class Submission:
                 jobs = fill(session)
                 self._remember(session, jobs[0], asked)
                 told = view(session, jobs[0])
-        except IntegrityError:
-            # The row of the quicker one was committed meanwhile, and ours is undone.
-            earlier = self.replay(asked, view)
+        except (IntegrityError, TooManyJobs):
+            # The quicker one is committed, and ours undone; its job may be what fills the queue.
+            earlier = self.earlier(asked, view)
             if earlier is None:
                 raise
             return earlier
         for job in jobs:
             self.notify(job)
         return self._accepted(told)
-
-    def _view(self, session: Session, job: Job) -> AcceptedJob:
-        view = render.job(session, job, self.settings)
-        return accepted(view, experiment_of(job), job.upload)
 
     def _remember(self, session: Session, job: Job, asked: Any) -> None:
         if self.key is not None:
@@ -181,6 +131,46 @@ class Submission:
         return told
 
 
+def earlier_job(submission: Submission, asked: Any) -> AcceptedJob | None:
+    """The job that the request's Idempotency-Key made before, as it is now, if any."""
+    return submission.earlier(asked, partial(render.accepted, settings=submission.settings))
+
+
+def queue_job(
+    submission: Submission,
+    asked: Any,
+    experiment: Experiment,
+    upload: dict[str, Any] | None,
+    retry_of: str | None = None,
+) -> AcceptedJob:
+    """A new job, or the one of this key that was quicker. Raises as `admit`."""
+    caller, settings = submission.caller, submission.settings
+
+    def fill(session: Session) -> Sequence[Job]:
+        admit(session, caller, settings, [experiment])
+        job = create.new(experiment, owner=caller.owner, upload=upload, retry_of=retry_of)
+        create.submit(session, [job])
+        return [job]
+
+    return submission.queue(asked, fill, partial(render.accepted, settings=settings))
+
+
+def admit(
+    session: Session,
+    caller: Caller,
+    settings: Settings,
+    experiments: Iterable[Experiment],
+    jobs: int = 1,
+) -> None:
+    """Keep the uploads of `experiments` and room for so many `jobs` of them until the commit.
+
+    Raises DatasetGone, TooManyJobs, TooManyBytes.
+    """
+    for experiment in {each.dataset.name: each for each in experiments}.values():
+        datasets.hold(session, experiment)
+    quotas.check_queue(session, caller, settings, adding=jobs)
+
+
 def _digest(asked: Any) -> str:
     """SHA-256 of JSON, whatever its spaces and the order of its members.
 
@@ -191,12 +181,14 @@ def _digest(asked: Any) -> str:
 
 
 async def _submission(
-    request: Request, response: Response, background: BackgroundTasks, key: IdempotencyKey = None
+    request: Request,
+    response: Response,
+    caller: AppCaller,
+    notify: Notify,
+    key: IdempotencyKey = None,
 ) -> Submission:
-    """Asks itself for what it needs: as dependencies of its own those would cost 30 us each."""
-    app, caller = request.app.state, await identify(request)
-    notify = await notify_of(request, background)
-    return Submission(caller, app.database, app.settings, app.submissions, notify, response, key)
+    app = request.app.state
+    return Submission(caller, app.database, app.settings, notify, response, key)
 
 
 AppSubmission = Annotated[Submission, Depends(_submission)]

@@ -4,6 +4,7 @@ from pydantic import BaseModel, Field
 
 
 def url(job_id: str, *rest: str) -> str:
+    """The path of a job, or of what is below it."""
     return "/".join(("/v1/jobs", job_id, *rest))
 
 

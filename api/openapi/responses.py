@@ -20,6 +20,7 @@ _CHALLENGE = "Bearer, and what was wrong with the key (RFC 6750)"
 
 
 def header(description: str, *, type_: str = "string", required: bool = True) -> Answer:
+    """The description of a response's header."""
     return {"description": description, "required": required, "schema": {"type": type_}}
 
 

@@ -18,6 +18,7 @@ _MARKED_EPOCHS = 30
 
 
 def figure(title: str) -> Figure:
+    """An empty picture of 1100 by 484 pixels; an empty `title` is none."""
     made = Figure(figsize=(10, 4.4), dpi=110, layout="constrained")
     if title:
         made.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", parse_math=False)
@@ -33,6 +34,7 @@ def picture(made: Figure, format_: Format) -> bytes:
 
 
 def loss(axes: Axes, lines: Sequence[Line]) -> None:
+    """Draw the losses, on a logarithmic scale where they span more than a factor of 50."""
     _panel(axes, "loss", lines)
     values = [value for line in lines for value in line.finite]
     if not values or min(values) < 0:
@@ -46,6 +48,7 @@ def loss(axes: Axes, lines: Sequence[Line]) -> None:
 
 
 def score(axes: Axes, name: str, lines: Sequence[Line]) -> None:
+    """Draw the metric whose title is `name`, on the scale that is its own."""
     _panel(axes, name, lines)
     values = [value for line in lines for value in line.finite]
     if name == "accuracy":
@@ -68,6 +71,7 @@ def chance(axes: Axes, level: float | None) -> None:
 
 
 def legend(made: Figure, axes: Axes) -> None:
+    """One below the picture, of the lines in `axes`, where there are any."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         drawn = made.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)

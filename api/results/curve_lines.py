@@ -39,6 +39,7 @@ class Line:
 
     @property
     def finite(self) -> list[float]:
+        """Without the NaNs."""
         return [value for value in self.values if not math.isnan(value)]
 
     @property

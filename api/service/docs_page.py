@@ -28,6 +28,7 @@ _POLICY = (
 
 
 def page() -> HTMLResponse:
+    """Swagger UI, with a policy that lets it load nothing from elsewhere."""
     html = (_OURS / "docs.html").read_text()
     return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY})
 

@@ -61,6 +61,7 @@ class Look(Generic[T]):
         return self._found if time.monotonic() - self._at < _STALE_SECONDS else None
 
     def close(self) -> None:
+        """Begin no more looks; the one under way is not waited for."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self) -> None:

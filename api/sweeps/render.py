@@ -27,6 +27,7 @@ _FORM = sha256(repr(responses.SweepTable.model_json_schema()).encode()).hexdiges
 
 
 def url(sweep_id: str, *rest: str) -> str:
+    """The path of a sweep, or of what is below it."""
     return "/".join(("/v1/sweeps", sweep_id, *rest))
 
 

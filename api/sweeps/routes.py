@@ -9,6 +9,7 @@ from api.auth.caller import AppCaller
 from api.datasets import access as datasets
 from api.dependencies import AppDatabase, AppSettings
 from api.http import pages
+from api.http.model_response import rendered
 from api.http.request_body import JSONRoute
 from api.http.threads import in_threads, run_in
 from api.jobs import long_poll
@@ -64,8 +65,7 @@ def create_sweep(
         return earlier
     reader = Reader(new, settings, partial(datasets.upload_of, database, owner=caller.owner))
     if dry_run:
-        body = render.preview(reader).model_dump_json()
-        return Response(body, media_type="application/json")
+        return rendered(render.preview(reader))
     return submit.store(submission, asked, reader)
 
 

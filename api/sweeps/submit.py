@@ -5,9 +5,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from api.auth import quotas
-from api.datasets import access as datasets
-from api.jobs.submit import Submission
+from api.jobs.submit import Submission, admit
 from api.sweeps import responses
 from api.sweeps.render import table
 from api.sweeps.request import Reader
@@ -19,7 +17,7 @@ from contract.sweeps import lifecycle as sweeps
 
 def earlier(submission: Submission, asked: Any) -> responses.SweepTable | None:
     """The sweep that the request's Idempotency-Key made before, if any."""
-    return submission.replay({"sweep": asked}, _of_job)
+    return submission.earlier({"sweep": asked}, _of_job)
 
 
 def store(submission: Submission, asked: Any, reader: Reader) -> responses.SweepTable:
@@ -31,11 +29,8 @@ def store(submission: Submission, asked: Any, reader: Reader) -> responses.Sweep
     caller, settings = submission.caller, submission.settings
 
     def fill(session: Session) -> Sequence[Job]:
-        for experiment in {
-            each.experiment.dataset.name: each.experiment for each in planned
-        }.values():
-            datasets.hold(session, experiment)
-        quotas.check_queue(session, caller, settings, adding=len(planned) * reader.plan.seeds)
+        experiments = [each.experiment for each in planned]
+        admit(session, caller, settings, experiments, len(planned) * reader.plan.seeds)
         sweep = Sweep(
             id=ids.SWEEP.new(),
             owner=caller.owner,

@@ -51,13 +51,13 @@ def plateau(workload: str, file: str, **more: Any) -> Callable[[], object]:
     experiment, facts = experiment_of(work, **more), facts_of(work.dataset)
     with np.load(file) as stored:
         data = prepare(experiment, facts, Arrays(**stored))
-    assembly = assemble(experiment, facts, data)
+    program = assemble(experiment, facts, data)
     scratch = Path(tempfile.mkdtemp(dir=Path(file).parent))
 
     def train(epochs: int = work.epochs) -> None:
         training = experiment.training.model_copy(update={"epochs": epochs})
-        watch = assembly.watch(experiment, facts)
-        loop = Loop(training, assembly, watch, Silent(), scratch, 1)
+        watch = program.watch(experiment, facts)
+        loop = Loop(training, program, watch, Silent(), scratch, 1)
         loop.start(None)
         loop.train()
 

@@ -1,6 +1,7 @@
 """What every piece of a spec has in common, and the number types that its fields use."""
 
 import re
+from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_origin
@@ -36,7 +37,7 @@ def name_in_lower_case(kind: type[Part]) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
 
 
-def any_of(parts: list[type[P]]) -> Any:
+def any_of(parts: Sequence[type[P]]) -> Any:
     """The type of a field that takes one of `parts`, told apart by their `type`."""
     return Annotated[reduce(or_, parts), Field(discriminator="type")]
 

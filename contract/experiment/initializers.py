@@ -55,11 +55,13 @@ class Constant(_Initializer):
     value: Real = 0.0
 
 
-class Identity(_Initializer):
+class IdentityInitializer(_Initializer):
+    """Keras' other name of it: `Identity` is a layer."""
+
     least_axes: ClassVar[int] = 2
     most_axes: ClassVar[int | None] = 2
 
-    type: Literal["Identity"]
+    type: Literal["IdentityInitializer"]
     gain: Real = 1.0
 
 
@@ -165,7 +167,7 @@ class OrthogonalRegularizer(_Regularizer):
 
 
 _KINDS = {
-    name_in_lower_case(kind): kind
+    name_in_lower_case(kind).removesuffix("_initializer"): kind
     for kind in sorted(kinds(_Initializer), key=lambda kind: kind.__name__)
 }
 if TYPE_CHECKING:

@@ -92,8 +92,9 @@ class Poisson(_Loss):
     type: Literal["Poisson"]
 
 
-_KINDS = {name_in_lower_case(kind): kind for kind in kinds(_Loss)}
-_LONG = {kind.short: name for name, kind in _KINDS.items() if kind.short}
+# By the names that they are posted by.
+LOSSES = {name_in_lower_case(kind): kind for kind in kinds(_Loss)}
+_LONG = {kind.short: name for name, kind in LOSSES.items() if kind.short}
 
 
 def _unalias(name: object) -> object:
@@ -104,11 +105,11 @@ if TYPE_CHECKING:
     LossName: TypeAlias = str
     LossObject: TypeAlias = _Loss
 else:
-    LossName = Literal[tuple(_KINDS)]
-    LossObject = any_of([kind for kind in _KINDS.values() if len(kind.model_fields) > 1])
+    LossName = Literal[tuple(LOSSES)]
+    LossObject = any_of([kind for kind in LOSSES.values() if len(kind.model_fields) > 1])
 Loss = Annotated[Annotated[LossName, BeforeValidator(_unalias)] | LossObject, ByKind()]
 
 
 def loss_of(given: Loss) -> LossObject:
     """What a name stands for, with Keras' defaults; an object is what it is."""
-    return _KINDS[given](type=_KINDS[given].__name__) if isinstance(given, str) else given
+    return LOSSES[given](type=LOSSES[given].__name__) if isinstance(given, str) else given

@@ -193,7 +193,8 @@ class Nadam(_Optimizer):
         return 2
 
 
+OPTIMIZERS: tuple[type[Part], ...] = tuple(kinds(_Optimizer))
 if TYPE_CHECKING:
     Optimizer: TypeAlias = _Optimizer
 else:
-    Optimizer = any_of(kinds(_Optimizer))
+    Optimizer = any_of([*OPTIMIZERS])

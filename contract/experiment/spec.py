@@ -1,7 +1,7 @@
 """An experiment: the JSON that a user POSTs, and that the worker trains."""
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from contract.experiment.layers import Again, AnyLayer
 from contract.experiment.layers.core import Input
 from contract.experiment.layers.layer import Layer, LayerName
 from contract.experiment.losses import Loss
+from contract.experiment.metrics import METRICS
 from contract.experiment.optimizers import Optimizer
 
 # Without control characters: Postgres stores no NUL, and a log line is a line.
@@ -24,6 +25,11 @@ Priority = Annotated[int, Field(strict=True, ge=-10, le=10)]
 Device = Literal["cpu", "gpu", "any"]
 Switch = Literal["on", "off"]
 DTypePolicy = Literal["float32", "mixed_bfloat16", "mixed_float16"]
+if TYPE_CHECKING:
+    Monitor: TypeAlias = str
+else:
+    _STOPS = [metric.name for metric in METRICS.values() if metric.stops]
+    Monitor = Literal[tuple(prefix + name for prefix in ("", "val_") for name in _STOPS)]
 
 
 # Of a model; loss and metrics of several are not told apart yet.
@@ -76,7 +82,7 @@ class Validation(Part):
 class EarlyStopping(Part):
     """`keras.callbacks.EarlyStopping`; without validation, monitor `loss` or `accuracy`."""
 
-    monitor: Literal["loss", "accuracy", "mae", "val_loss", "val_accuracy", "val_mae"] = "val_loss"
+    monitor: Monitor = "val_loss"
     min_delta: NonNegative = 0.0
     patience: Whole = 0
     restore_best_weights: Flag = False
@@ -123,7 +129,8 @@ class Experiment(Part):
 
 
 def described(experiment: Experiment) -> dict[str, Any]:
-    """The experiment with all its defaults, and what each layer that is an activation `applies`.
+    """The experiment with all its defaults, what each layer that is an activation `applies`, and
+    which `bends` what it is given.
 
     So the diagnosis knows layers by what they do, and not each by its name.
     """
@@ -131,4 +138,6 @@ def described(experiment: Experiment) -> dict[str, Any]:
     for node in experiment.model.graph.nodes:
         if node.layer.activates:
             spec["model"]["layers"][node.index]["applies"] = node.layer.applied
+        if node.layer.bends:
+            spec["model"]["layers"][node.index]["bends"] = True
     return spec

@@ -27,7 +27,8 @@ class ByKind:
     """Goes with a union in `Annotated`: a value is read as the member that takes its kind.
 
     One that no member takes is an error of the type "kind"; its context says what is `expected`.
-    Where two members take values of one kind, a `choose` of their own tells these apart.
+    Where two members take values of one kind, it is the first of them, or that which a `choose` of
+    its own says.
     """
 
     choose: Callable[[Any], str | None] = kind_of
@@ -75,4 +76,6 @@ def _taken(member: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
             return (OBJECT,), f"an object whose type is one of {', '.join(member['choices'])}"
         case "function-before":
             return _taken(member["schema"])
-    return (OBJECT,), "an object"
+        case "model" | "definition-ref":
+            return (OBJECT,), "an object"
+    raise TypeError(f"no kind of values is known that a {member['type']} takes")

@@ -22,6 +22,7 @@ _REDIS = {
     "interval_start": 0.2,
     "interval_step": 0.2,
 }
+_EMBEDDED = {"polling_interval": 0.01}
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -41,16 +42,10 @@ def celery_app(settings: Settings) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        broker_transport_options=_transport(settings),
+        broker_transport_options=_EMBEDDED if settings.embedded_broker else _REDIS,
         task_create_missing_queues=True,
     )
     return app
-
-
-def _transport(settings: Settings) -> dict[str, object]:
-    if settings.embedded_broker:
-        return {"polling_interval": 0.01}
-    return dict(_REDIS)
 
 
 def queue_name(device: str) -> str:

@@ -22,7 +22,6 @@ from contract.jobs.claimed import (
     step_back,
     succeed,
 )
-from contract.jobs.create import submit
 from contract.jobs.leases import leases, reap
 from contract.jobs.refusals import due, refused
 from contract.jobs.reports import Checkpoint, FinishedEpoch
@@ -50,7 +49,6 @@ __all__ = [
     "release",
     "renew",
     "step_back",
-    "submit",
     "succeed",
 ]
 

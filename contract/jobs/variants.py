@@ -47,6 +47,8 @@ class Variants:
         return Experiment.model_validate(changed)
 
     def upload(self, experiment: Experiment) -> dict[str, Any] | None:
+        """The file behind an experiment's dataset, as in `contract.store.tables.Job`; None for one
+        of the catalogue."""
         return self._uploads.get(experiment.dataset.name)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from contract.errors import Conflict
-from contract.jobs import lifecycle
+from contract.jobs import create, lifecycle
 from contract.jobs.transition import event, write
 from contract.jobs.variants import Patch, Variants, experiment_of
 from contract.store.clock import now
@@ -29,10 +29,18 @@ class Trial(Protocol):
     """As `diagnosis.proof.trial.Trial`."""
 
     @property
-    def code(self) -> str: ...
+    def code(self) -> str:
+        """Unique within its proof."""
+        ...
+
     @property
-    def patch(self) -> Patch: ...
-    def to_dict(self) -> dict[str, Any]: ...
+    def patch(self) -> Patch:
+        """Of the job's spec with all its defaults."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        ...
 
 
 def repairs_of(job: Job, *, at: datetime, seeds: int = 1, last_round: bool = False) -> Proof:
@@ -87,12 +95,14 @@ def go_on(
     """Queue the runs of another round: one for each trial and seed."""
     proof.plan = [*proof.plan, *(trial.to_dict() for trial in trials)]
     session.add(proof)
-    return [
-        _submit(session, proof, trial, seed, variants, sweep)
+    queued = [
+        _run(proof, trial, seed, variants, sweep)
         for trial in trials
         # The job itself is a run of the unchanged spec, with the first seed.
         for seed in (proof.seeds if trial.patch else proof.seeds[1:])
     ]
+    create.submit(session, queued)
+    return queued
 
 
 def ready(session: Session) -> Sequence[tuple[str, int]]:
@@ -171,17 +181,14 @@ def _seed(job: Job) -> int:
     return int(experiment_of(job).training.seed)
 
 
-def _submit(
-    session: Session, proof: Proof, trial: Trial, seed: int, variants: Variants, sweep: str | None
-) -> Job:
+def _run(proof: Proof, trial: Trial, seed: int, variants: Variants, sweep: str | None) -> Job:
     parent = variants.job
     values: dict[str, Any] = {"/name": f"{parent.name}: {trial.code}"[:_NAME], "/repair": "off"}
     if seed != proof.seeds[0]:  # the first is that of the spec itself
         values["/training/seed"] = seed
     replaced = [{"op": "replace", "path": path, "value": value} for path, value in values.items()]
     experiment = variants.experiment([*trial.patch, *replaced])
-    return lifecycle.submit(
-        session,
+    return create.new(
         experiment,
         owner=parent.owner,
         upload=variants.upload(experiment),

@@ -31,6 +31,7 @@ class Memory:
 
     @property
     def total(self) -> int:
+        """All of it, in bytes."""
         return self.weights + self.activations + self.dataset
 
 

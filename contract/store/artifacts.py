@@ -64,7 +64,7 @@ class ArtifactStore:
                 self._fs.get_file(self._path(key), str(target))
         except FileNotFoundError as error:
             raise ArtifactDamaged(f"{key} is missing from the artifact store") from error
-        if (found := _sha256(target)) != sha256:
+        if (found := sha256_of(target)) != sha256:
             raise ArtifactDamaged(f"{key} has sha256 {found}, expected {sha256}")
 
     @contextmanager
@@ -118,7 +118,7 @@ class ArtifactStore:
     def _placed_remotely(self, path: str, source: Path) -> Iterator[tuple[str, int]]:
         """The same; what is stored already when something is raised is removed."""
         try:
-            sha256 = _sha256(source)
+            sha256 = sha256_of(source)
             with self._reached():
                 self._fs.put_file(str(source), path)
                 self._fs.invalidate_cache()
@@ -172,6 +172,7 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """The hash of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,11 +17,13 @@ class UTCDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """The time in UTC. Raises ValueError for one without a time zone."""
         if value is not None and value.tzinfo is None:
             raise ValueError(f"expected a time with a time zone, received {value!r}: attach UTC")
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
+        """The time in UTC; SQLite gives it back without a zone."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -59,5 +61,8 @@ def recent(column: Any, seconds: float) -> ColumnElement[bool]:
 
 def read(session: Session) -> datetime:
     """The time by the database's clock."""
-    at: datetime = session.scalars(select(now())).one()
+    at: datetime = session.connection().execute(_NOW).scalar_one()
     return at
+
+
+_NOW = select(now())

@@ -32,10 +32,12 @@ class Document(TypeDecorator[Any]):
     cache_ok = True
 
     def process_bind_param(self, value: Any, _dialect: Dialect) -> Any:
+        """With strings in the place of numbers that are not finite."""
         return encode(value)
 
 
 def document(*, nullable: bool = True) -> Any:
+    """A column of JSON, NULL for None."""
     return Field(default=None, sa_column=Column(Document, nullable=nullable))
 
 

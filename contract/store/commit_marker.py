@@ -33,17 +33,6 @@ class Changes:
         self._away_until = 0.0
         self._lock = threading.Lock()
 
-    def at_once(self) -> str | None:
-        """`state`, where it can be had without any wait: of an open SQLite. Else None."""
-        if not self._local or not self._lock.acquire(blocking=False):
-            return None
-        try:
-            return None if self._connection is None else self._ask()
-        except self._engine.dialect.loaded_dbapi.Error:
-            return None
-        finally:
-            self._lock.release()
-
     def state(self) -> str | None:
         """Equal to an earlier answer only if nothing was committed in between.
 
@@ -59,6 +48,7 @@ class Changes:
                 return None
 
     def close(self) -> None:
+        """Give up the connection; the next question opens another."""
         with self._lock:
             self._close()
 

@@ -97,6 +97,7 @@ class Database:
             self._schema_holds_until = time.monotonic() + _SCHEMA_SECONDS
 
     def dispose(self) -> None:
+        """Close all connections that nobody uses."""
         self.changes.close()
         self.engine.dispose()
 

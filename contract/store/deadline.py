@@ -6,16 +6,9 @@ AnyIO starts. Without one, each wait has its own limit.
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 _until: ContextVar[float] = ContextVar("deadline", default=math.inf)
-
-
-def until() -> float:
-    """When it is, by `time.monotonic`; infinity where there is none."""
-    return _until.get()
 
 
 def left(most: float) -> float:
@@ -26,13 +19,3 @@ def left(most: float) -> float:
 def begin(seconds: float) -> None:
     """Set the deadline of this task or thread, `seconds` from now."""
     _until.set(time.monotonic() + seconds)
-
-
-@contextmanager
-def ending_at(moment: float) -> Iterator[None]:
-    """Have the deadline at `moment`, by `time.monotonic`, meanwhile."""
-    before = _until.set(moment)
-    try:
-        yield
-    finally:
-        _until.reset(before)

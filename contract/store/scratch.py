@@ -36,6 +36,7 @@ class Scratch:
                 os.close(lock)
 
     def close(self) -> None:
+        """Remove this process's folder with all that is in it."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             os.close(self._lock)

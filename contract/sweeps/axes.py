@@ -55,6 +55,7 @@ class Range(Part):
 
     @property
     def whole(self) -> bool:
+        """Whether its numbers are whole ones."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
@@ -86,6 +87,7 @@ class Range(Part):
         return [self.at(step) for step in range(int(self.size))]
 
     def at(self, step: int) -> int | float:
+        """The number after `step` steps from `low`, at most `high`."""
         value = min(self.high, self.low + step * (self.pace or 0))
         return value if self.whole else float(value)
 

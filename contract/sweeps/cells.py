@@ -65,6 +65,7 @@ class Spread:
 
     @staticmethod
     def of(values: Sequence[float]) -> "Spread":
+        """The spread of `values`, of which there may be none."""
         finite = [value for value in values if math.isfinite(value)]
         whole = len(finite) == len(values)
         mean = fmean(values) if values and whole else math.nan

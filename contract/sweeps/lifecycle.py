@@ -37,30 +37,26 @@ def add(
     session: Session, sweep: Sweep, found: Iterable[tuple[Cell, Experiment | str]]
 ) -> list[Job]:
     """Queue the runs of further cells; of one that cannot be run, there is the reason."""
-    plan, at = plan_of(sweep), clock.read(session)
+    plan = plan_of(sweep)
     cells, refused, jobs = list(sweep.cells), dict(sweep.refused), []
     for cell, experiment in found:
         if isinstance(experiment, str):
             refused[str(len(cells))] = experiment
         else:
-            jobs += _jobs(sweep, plan, cell, experiment, len(cells), at)
+            jobs += _jobs(sweep, plan, cell, experiment, len(cells))
         cells.append(list(cell))
     sweep.cells, sweep.refused = cells, refused
     session.add(sweep)
-    create.store(session, jobs)
+    create.submit(session, jobs)
     return jobs
 
 
-def _jobs(
-    sweep: Sweep, plan: Plan, cell: Cell, experiment: Experiment, number: int, at: Any
-) -> list[Job]:
-    about: dict[str, Any] = {
-        "owner": sweep.owner,
-        "upload": sweep.uploads.get(experiment.dataset.name),
-        "run_of": CellOf(sweep.id, number),
-    }
+def _jobs(sweep: Sweep, plan: Plan, cell: Cell, experiment: Experiment, number: int) -> list[Job]:
+    upload = sweep.uploads.get(experiment.dataset.name)
+    of = CellOf(sweep.id, number)
     return [
-        create.new(run, at, **about) for run in replicas(experiment, plan.axes, cell, plan.seeds)
+        create.new(run, owner=sweep.owner, upload=upload, run_of=of)
+        for run in replicas(experiment, plan.axes, cell, plan.seeds)
     ]
 
 

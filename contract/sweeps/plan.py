@@ -30,6 +30,7 @@ class Objective(Part):
 
     @property
     def maximized(self) -> bool:
+        """Whether more of the metric is better."""
         if self.goal is not None:
             return self.goal == "max"
         return metric_of(self.metric).maximized

@@ -20,6 +20,8 @@ _UNSUITABLE = ("softmax", "exponential")
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames a model without a useful hidden activation that does no better than a linear one,
+    where a curved baseline does; and softmax or exponential in a hidden layer."""
     strange = _strange(case.network.hidden)
     if strange:
         return _unsuitable(case, strange)
@@ -42,6 +44,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """Softmax or exponential in hidden layers, and hidden layers that are all linear."""
     hidden = setup.network.hidden
     for block in _strange(hidden):
         pointer = f"{block.activated_at.pointer}/activation"
@@ -72,8 +75,10 @@ def _unsuitable(case: Case, strange: Sequence[Block]) -> Cause:
 
 
 def _linear(setup: Setup) -> bool:
-    return all(b.activation == "linear" for b in setup.network.hidden) and not (
-        setup.network.of_type(*_MAXIMA, "Clip")
+    network = setup.network
+    bent = any(node.layer.get("bends") for node in network.nodes)
+    return all(b.activation == "linear" for b in network.hidden) and not (
+        bent or network.of_type(*_MAXIMA, "Clip")
     )
 
 

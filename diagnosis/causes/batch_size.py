@@ -21,6 +21,8 @@ _STABLE = 2.0
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames batches of at most 2, and batches of 12 % of the training part or more that left at
+    most 600 steps."""
     if case.procedure.batch_size <= _TINY:
         return _too_small(case)
     large = _large(case) and case.steps <= _FEW_STEPS and not case.broken
@@ -28,6 +30,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """Batches of a single example, and batches that leave few steps."""
     size = setup.procedure.batch_size
     normalized = bool(setup.network.of_type("BatchNormalization"))
     pointer = "/training/batch_size"

@@ -26,6 +26,7 @@ _CLIPPED = 0.2
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames a layer that lets too little through, and a hidden layer with too few units."""
     if case.broken:
         return None
     lost = [*_losses(case)]
@@ -46,6 +47,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """The same two, by the spec: both are visible before training."""
     for pointer, detail, repair in _losses(setup):
         yield Finding(CODE, "warning", pointer, detail, [repair])
     for block in _narrow(setup):

@@ -30,6 +30,7 @@ Fault = tuple[float, str, list[str], list[Change]]
 
 
 def cause(case: Case) -> Cause | None:
+    """The surest of the faults in the data that were measured."""
     if case.holds_no_numbers:
         return Cause(CODE, _NO_NUMBERS, 1.0, [_THEIR_HARM], {}, ())
     if case.signals.data is None:
@@ -57,6 +58,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """Values that are no numbers, early stopping by the test part, classes in stored order."""
     if not setup.facts.get("finite", True):
         yield Finding(CODE, "error", "/dataset/name", f"{_NO_NUMBERS}. {_THEIR_HARM}")
     if setup.chooses_on_test:

@@ -14,6 +14,8 @@ CODE = "dead_units"
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames rectified units that had died at the end. The score is high where they were dead
+    before any step, or where the first steps were not too large."""
     readings = case.readings
     dead, sharp = readings.dead(readings.end), readings.sharpness
     if dead is None or dead < DEAD or not case.rectified:

@@ -39,6 +39,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """Each misfit of output, loss and labels that the spec shows."""
     pointers = {"output": setup.network.output.pointer, "loss": "/training/loss"}
     for misfit in misfits(setup):
         yield Finding(CODE, misfit.level, pointers[misfit.at], misfit.detail, repairs(setup))

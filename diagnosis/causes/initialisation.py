@@ -27,6 +27,8 @@ _ADAPTED = ("glorot", "he_", "lecun", "orthogonal")
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames units that started alike and stayed alike, weights whose sums are more than 6 or less
+    than 0.06 times their inputs, and biases that outweigh those sums."""
     alike, off, biased = _alike(case), _off(case), _biased(case.network.blocks)
     held = _held(case) if biased else None
     if not alike and not off and not held:
@@ -48,6 +50,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """Initializers that make all units of a layer alike, and large constant biases."""
     for block in _constant(setup.network.hidden):
         pointer = f"{block.node.pointer}/{block.kernel}"
         detail = "All units of this layer start alike, and so stay alike: they learn as one."

@@ -24,6 +24,8 @@ _RAW_PEAK = 20.0
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames inputs whose scale makes the first steps too large or too small, by the curvature
+    where it was measured, else by the inputs' size."""
     score = _score(case)
     if score is None:
         return None
@@ -47,6 +49,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """Inputs that are documented to reach 20 or more, with plain SGD."""
     peak = setup.raw_peak
     if peak is None or peak < _RAW_PEAK or setup.procedure.adaptive:
         return

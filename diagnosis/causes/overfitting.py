@@ -19,6 +19,8 @@ _RISE = 1.15
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames overfitting where the training part is fitted and the test part lags 0.15 or more
+    behind, after few examples or while the validation loss rose."""
     gap = gap_of(case)
     if gap is None or gap < _GAP or (case.fits or 0.0) < _FITTED:
         return None

@@ -46,6 +46,8 @@ class Excess:
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames any excess of regularisation; the worst one gives the score, and the repair takes back
+    all."""
     found = sorted(_excesses(case), key=lambda excess: -excess.score)
     if not found:
         return None
@@ -61,6 +63,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """Each excess that the spec shows."""
     for excess in _excesses(setup):
         yield Finding(CODE, "warning", excess.pointer, excess.evidence, [_less([excess])])
 

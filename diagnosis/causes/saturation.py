@@ -10,6 +10,8 @@ CODE = "saturation"
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames hidden units that were pressed against the limits of their activation, at the start or
+    at the end."""
     readings = case.readings
     at_start, at_end = readings.saturated(readings.start), readings.saturated(readings.end)
     worst = max((s for s in (at_start, at_end) if s is not None), default=0.0)

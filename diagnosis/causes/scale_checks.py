@@ -9,15 +9,18 @@ _TARGET_LARGE, _TARGET_SMALL = 25.0, 1e-3
 
 
 def large(case: Case) -> bool:
+    """Whether the inputs' root mean square is above LARGE."""
     return (case.readings.input_rms or 0.0) > LARGE
 
 
 def small(case: Case) -> bool:
+    """Whether the inputs' root mean square is below SMALL; False where it is unknown."""
     rms = case.readings.input_rms
     return rms is not None and rms < SMALL
 
 
 def uneven(case: Case) -> bool:
+    """Whether the columns differ in scale by more than UNEVEN, and nothing standardises them."""
     return (spread(case) or 0.0) > UNEVEN and case.scaling in ("none", "unit", "symmetric")
 
 

@@ -144,15 +144,18 @@ BRAKES: Sequence[Callable[[Case], Brake | None]] = (
 
 
 def unmoved(case: Case) -> bool:
+    """Whether the last updates were small against the weights; False where none was measured."""
     updates = case.readings.updates
     return updates is not None and updates < _SMALL_UPDATE
 
 
 def is_short(case: Case) -> bool:
+    """Whether there were few steps in all."""
     return case.steps < _FEW_STEPS
 
 
 def unclipped(name: str) -> Change:
+    """Without the gradient clipping of this name."""
     patch = [changes.put(f"/training/optimizer/{name}", None)]
     return Change("no_clipping", "no gradient clipping", patch)
 

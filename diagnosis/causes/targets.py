@@ -10,6 +10,7 @@ CODE = "target_scale"
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames targets of a regression that have a mean square far from 1 and are not scaled."""
     square = scale_checks.odd_targets(case)
     if square is None:
         return None

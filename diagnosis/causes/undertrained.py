@@ -13,6 +13,7 @@ CODE = "undertrained"
 
 
 def cause(case: Case) -> Cause | None:
+    """The surest of what may have held the weights back; None where a loss was no number."""
     if case.broken:
         return None
     found = [brake for look in BRAKES if (brake := look(case)) is not None]
@@ -36,6 +37,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """A learning rate far below the usual one, and clipping that leaves next to nothing."""
     procedure = setup.procedure
     if 0 < procedure.excess <= LOW / 4:
         detail = (

@@ -17,6 +17,8 @@ _SHALLOWEST, _DEEP = 3, 5
 
 
 def cause(case: Case) -> Cause | None:
+    """Blames gradients that shrank to less than a thousandth over three hidden layers or more,
+    before any step; to a hundredth where three of these squash."""
     ratio, hidden = case.readings.gradient_ratio, case.network.hidden
     # A gradient of exactly 0 did not fade: dead units stopped it.
     limit = _FADED if len(case.squashed) >= _SHALLOWEST else _VANISHED
@@ -36,6 +38,7 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
+    """Five sigmoid layers or more without a normalization."""
     squashed = [block for block in setup.squashed if not block.normalized]
     sigmoid = [block for block in squashed if block.activation in ("sigmoid", "hard_sigmoid")]
     if len(sigmoid) >= _DEEP:

@@ -49,4 +49,5 @@ class Report:
         return {j.trial: j.value for j in self.judgements if j.value is not None}
 
     def to_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
         return asdict(self)

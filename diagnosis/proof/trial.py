@@ -36,6 +36,7 @@ class Trial:
 
     @property
     def mask(self) -> bool:
+        """Whether one of its changes may hide the cause instead of removing it."""
         return any(change.mask for change in self.changes)
 
     def to_dict(self) -> dict[str, Any]:

@@ -27,10 +27,12 @@ class Case(Setup):
 
     @cached_property
     def readings(self) -> Readings:
+        """The signals, read against the network that they were measured of."""
         return Readings(self.signals, self.network, self.procedure)
 
     @cached_property
     def summary(self) -> Summary:
+        """What the curve and the final metrics show."""
         return summarise(
             task=self.facts["task"],
             classes=self.facts["classes"],
@@ -51,6 +53,7 @@ class Case(Setup):
 
     @cached_property
     def standing(self) -> Standing:
+        """What was reached, beside what simple baselines reach."""
         return standing(self.summary, self.test_examples, self.signals.data)
 
     @property
@@ -81,6 +84,7 @@ class Case(Setup):
 
     @property
     def steps_per_epoch(self) -> int:
+        """As it was measured, else by the examples and the batch size."""
         examples = max(1, self.train_examples)
         return self.signals.steps_per_epoch or math.ceil(examples / self.procedure.batch_size)
 

@@ -48,10 +48,12 @@ class Block:
 
     @property
     def width_argument(self) -> str:
+        """The name of the argument that says how wide it is; empty where it has none."""
         return next((name for name in _WIDTHS if name in self.layer), "")
 
     @property
     def activated_at(self) -> Node:
+        """The node that applies the activation; its own, where there is none."""
         if _applied(self.layer) != "linear":
             return self.node
         found = (node for node in self.followers if _applied(node.layer) != "linear")
@@ -59,6 +61,7 @@ class Block:
 
     @property
     def activation(self) -> str:
+        """What is applied, `linear` where nothing is."""
         return _applied(self.activated_at.layer)
 
     def activated_by(self, kind: str) -> Patch:
@@ -71,12 +74,18 @@ class Block:
 
     @property
     def initializer(self) -> Any:
+        """The kernel's: a name, or an object with its arguments."""
         return self.layer.get(self.kernel, "glorot_uniform")
 
     @property
     def kernel(self) -> str:
         """The name of the argument that draws the kernel."""
         return next(name for name in _KERNELS if name in self.layer)
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether its activation bounds what goes from step to step, as it should."""
+        return "recurrent_initializer" in self.layer
 
     @property
     def normalized(self) -> bool:
@@ -115,9 +124,11 @@ class Network:
 
     @cached_property
     def head(self) -> Block | None:
-        """The block whose numbers are answered; None where there is no kernel, or several are."""
+        """The block whose numbers are answered; None where there is no kernel, or several are, or
+        it is within a wrapper."""
         last = [block for block in self.blocks if not self._leads_on(block)]
-        return last[0] if len(last) == 1 else None
+        wrapped = any("layer" in node.layer for block in last for node in block.followers)
+        return last[0] if len(last) == 1 and not wrapped else None
 
     @property
     def output(self) -> Node:
@@ -161,7 +172,7 @@ class Network:
 
 
 def _entry(layer: Layer) -> graph.Entry[Layer]:
-    again = layer.get("layer")
+    again = None if "type" in layer else layer["layer"]
     return graph.Entry(
         None if again else layer,
         layer.get("name"),
@@ -177,7 +188,9 @@ def is_activation(layer: Layer) -> bool:
 
 
 def _has_kernel(node: Node) -> bool:
-    return any(name in node.layer for name in _KERNELS)
+    # Attention has several, none of which enters an activation.
+    attends = "use_causal_mask" in node.layer
+    return not attends and any(name in node.layer for name in _KERNELS)
 
 
 def _applied(layer: Layer) -> str:

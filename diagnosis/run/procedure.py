@@ -28,6 +28,7 @@ class Procedure:
 
     @property
     def optimizer(self) -> Mapping[str, Any]:
+        """As the spec has it, with its `type`."""
         given: Mapping[str, Any] = self.training.get("optimizer") or {}
         return given
 
@@ -43,6 +44,7 @@ class Procedure:
 
     @property
     def momentum(self) -> float:
+        """0 for an optimizer without any."""
         return float(self.optimizer.get("momentum") or 0.0)
 
     @property
@@ -73,6 +75,7 @@ class Procedure:
 
     @property
     def scheduled(self) -> bool:
+        """Whether the learning rate is a schedule."""
         return isinstance(self.optimizer.get("learning_rate"), Mapping)
 
     def rate_at(self, step: int) -> float:
@@ -94,17 +97,20 @@ class Procedure:
 
     @property
     def loss_kind(self) -> LossKind:
+        """What the loss compares: classes, yes and no, or values."""
         if self.loss in _CLASSES:
             return "classes"
         return "binary" if self.loss in _BINARY else "values"
 
     @property
     def from_logits(self) -> bool:
+        """Whether the loss takes logits; False where it is posted by its name."""
         given = self.training.get("loss")
         return isinstance(given, Mapping) and bool(given.get("from_logits"))
 
     @property
     def epochs(self) -> int:
+        """Those that were asked for."""
         return int(self.training.get("epochs", 1))
 
     @property

@@ -33,6 +33,7 @@ class Readings:
 
     @property
     def end(self) -> Moment | None:
+        """The last moment that was measured."""
         return self.signals.moments[-1] if self.signals.moments else None
 
     @cached_property

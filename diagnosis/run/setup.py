@@ -44,6 +44,7 @@ class Setup:
 
     @property
     def scaling(self) -> str:
+        """How the inputs are scaled, as `dataset.scaling` names it."""
         return str(self.spec["dataset"].get("scaling", "none"))
 
     @property
@@ -74,5 +75,6 @@ class Setup:
 
     @property
     def squashed(self) -> Sequence[Block]:
-        """Hidden blocks whose units can saturate."""
-        return [b for b in self.network.hidden if b.activation in SATURATING]
+        """Hidden blocks whose units can saturate, but for recurrent ones, which are meant to."""
+        hidden = self.network.hidden
+        return [b for b in hidden if b.activation in SATURATING and not b.is_recurrent]

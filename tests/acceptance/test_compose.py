@@ -188,7 +188,7 @@ def test_the_containers_obey_the_settings(name: str) -> None:
         if field in set_by_the_file():
             continue
         if field != "artifacts_url":
-            fixed = field == "sweep_seconds"  # it follows from the broker
+            fixed = field == "queue_watch_seconds"  # it follows from the broker
             assert fixed or getattr(unset, field) == default, field
         other: Any = OTHERS.get(field) or (default + 1 if info.annotation in (int, float) else "")
         found = getattr(reaching(name, {f"PLATEAU_{field.upper()}": str(other)}), field)

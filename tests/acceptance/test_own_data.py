@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from tests.acceptance.test_training import NO_FILES, Recorder
 from tests.acceptance.test_uploads import SPECS, task_of
 from tests.served import serving, settings_for
 from tests.sites import Site, site_on
-from worker.trainer.dataset_cache import DatasetCache
 from worker.training.hooks import Finished
 from worker.training.program.cache import Programs
 from worker.training.run import train
@@ -119,11 +119,11 @@ def test_a_store_that_is_no_folder(sqlite_url: str, tmp_path: Path) -> None:
         assert job.upload is not None
         upload = read(Upload, job.upload)
         file = tmp_path / "dataset.npz"
-        DatasetCache(ArtifactStore(url), tmp_path / "cache").bring(upload, file)
+        ArtifactStore(url).fetch(upload.key, upload.sha256, file)
         end = train(
             Experiment.model_validate(job.spec),
             upload.facts,
-            upload=file,
+            upload=lambda: nullcontext(file),
             data_dir=NO_FILES,
             scratch=tmp_path,
             resume=None,

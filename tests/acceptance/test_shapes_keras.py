@@ -15,21 +15,39 @@ from hypothesis import strategies as st
 from contract.experiment.datasets import Dataset, facts_of
 from contract.experiment.layers.core import Dense
 from contract.experiment.layers.layer import Layer, Shape
+from contract.experiment.layers.recurrent import Bidirectional
+from contract.experiment.layers.wrappers import SpectralNormalization, TimeDistributed
 from contract.experiment.optimizers import Optimizer
 from contract.experiment.spec import Experiment, Model, Training
 from contract.sizing.cost import cost
 from contract.sizing.trace import trace
-from tests.strategies import INPUT_SHAPES, OPTIMIZERS, misfits, refusal, stacks
+from tests.strategies import (
+    INPUT_SHAPES,
+    OPTIMIZERS,
+    attending,
+    embedded,
+    misfits,
+    refusal,
+    refusal_of,
+    stacks,
+)
 from worker.training.program.build import build, construct
 
-# Softmax over one unit is a fault to explain, not one to refuse.
-pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+# Softmax over one unit is a fault to explain, not one to refuse; so is a mask that is lost.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:You are using a softmax over axis"),
+    pytest.mark.filterwarnings("ignore:.*does not support masking:UserWarning"),
+]
 # Keras needs the same time for every example, and CI the same examples.
 many = settings(
     max_examples=200,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
+
+
+# An IndexError is Keras' answer to an axis that is not there.
+REFUSALS = (ValueError, IndexError, tf.errors.InvalidArgumentError)
 
 
 def train_once(model: keras.Model, input_shape: Shape) -> None:
@@ -45,19 +63,46 @@ def counted(variables: list[keras.Variable]) -> int:
     return sum(prod(variable.shape) for variable in variables)
 
 
+def compare(model: Model, input_shape: Shape) -> None:
+    """Each layer's shape and parameters, and those of them that are trained."""
+    facts = trace(model, input_shape)
+    built = build(model, input_shape)
+    train_once(built.keras, input_shape)
+    found = [
+        (layer.output.shape[1:], layer.count_params(), counted(layer.trainable_weights))
+        for layer in built.layers.values()
+    ]
+    assert found == [
+        (f.output_shape, f.parameters, f.trainable_parameters)
+        for f in facts
+        if f.index in built.layers
+    ]
+
+
 @many
 @given(st.data())
 def test_shapes_and_parameters_are_those_of_keras(data: st.DataObject) -> None:
     input_shape = data.draw(INPUT_SHAPES)
-    model = Model(layers=tuple(data.draw(stacks(input_shape))))
-    facts = trace(model, input_shape)
-    built = build(model, input_shape).keras
-    train_once(built, input_shape)
-    found = [
-        (layer.output.shape[1:], layer.count_params(), counted(layer.trainable_weights))
-        for layer in built.layers
-    ]
-    assert found == [(f.output_shape, f.parameters, f.trainable_parameters) for f in facts]
+    compare(Model(layers=tuple(data.draw(stacks(input_shape)))), input_shape)
+
+
+@settings(many, max_examples=60)
+@given(embedded())
+def test_what_is_embedded_has_the_shapes_of_keras(drawn: tuple[Shape, list[Layer]]) -> None:
+    input_shape, stack = drawn
+    compare(Model(layers=tuple(stack)), input_shape)
+
+
+@settings(many, max_examples=100)
+@given(attending())
+def test_attention_is_that_of_keras(drawn: tuple[Shape, Model]) -> None:
+    """Its shapes and parameters, and what is refused."""
+    input_shape, model = drawn
+    if refusal_of(model, input_shape) is None:
+        compare(model, input_shape)
+    else:
+        with pytest.raises(REFUSALS):
+            train_once(build(model, input_shape).keras, input_shape)
 
 
 @many
@@ -67,7 +112,7 @@ def test_what_is_refused_keras_refuses(misfit: tuple[Shape, list[Layer]]) -> Non
     assume(not runs_here(stack, input_shape))
     fitting = build(Model(layers=tuple(stack[:-1])), input_shape).keras
     train_once(fitting, input_shape)
-    with pytest.raises((ValueError, IndexError, tf.errors.InvalidArgumentError)):
+    with pytest.raises(REFUSALS):
         train_once(build(Model(layers=tuple(stack)), input_shape).keras, input_shape)
 
 
@@ -76,8 +121,13 @@ def runs_here(stack: list[Layer], input_shape: Shape) -> bool:
     else, or until the process breaks."""
     refused = refusal(stack, input_shape)
     assert refused is not None
-    match stack[-1].type, refused.pointer.rpartition("/")[2]:
-        case "DepthwiseConv2D" | "SeparableConv2D" | "Conv3D" | "Conv3DTranspose", "strides":
+    layer, argument = stack[-1], refused.pointer.rpartition("/")[2]
+    while isinstance(layer, TimeDistributed | SpectralNormalization | Bidirectional):
+        layer = layer.layer
+    match layer.type, argument:
+        case "DepthwiseConv2D" | "SeparableConv2D", "strides":
+            return True
+        case "Conv3D" | "Conv3DTranspose" | "ConvLSTM3D", "strides":
             return True
         case "Conv1DTranspose" | "Conv2DTranspose" | "Conv3DTranspose", "dilation_rate":
             return True

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from contract.experiment.datasets import facts_of
 from contract.experiment.graph import Entry, graph_of
-from contract.experiment.layers.core import Activation
+from contract.experiment.layers.activation import Activation
 from contract.experiment.layers.layer import Layer
 from contract.experiment.spec import Experiment
 from contract.jobs.reports import Signal

@@ -20,7 +20,7 @@ def test_a_budget_holds_for_what_a_sweep_begins_by_itself(sqlite_url: str, tmp_p
     base = {**base, "dataset": {"name": "digits"}, "repair": "auto"}
     base["training"] |= {"epochs": 2, "batch_size": 8}
     posted = {"base": base, "axes": {"/training/seed": [0, 1, 2]}, "budget": {"epochs": BUDGET}}
-    site_ = site_on(sqlite_url, "memory://", tmp_path, PLATEAU_SEARCH_SECONDS="0.1")
+    site_ = site_on(sqlite_url, "memory://", tmp_path, PLATEAU_SWEEP_WATCH_SECONDS="0.1")
     with site_ as site, site.api() as client, site.worker():
         id_ = client.post("/v1/sweeps", json=posted).raise_for_status().json()["id"]
         processes.wait_for("its end", lambda: sweeps.stored(site.database, id_).status != "running")

@@ -1,5 +1,6 @@
 """Uploaded datasets through real training: classes, several labels, several targets."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, get_args
 
@@ -68,7 +69,7 @@ def trained(experiment: Experiment, folder: Path) -> tuple[Finished, list[Finish
     end = train(
         experiment,
         upload.facts,
-        upload=folder / "dataset.npz",
+        upload=lambda: nullcontext(folder / "dataset.npz"),
         data_dir=NO_FILES,
         scratch=folder,
         resume=None,

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,16 @@ from fsspec.implementations.memory import MemoryFileSystem
 from api.datasets.upload import _receive
 from contract.errors import DatasetRefused
 from contract.experiment.datasets import Dataset, Upload
+from contract.settings import Settings
 from contract.store.artifacts import ArtifactStore
 from tests import jobs, uploaded
 from tests.hostile_uploads import good_csv
 from tests.served import Api, problem
 from tests.small_files import at_most
-from worker.trainer.dataset_cache import DatasetCache
+from worker.protocol import Train
+from worker.trainer.run_files import Desk
 from worker.training.checkpoint import Checkpoint, Position
-from worker.training.data.mapped import Library
+from worker.training.data.dataset_cache import DatasetCache
 from worker.training.signals.unreported import Unreported
 
 SENT = 1_648_576
@@ -86,15 +89,20 @@ def fetch(folder: Path, source: Path) -> bytes:
     store = ArtifactStore(str(folder.with_name("store")))
     with at_most(10_000_000):
         stored = store.put("datasets/ds.npz", source)
-    cache = DatasetCache(store, folder)
-    cache.bring(Upload(uploaded.facts("classification"), stored.key, stored.sha256), folder / "own")
-    return (folder / f"{stored.sha256}.npz").read_bytes()
+    upload = Upload(uploaded.facts("classification"), stored.key, stored.sha256)
+    experiment = jobs.experiment()
+    order = Train(job_id="job_1", fence=1, experiment=experiment, upload=upload, checkpoint=None)
+    with Desk(Settings(var_dir=folder), store).laid_out(order) as files:
+        assert files.upload is not None
+        with files.upload() as file:
+            return file.read_bytes()
 
 
 def decode(folder: Path, source: Path) -> bytes:
     """What trainers share: an array file is short by up to 4 kB where NumPy itself writes it."""
     facts = uploaded.facts("classification")
-    Library(folder).arrays(Dataset(name=uploaded.ID), facts, Path("none"), source)
+    dataset, cache = Dataset(name=uploaded.ID), DatasetCache(folder)
+    cache.arrays(dataset, facts, Path("none"), lambda: nullcontext(source))
     mapped = np.load(folder / uploaded.ID / "x_train.npy", mmap_mode="r")
     assert np.array_equal(mapped, uploaded.arrays("classification")["x_train"])
     return source.read_bytes()

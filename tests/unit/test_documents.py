@@ -20,7 +20,7 @@ from diagnosis.proof import plan
 from tests.pages import ROOT, page, section, spans, without_code
 from worker import node
 from worker.duties import queue_watch
-from worker.trainer import dataset_cache
+from worker.training.data import dataset_cache
 from worker.training.program import graphs
 
 API, DATA, EXPERIMENT, LIFECYCLE, OPERATIONS = (
@@ -32,8 +32,8 @@ REDIS = Settings(broker_url="redis://host/0")
 # By the words around it: a number of a document, and that of the code.
 NUMBERS: list[tuple[str, str, float]] = [
     (LIFECYCLE, r"names the worker and sets a lease of (\S+) s", SETTINGS.lease_seconds),
-    (LIFECYCLE, r"every (\S+) s with Redis, every \S+ s with `memory", REDIS.sweep_seconds),
-    (LIFECYCLE, r"with Redis, every (\S+) s with `memory", SETTINGS.sweep_seconds),
+    (LIFECYCLE, r"every (\S+) s with Redis, every \S+ s with `memory", REDIS.queue_watch_seconds),
+    (LIFECYCLE, r"with Redis, every (\S+) s with `memory", SETTINGS.queue_watch_seconds),
     (LIFECYCLE, r"asks the database every (\S+) ms", 1000 * queue_watch._LOOK_SECONDS),
     (LIFECYCLE, r"receives none of these messages for (\S+) s", SETTINGS.idle_exit_seconds),
     (LIFECYCLE, r"when it dies or has served (\S+) jobs", SETTINGS.jobs_per_trainer),
@@ -44,10 +44,14 @@ NUMBERS: list[tuple[str, str, float]] = [
     (LIFECYCLE, r"Workers look every (\S+) s and ask", SETTINGS.cancel_poll_seconds),
     (LIFECYCLE, r"step boundary; (\S+) s later it is killed", SETTINGS.cancel_grace_seconds),
     (LIFECYCLE, r"Every worker runs a reaper, every (\S+) s", SETTINGS.reap_seconds),
-    (LIFECYCLE, r"each worker looks every (\S+) s, and when a job ends", SETTINGS.search_seconds),
+    (
+        LIFECYCLE,
+        r"each worker looks every (\S+) s, and when a job ends",
+        SETTINGS.sweep_watch_seconds,
+    ),
     (OPERATIONS, r"Its leases run out \((\S+) s\)", SETTINGS.lease_seconds),
     (OPERATIONS, r"A reaper of any worker \(every (\S+) s\)", SETTINGS.reap_seconds),
-    (OPERATIONS, r"Workers look into the database every (\S+) s anyway", REDIS.sweep_seconds),
+    (OPERATIONS, r"Workers look into the database every (\S+) s anyway", REDIS.queue_watch_seconds),
     (OPERATIONS, r"receives no message for (\S+) s while jobs wait", SETTINGS.idle_exit_seconds),
     (OPERATIONS, r"Trainers go on for (\S+) s, then stop", SETTINGS.abandon_seconds),
     (OPERATIONS, r"Slots pause up to (\S+) s", node._LONGEST_PAUSE_SECONDS),

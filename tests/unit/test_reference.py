@@ -121,17 +121,20 @@ def test_the_page_has_every_field_with_its_default(text: str, expected: dict[str
 
 
 def kinds_in(schema: Any) -> Iterator[str]:
-    """The names of all that `schema` is made of."""
-    if isinstance(schema, dict):
-        name = str(schema.get("$ref", "")).rpartition("/")[2]
-        if name:
-            yield name
-            yield from kinds_in(DEFINED[name])
-        for value in schema.values():
-            yield from kinds_in(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from kinds_in(value)
+    """The names of all that `schema` is made of, each once."""
+    known: set[str] = set()
+    waiting = [schema]
+    while waiting:
+        match waiting.pop():
+            case dict(found):
+                name = str(found.get("$ref", "")).rpartition("/")[2]
+                if name and name not in known:
+                    known.add(name)
+                    waiting.append(DEFINED[name])
+                    yield name
+                waiting += found.values()
+            case list(found):
+                waiting += found
 
 
 def test_the_page_has_every_class_with_its_arguments() -> None:

@@ -46,6 +46,7 @@ class Step:
 
     @property
     def due(self) -> bool:
+        """Whether there is anything to commit."""
         return bool(self.cells or self.known or self.reason or self.done)
 
 

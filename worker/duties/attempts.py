@@ -41,6 +41,7 @@ class Attempts:
         self._failing = {id_: failing for id_, failing in self._failing.items() if id_ in ids}
 
     def due(self, id_: str) -> bool:
+        """Whether it may be tried now: it did not fail, or has waited long enough since."""
         return id_ not in self._failing or self._failing[id_].due <= self._clock()
 
     def make(self, id_: str, step: Callable[[], None], give_up: Callable[[], None]) -> bool:

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from pathlib import Path
 
 from sqlmodel import Session, col, select
 
@@ -40,11 +39,15 @@ def sweep(settings: Settings, database: Database, store: ArtifactStore) -> None:
     """
     _sweep_store(database, store)
     Scratch(settings.var_dir / "scratch").sweep()
+    # What was being written there, under hidden names, when its writer was killed.
     for folder, hidden in [
         (settings.var_dir / "arrays", ".*"),
+        (settings.var_dir, "datasets"),  # where an older version kept uploads
         *((settings.data_dir, f".{name}-*") for name in CATALOGUE),
     ]:
-        _sweep_folder(folder, hidden)
+        for left in folder.glob(hidden):
+            if time.time() - left.lstat().st_mtime > AGE.total_seconds():
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _sweep_store(database: Database, store: ArtifactStore) -> None:
@@ -93,10 +96,3 @@ def _batches(ids: Iterable[str]) -> Iterator[Sequence[str]]:
     rest = iter(ids)
     while batch := list(islice(rest, _AT_ONCE)):
         yield batch
-
-
-def _sweep_folder(folder: Path, hidden: str) -> None:
-    """What was being written there, under hidden names, when its writer was killed."""
-    for left in folder.glob(hidden):
-        if time.time() - left.lstat().st_mtime > AGE.total_seconds():
-            shutil.rmtree(left, ignore_errors=True)

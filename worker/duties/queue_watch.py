@@ -23,7 +23,7 @@ _LOOK_SECONDS = 0.02
 
 
 class QueueWatch:
-    """Looks each `sweep_seconds`, when it is woken, and, with the embedded broker, when something
+    """Looks every `queue_watch_seconds`, when woken, and, with the embedded broker, when something
     was committed."""
 
     def __init__(self, database: Database, settings: Settings, app: Celery, slots: Slots) -> None:
@@ -36,7 +36,7 @@ class QueueWatch:
         self._unanswered_since: float | None = None
         self._state: str | None = None
         self._stranger = False
-        self._watch = Periodic("queue watch", settings.sweep_seconds, self._watch_queue)
+        self._watch = Periodic("queue watch", settings.queue_watch_seconds, self._watch_queue)
         self._looks = Periodic("lookout", _LOOK_SECONDS, self._look)
 
     def start(self, queues: Iterable[str]) -> None:
@@ -47,10 +47,12 @@ class QueueWatch:
             self._looks.start()
 
     def stop(self) -> None:
+        """Returns when the look under way is done."""
         self._looks.stop()
         self._watch.stop()
 
     def wake(self) -> None:
+        """Look at once."""
         self._watch.wake()
 
     def heard(self) -> None:

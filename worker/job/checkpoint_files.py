@@ -37,7 +37,10 @@ class Checkpoints:
         gone = (self.newest.keys if self.newest else set()) - (new.keys if new else set())
         self.newest = new
         for key in gone:
-            self._delete(key)
+            try:
+                self._store.delete(key)
+            except OSError as error:
+                log.warning("%s could not be deleted: %s", key, error)
 
     def clear(self, database: Database) -> None:
         """Delete them all if the job has ended, and what else no row names."""
@@ -45,12 +48,6 @@ class Checkpoints:
             clear(database, self._store, self._job_id)
         except (OSError, SQLAlchemyError) as error:
             log.warning("what %s has left could not be deleted: %s", self._job_id, error)
-
-    def _delete(self, key: str) -> None:
-        try:
-            self._store.delete(key)
-        except OSError as error:
-            log.warning("%s could not be deleted: %s", key, error)
 
 
 def _of(job: Job) -> Checkpoint | None:

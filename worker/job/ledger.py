@@ -50,6 +50,7 @@ class Ledger:
         return self._checkpoints.newest
 
     def record(self, report: Epochs) -> None:
+        """Store the report's epochs and signals with its checkpoint, and renew the lease."""
         lease = self._settings.lease_seconds
         new = report.checkpoint.after(self.newest)
         # A run that took a step back comes by epochs that are recorded already.
@@ -61,11 +62,13 @@ class Ledger:
         self._checkpoints.point_to(new)
 
     def release(self, reason: str, checkpoint: Checkpoint | None = None) -> None:
+        """Give the job back to the queue, to go on from `checkpoint`, or from the newest one."""
         new = checkpoint.after(self.newest) if checkpoint else self.newest
         self._give_back(partial(lifecycle.release, held=self.held, reason=reason, checkpoint=new))
         self._checkpoints.point_to(new)
 
     def step_back(self, fault: str) -> None:
+        """Give the job back to the queue, to go on from the checkpoint before the newest one."""
         before = self._checkpoints.before
         goes_on = "from the checkpoint before it" if before else "from its start"
         reason = f"its checkpoint {fault}: it goes on {goes_on}"
@@ -74,12 +77,15 @@ class Ledger:
         self._checkpoints.point_to(before)
 
     def refuse(self, report: Unavailable, tried_seconds: float) -> None:
+        """Give back a job that this node cannot train, after `tried_seconds`; too many in a row end
+        it."""
         limit = self._settings.max_refusals
         refused = partial(lifecycle.refused, code=report.code, reason=report.reason)
         tried = partial(refused, tried_seconds=tried_seconds, max_refusals=limit)
         self._give_back(partial(tried, held=self.held))
 
     def crash(self, reason: str) -> None:
+        """Give back a job whose trainer died; too many in a row end it."""
         limit = self._settings.max_crashes
         crashed = partial(lifecycle.crashed, reason=reason, max_crashes=limit)
         self._give_back(partial(crashed, held=self.held))
@@ -97,6 +103,7 @@ class Ledger:
             self._checkpoints.clear(self._database)
 
     def fail(self, report: Failed) -> None:
+        """End the job as failed, with the error that the trainer reported."""
         error = report.model_dump(include={"code", "message", "hint"})
         self.end(partial(lifecycle.fail, held=self.held, error=error))
 

@@ -37,6 +37,7 @@ class Stopwatch:
 
     @property
     def over(self) -> bool:
+        """Whether the run has used up its time."""
         return self._used + time.monotonic() - self._since >= self._allowed
 
     @property

@@ -19,9 +19,11 @@ class Periodic:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
+        """Begin; the first call comes at once."""
         self._thread.start()
 
     def wake(self) -> None:
+        """Call the duty now, or once more after the call under way."""
         self._wake.set()
 
     def stop(self) -> None:

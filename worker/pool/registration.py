@@ -54,9 +54,11 @@ class Registration:
         return queues
 
     def beat(self) -> None:
+        """Note that the worker lives, by the database's clock."""
         self._set(heartbeat_at=now())
 
     def close(self) -> None:
+        """Note that the worker has stopped."""
         self._set(stopped_at=now())
 
     def _set(self, **times: now) -> None:

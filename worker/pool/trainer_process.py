@@ -92,6 +92,7 @@ class TrainerProcess:
         self._send(Stop(job_id=job_id, fence=fence))
 
     def kill(self) -> None:
+        """End the process at once, without waiting for it."""
         self._process.kill()
 
     def close(self) -> None:

@@ -147,6 +147,7 @@ def channel_from_arguments() -> Channel:
 
 
 def main() -> None:
+    """Obey the worker that started this process, until it closes the channel."""
     settings = read_settings()
     logs.configure(settings, "trainer")
     trainer = Trainer(channel_from_arguments(), settings)
@@ -171,7 +172,7 @@ def train_for_real(
     end = run.train(
         order.experiment,
         order.facts,
-        upload=files.dataset,
+        upload=files.upload,
         data_dir=settings.data_dir,
         scratch=files.scratch,
         resume=files.resume,
@@ -181,17 +182,10 @@ def train_for_real(
     )
     if isinstance(end, training_hooks.Stopped):
         return Stopped(checkpoint=end.checkpoint and reporter.keep(end.checkpoint))
+    kept = {"model": end.model, "scaling": end.scaling}
     return Finished(
-        metrics=end.metrics,
-        confusion_matrix=end.confusion_matrix,
-        class_counts=end.class_counts,
-        timing=end.timing,
-        environment=end.environment,
-        artifacts={
-            "model": reporter.keep_artifact(end.model),
-            "scaling": reporter.keep_artifact(end.scaling),
-        },
-        reason=end.reason,
+        artifacts={name: reporter.keep_artifact(file) for name, file in kept.items()},
+        **{name: value for name, value in vars(end).items() if name not in kept},
     )
 
 

@@ -28,14 +28,17 @@ class Reporter:
         self._checkpoints = 0
 
     def started(self, epoch: int, seconds: float, train_seconds: float) -> None:
+        """Tell the worker that the model is built, and training begins."""
         log.info("%s: built in %.1f s, epoch %d is next", self._order.job_id, seconds, epoch + 1)
         self._channel.send(Began(train_seconds=train_seconds))
 
     def progress(self, epoch: int, fraction: float) -> None:
+        """Tell the worker how many epochs are done, the one under way in part."""
         done = fraction * self._order.experiment.training.epochs
         self._channel.send(Progress(epochs_done=done))
 
     def epochs(self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path) -> None:
+        """Store the checkpoint, then report it with the epochs that it covers."""
         kept = self.keep(checkpoint)
         self._channel.send(Epochs(epochs=rows, signals=signals, checkpoint=kept))
 

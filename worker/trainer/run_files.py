@@ -1,24 +1,30 @@
 """A run's files on this node."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from contract.errors import DatasetUnavailable
+from contract.experiment.datasets import Upload
 from contract.settings import Settings
-from contract.store.artifacts import ArtifactStore
+from contract.store.artifacts import ArtifactDamaged, ArtifactStore
 from contract.store.scratch import Scratch
 from worker.protocol import Train
-from worker.trainer.dataset_cache import DatasetCache
 
 
 @dataclass(frozen=True)
 class Files:
-    """`resume` is the checkpoint to go on from, `dataset` the file of an upload."""
+    """`resume` is the checkpoint to go on from; `upload` fetches the file of an uploaded dataset.
+
+    Fetching raises DatasetUnavailable where the store lost it or has other bytes, OSError where the
+    store or the disk is at fault.
+    """
 
     scratch: Path
     resume: Path | None
-    dataset: Path | None
+    upload: Callable[[], AbstractContextManager[Path]] | None
 
 
 class Desk:
@@ -28,14 +34,13 @@ class Desk:
         # Its name begins with the process's id, so that the worker can clean up after it.
         self._scratch = Scratch(settings.var_dir / "scratch")
         self._store = store
-        self._datasets = DatasetCache(store, settings.var_dir / "datasets")
 
     @contextmanager
     def laid_out(self, order: Train) -> Iterator[Files]:
         """In a folder of its own.
 
-        Raises ArtifactDamaged for the checkpoint, DatasetUnavailable, and OSError where the store
-        or the disk is at fault.
+        Raises ArtifactDamaged for the checkpoint, and OSError where the store or the disk is at
+        fault.
         """
         with self._scratch.folder() as folder:
             yield self._brought(order, folder)
@@ -45,11 +50,22 @@ class Desk:
         self._scratch.close()
 
     def _brought(self, order: Train, scratch: Path) -> Files:
-        resume = dataset = None
+        resume = upload = None
         if order.upload is not None:
-            dataset = scratch / "dataset.npz"
-            self._datasets.bring(order.upload, dataset)
+            upload = partial(self._fetched, order.upload, scratch / "dataset.npz")
         if order.checkpoint is not None:
             resume = scratch / "resume.npz"
             self._store.fetch(order.checkpoint.key, order.checkpoint.sha256, resume)
-        return Files(scratch, resume, dataset)
+        return Files(scratch, resume, upload)
+
+    @contextmanager
+    def _fetched(self, upload: Upload, file: Path) -> Iterator[Path]:
+        try:
+            self._store.fetch(upload.key, upload.sha256, file)
+        except ArtifactDamaged as error:
+            raise DatasetUnavailable(
+                f"the uploaded dataset cannot be had: {error}",
+                "upload it again, and name the new one in the experiment",
+            ) from error
+        yield file
+        file.unlink()

@@ -1,6 +1,6 @@
 """A Keras model by the nodes of the graph that it was built from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,12 @@ class BuiltModel:
     layers: Mapping[int, Any]
 
 
-def values(graph: Graph[Layer], x: Any, apply: Callable[[Node[Layer], Any], Any]) -> dict[int, Any]:
-    """What each node gives for the inputs `x`, by index; `apply` is told a node and what it takes.
+def values(
+    graph: Graph[Layer], x: Any, apply: Callable[[Node[Layer], Sequence[Any]], Any]
+) -> dict[int, Any]:
+    """What each node gives for the inputs `x`, by index.
 
-    That is a list where the layer merges several.
+    `apply` is told a node and what its Keras layer is called with: a list where it merges several.
     """
     found: dict[int, Any] = {}
     for node in graph.nodes:
@@ -30,5 +32,11 @@ def values(graph: Graph[Layer], x: Any, apply: Callable[[Node[Layer], Any], Any]
             found[node.index] = x
             continue
         taken = [found[index] for index in node.inputs] or [x]
-        found[node.index] = apply(node, taken if node.layer.merges else taken[0])
+        together = node.layer.merges and not node.layer.takes_apart
+        found[node.index] = apply(node, [taken] if together else taken)
     return found
+
+
+def told(layer: Layer) -> dict[str, Any]:
+    """The arguments that its Keras layer is called with beside its inputs."""
+    return {name: getattr(layer, name) for name in layer.call_arguments}

@@ -14,7 +14,7 @@ from worker.training.data.shuffling import Orders
 from worker.training.early_stopping import Patience
 from worker.training.hooks import Hooks, Reason, Stopped
 from worker.training.program.graphs import Examples, Pace
-from worker.training.program.program import Assembly
+from worker.training.program.program import Program
 from worker.training.signals.schedule import Watch
 
 PROGRESS_SECONDS = 1.0
@@ -30,20 +30,20 @@ class Loop:
     def __init__(
         self,
         training: Training,
-        assembly: Assembly,
+        program: Program,
         watch: Watch,
         hooks: Hooks,
         scratch: Path,
         checkpoint_seconds: float,
     ) -> None:
         self._training = training
-        self._assembly = assembly
+        self._program = program
         self._watch = watch
         self._hooks = hooks
         self._scratch = scratch
         self._checkpoint_seconds = checkpoint_seconds
         self._patience = Patience(training.early_stopping) if training.early_stopping else None
-        self._orders = Orders(len(assembly.train), training)
+        self._orders = Orders(len(program.train), training)
         self._train_pace, self._evaluation_pace = Pace(), Pace()
         self._rows: list[FinishedEpoch] = []
         self._progressed_at = self._reported_at = time.monotonic()
@@ -60,7 +60,7 @@ class Loop:
 
     def train_epoch(self) -> None:
         """Train what is left of the epoch under way."""
-        position, passes, examples = self.position, self._assembly.passes, self._assembly.train
+        position, passes, examples = self.position, self._program.passes, self._program.train
         watch, epoch = self._watch, position.epoch
         order = self._orders[epoch + 1]
         if position.step == 0:
@@ -76,27 +76,27 @@ class Loop:
 
     def validate(self) -> dict[str, float]:
         """The epoch's `val_` metrics; none without validation."""
-        if self._assembly.validation is None:
+        if self._program.validation is None:
             return {}
         with self._timed():
-            metrics = self.evaluate(self._assembly.validation)
+            metrics = self.evaluate(self._program.validation)
         return {f"val_{name}": value for name, value in metrics.items()}
 
     def evaluate(self, examples: Examples) -> dict[str, float]:
         """Metrics of the present weights; `confusion_matrix` is then that of `examples`."""
-        passes = self._assembly.passes
+        passes = self._program.passes
         passes.begin_evaluation()
         for first, last in self._evaluation_pace.chunks(0, passes.evaluation_steps(examples)):
             self._pause()
             passes.evaluate(examples, first, last)
-        return self._assembly.tally.summary(passes.evaluated.numpy())
+        return self._program.tally.summary(passes.evaluated.numpy())
 
     def close_epoch(self, validation: dict[str, float]) -> None:
         """Add the epoch's row, decide whether another follows, and report when it is time to."""
-        position, assembly = self.position, self._assembly
-        metrics = {**assembly.tally.summary(assembly.passes.totals.numpy()), **validation}
+        position, program = self.position, self._program
+        metrics = {**program.tally.summary(program.passes.totals.numpy()), **validation}
         position.epoch += 1
-        rate = assembly.learning_rate(self._training)
+        rate = program.learning_rate(self._training)
         self._rows.append(FinishedEpoch(position.epoch, metrics, rate, position.epoch_seconds))
         position.train_seconds += position.epoch_seconds
         position.step, position.epoch_seconds = 0, 0.0
@@ -115,13 +115,13 @@ class Loop:
     def timing(self) -> dict[str, float]:
         """Of all epochs, those of earlier attempts included."""
         seconds = self.position.train_seconds
-        examples = len(self._assembly.train) * self.position.epoch
+        examples = len(self._program.train) * self.position.epoch
         return {"train_seconds": seconds, "examples_per_second": examples / seconds}
 
     def restore_best_weights(self) -> None:
         """Take the best epoch's weights where early stopping kept them, as Keras does."""
         if self._patience is not None and self._patience.best_weights:
-            self._assembly.model.set_weights(self._patience.best_weights)
+            self._program.model.set_weights(self._patience.best_weights)
 
     def stop(self) -> Stopped:
         """Save where the run stands, and report what is not yet reported."""
@@ -134,14 +134,14 @@ class Loop:
 
     def start(self, checkpoint: Checkpoint | None) -> None:
         """From `checkpoint` if there is one. Raises RunFailed where it is another experiment's."""
-        assembly = self._assembly
+        program = self._program
         if checkpoint is None:
             self._watch.begin()
             return
-        assign(assembly.model.variables, checkpoint.model, "model")
-        assign(assembly.optimizer.variables, checkpoint.optimizer, "optimizer")
-        require([(assembly.tally.width,)], checkpoint.totals, "metrics")
-        assembly.passes.begin_epoch(checkpoint.totals[0])
+        assign(program.model.variables, checkpoint.model, "model")
+        assign(program.optimizer.variables, checkpoint.optimizer, "optimizer")
+        require([(program.tally.width,)], checkpoint.totals, "metrics")
+        program.passes.begin_epoch(checkpoint.totals[0])
         self.position = checkpoint.position
         self._saved = replace(self.position)
         self._watch.unreported = checkpoint.signals
@@ -153,7 +153,7 @@ class Loop:
         epoch, training = self.position.epoch, self._training
         over = False
         if self._patience is not None:
-            over = self._patience.is_over(epoch, metrics, self._assembly.model.get_weights)
+            over = self._patience.is_over(epoch, metrics, self._program.model.get_weights)
             self.position.best, self.position.wait = self._patience.best, self._patience.wait
         if training.terminate_on_nan and not math.isfinite(metrics["loss"]):
             return "non_finite"
@@ -166,7 +166,7 @@ class Loop:
             raise StopAsked
         if time.monotonic() - self._progressed_at >= PROGRESS_SECONDS:
             position, epochs = self.position, self._training.epochs
-            steps = self._assembly.passes.train_steps(self._assembly.train)
+            steps = self._program.passes.train_steps(self._program.train)
             fraction = min(1.0, (position.epoch + position.step / steps) / epochs)
             self._hooks.progress(min(position.epoch + 1, epochs), fraction)
             self._progressed_at = time.monotonic()
@@ -178,13 +178,13 @@ class Loop:
         self.position.epoch_seconds += time.perf_counter() - began
 
     def _checkpoint(self) -> Path:
-        position, assembly = self.position, self._assembly
+        position, program = self.position, self._program
         path = self._scratch / f"epoch-{position.epoch:06d}-step-{position.step:06d}.npz"
         Checkpoint(
             position,
-            [variable.numpy() for variable in assembly.model.variables],
-            [variable.numpy() for variable in assembly.optimizer.variables],
-            [assembly.passes.totals.numpy()],
+            [variable.numpy() for variable in program.model.variables],
+            [variable.numpy() for variable in program.optimizer.variables],
+            [program.passes.totals.numpy()],
             self._watch.unreported,
             self._patience.best_weights if self._patience is not None else [],
         ).write(path)

@@ -12,19 +12,20 @@ from contract.errors import RunFailed
 from contract.experiment.datasets import Facts
 from contract.experiment.spec import Experiment
 from worker.training.checkpoint import Checkpoint
+from worker.training.data.dataset_cache import Fetch
 from worker.training.data.prepare import class_counts
 from worker.training.device import environment, place
 from worker.training.hooks import Finished, Hooks, Reason, Stopped
 from worker.training.loop import Loop, StopAsked
 from worker.training.program.cache import Programs
-from worker.training.program.program import Assembly, assemble
+from worker.training.program.program import Program, assemble
 
 
 def train(
     experiment: Experiment,
     facts: Facts,
     *,
-    upload: Path | None,
+    upload: Fetch | None,
     data_dir: Path,
     scratch: Path,
     resume: Path | None,
@@ -34,7 +35,7 @@ def train(
 ) -> Finished | Stopped:
     """Train `experiment`, from its start or from the checkpoint `resume`.
 
-    `facts` are those of its dataset, `upload` the file of one that was uploaded.
+    `facts` are those of its dataset, `upload` fetches the file of one that was uploaded.
 
     An epoch is reported only together with a checkpoint at or after its end, so a reported epoch
     is never trained again; epochs shorter than `checkpoint_seconds` share a checkpoint and a
@@ -52,27 +53,27 @@ def train(
 
         if kept is not None:
             kept.begin_again(experiment, facts)
-        assembly = kept or assemble(experiment, facts, data)
-        watch = assembly.watch(experiment, facts)
-        loop = Loop(experiment.training, assembly, watch, hooks, scratch, checkpoint_seconds)
+        program = kept or assemble(experiment, facts, data)
+        watch = program.watch(experiment, facts)
+        loop = Loop(experiment.training, program, watch, hooks, scratch, checkpoint_seconds)
         loop.start(Checkpoint.read(resume) if resume else None)
         setup = {"load_seconds": loaded - began, "compile_seconds": time.perf_counter() - loaded}
         hooks.started(loop.position.epoch, setup["compile_seconds"], loop.trained_seconds)
 
         end: Finished | Stopped
         try:
-            reason, metrics = loop.train(), _final_metrics(loop, assembly)
+            reason, metrics = loop.train(), _final_metrics(loop, program)
         except StopAsked:
             end = loop.stop()
         else:
             timing = setup | loop.timing()
-            end = _finished(assembly, facts, reason, metrics, timing, device, scratch)
-        programs.keep(experiment, assembly)
+            end = _finished(program, facts, reason, metrics, timing, device, scratch)
+        programs.keep(experiment, program)
         return end
 
 
 def _finished(
-    assembly: Assembly,
+    program: Program,
     facts: Facts,
     reason: Reason,
     metrics: dict[str, float],
@@ -82,19 +83,19 @@ def _finished(
 ) -> Finished:
     return Finished(
         metrics=metrics,
-        confusion_matrix=assembly.passes.confusion_matrix(),
-        class_counts=class_counts(assembly.data.test.y, facts),
+        confusion_matrix=program.passes.confusion_matrix(),
+        class_counts=class_counts(program.data.test.y, facts),
         timing=timing,
         environment=environment(device),
-        model=_saved(assembly.model, scratch),
-        scaling=assembly.data.save_scaling(scratch),
+        model=_saved(program.model, scratch),
+        scaling=program.data.save_scaling(scratch),
         reason=reason,
     )
 
 
-def _final_metrics(loop: Loop, assembly: Assembly) -> dict[str, float]:
+def _final_metrics(loop: Loop, program: Program) -> dict[str, float]:
     """The test part comes last: the confusion matrix is to be its."""
-    parts = {"train": assembly.train, "test": assembly.test}
+    parts = {"train": program.train, "test": program.test}
     return {
         f"{part}_{name}": value
         for part, examples in parts.items()

@@ -41,7 +41,7 @@ class Archive:
     def __init__(self, source: Path, limits: Limits, workspace: Workspace) -> None:
         directory, count = _check_end(source)
         with _damage("the zip directory"):
-            self._zip = workspace.enter(zipfile.ZipFile(source))
+            self._zip = workspace.enter_context(zipfile.ZipFile(source))
         entries = self._zip.infolist()
         # A NUL ends a `filename`; not so this one.
         self.names = _check_names([entry.orig_filename for entry in entries], count)

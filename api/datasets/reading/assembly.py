@@ -1,12 +1,13 @@
 """From inputs, labels and a split to the file that is kept, in one pass over the inputs."""
 
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 
 from api.datasets.reading import duplicates
 from api.datasets.reading.arrays import Array
-from api.datasets.reading.canonical import Canonical
+from api.datasets.reading.canonical import array
 from api.datasets.reading.holdout import Held
 from api.datasets.reading.inputs import Inputs, Spread
 from api.datasets.reading.labels import Labels
@@ -29,6 +30,7 @@ class Part:
         self.hashes = workspace.spool(np.int64)
 
     def see(self, rows: Array) -> None:
+        """Note the next rows of inputs, (rows, values), on their way into the file."""
         self.spread.see(rows)
         self.hashes.append(duplicates.hashes(rows))
 
@@ -76,7 +78,7 @@ class Assembly:
 
     def write(self, path: Path) -> None:
         """Write the npz, and see all that there is to be seen."""
-        with Canonical(path) as file:
+        with ZipFile(path, "w") as file:
             self._write_inputs(file)
             self._write_labels(file, self.train, self.train_examples)
             self._write_labels(file, self.test, self.test_examples)
@@ -92,12 +94,12 @@ class Assembly:
         """Examples of the test part whose inputs the training part has too."""
         return duplicates.repeated(self.train.hashes, self.test.hashes)
 
-    def _write_inputs(self, file: Canonical) -> None:
+    def _write_inputs(self, file: ZipFile) -> None:
         """The training part goes into the file at once, the test part waits on the disk."""
         inputs = self.inputs
         waiting = self._workspace.spool(inputs.dtype, (inputs.values,))
         start = 0
-        with file.array("x_train", inputs.dtype, (self.train_examples, *inputs.shape)) as write:
+        with array(file, "x_train", inputs.dtype, (self.train_examples, *inputs.shape)) as write:
             for block in inputs.blocks():
                 held = self._held(start, start + len(block))
                 start += len(block)
@@ -107,14 +109,14 @@ class Assembly:
                 ):
                     part.see(rows)
                     keep(rows)
-        with file.array("x_test", inputs.dtype, (self.test_examples, *inputs.shape)) as write:
+        with array(file, "x_test", inputs.dtype, (self.test_examples, *inputs.shape)) as write:
             for block in waiting.blocks():
                 write(block)
 
-    def _write_labels(self, file: Canonical, part: Part, examples: int) -> None:
+    def _write_labels(self, file: ZipFile, part: Part, examples: int) -> None:
         labels = self.labels
         shape = (examples, *labels.row)
-        with file.array(f"y_{part.name}", labels.dtype, shape) as write:
+        with array(file, f"y_{part.name}", labels.dtype, shape) as write:
             for start, stop in spans(self.inputs.examples, 4 * labels.targets, BLOCK // 4):
                 held = self._held(start, stop)
                 rows = labels.rows(start, stop)[held if part is self.test else ~held]

@@ -17,10 +17,12 @@ class Header:
 
     @property
     def labels(self) -> tuple[str, ...]:
+        """The names of the label columns, in the order of `targets`."""
         return tuple(self.columns[target] for target in self.targets)
 
     @property
     def features(self) -> tuple[str, ...]:
+        """The names of all other columns, in the order of the table."""
         targets = set(self.targets)
         return tuple(name for place, name in enumerate(self.columns) if place not in targets)
 

@@ -14,6 +14,7 @@ _COLUMN_BYTES = 64
 # Commas within quotes that a line may have besides those between its cells.
 _QUOTED_COMMAS = 1_000
 _BOM = b"\xef\xbb\xbf"
+_CURL = "curl -d removes line breaks, --data-binary @file keeps them"
 
 
 def pieces(source: Path, limits: Limits) -> Iterator[tuple[int, list[str]]]:
@@ -30,13 +31,19 @@ def pieces(source: Path, limits: Limits) -> Iterator[tuple[int, list[str]]]:
                 raise DatasetRefused(
                     f"line {line:,} is longer than {most:,} bytes, the most for "
                     f"{limits.max_columns:,} columns (PLATEAU_MAX_COLUMNS): send a csv with "
-                    "one example a line"
+                    "one example a line" + (f" ({_CURL})" if line == 1 else "")
                 )
             if end:
                 yield number, _decoded(whole, number).split("\n")
                 number += (whole + end).count(b"\n")
     if rest:
-        yield number, [_decoded(rest, number)]
+        last = _decoded(rest, number)
+        if number == 1 and "\r" not in last:
+            raise DatasetRefused(
+                "the file is a single line; expected a header, and a line for each example: "
+                f"{_CURL}"
+            )
+        yield number, [last]
 
 
 def _decoded(data: bytes, number: int) -> str:

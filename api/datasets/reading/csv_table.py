@@ -152,5 +152,6 @@ def _number(name: str, line: int, cell: str) -> float:
     except ValueError:
         raise DatasetRefused(
             f"line {line:,}, column {shown(name)}: expected a number, received {shown(cell)}: turn "
-            "text into numbers first (one column of 0 and 1 a value), leave missing cells empty"
+            "text into numbers first (one column of 0 and 1 a value), and fill in what is missing "
+            "or leave its row out"
         ) from None

@@ -33,6 +33,7 @@ class Inputs:
 
     @property
     def values(self) -> int:
+        """How many numbers one example has."""
         return prod(self.shape)
 
 

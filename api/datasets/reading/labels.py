@@ -31,6 +31,7 @@ class Labels:
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
+        """float32 for the targets of a regression, else int32."""
         return np.dtype(np.float32 if self.task == "regression" else np.int32)
 
     @property
@@ -99,6 +100,7 @@ class Numbers:
         self._values.append(as_stored(block, name))
 
     def quantities(self, columns: tuple[str, ...] | None = None) -> Labels:
+        """All of them as the targets of a regression, named by `columns`."""
         return Labels("regression", self._values.rows, self._targets, columns=columns)
 
     def several(

@@ -1,12 +1,11 @@
 """What the sender of a dataset says of it, and how large it may be."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 from contract.experiment.datasets import TEST_SHARE, Task
 from contract.settings import Settings
 
-Media = Literal["npz", "csv"]
 # More classes, labels or targets than this are more often a quantity taken for a class.
 MAX_OUTPUTS = 1_000
 # An example lies in memory as a whole, several times: this is 316 x 316 x 3.
@@ -38,6 +37,7 @@ class Limits:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
+        """Those of the settings."""
         return cls(settings.max_dataset_bytes, settings.max_columns)
 
 

@@ -7,10 +7,9 @@ import numpy as np
 
 from api.datasets.reading.assembly import Assembly
 from api.datasets.reading.checks import checks
-from api.datasets.reading.csv_table import read_table
+from api.datasets.reading.formats import FORMATS, Media
 from api.datasets.reading.holdout import SEED, Held, hold_out
-from api.datasets.reading.npz import read_npz
-from api.datasets.reading.options import Limits, Media, Wanted
+from api.datasets.reading.options import Limits, Wanted
 from api.datasets.reading.report import Report, Split
 from api.datasets.reading.source import Source
 from api.datasets.reading.workspace import Workspace
@@ -40,8 +39,7 @@ def read(source: Path, media: Media, wanted: Wanted, limits: Limits, folder: Pat
     file = folder / "dataset.npz"
     try:
         with Workspace(folder) as workspace, np.errstate(all="ignore"):
-            reader = {"npz": read_npz, "csv": read_table}[media]
-            found = reader(source, wanted, limits, workspace)
+            found = FORMATS[media].read(source, wanted, limits, workspace)
             held = _held(found, wanted, workspace)
             assembly = Assembly(found.inputs, found.labels, held, workspace)
             assembly.check(limits)

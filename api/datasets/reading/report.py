@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from api.datasets.reading.formats import Media
 from contract.experiment.datasets import Task
 
 Level = Literal["ok", "warning", "error"]
@@ -61,7 +62,7 @@ class Split(BaseModel):
 class Report(BaseModel):
     """Of one uploaded dataset."""
 
-    media: Literal["npz", "csv"]
+    media: Media
     task: Task
     guessed: bool = Field(description="whether the labels told the task, not the sender")
     one_hot: bool = Field(description="whether classes came as rows with exactly one 1")

@@ -13,14 +13,7 @@ from api.datasets.reading.workspace import Workspace
 from contract.errors import DatasetRefused
 from contract.experiment.datasets import Task
 
-_KINDS = {
-    "b": "integers",
-    "i": "integers",
-    "u": "integers",
-    "f": "floats",
-    "U": "text",
-    "S": "text",
-}
+_KINDS = dict.fromkeys("biu", "integers") | {"f": "floats", "U": "text", "S": "text"}
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?")
 # Whole numbers up to here are different floats.
@@ -137,6 +130,10 @@ class Cells:
             self._text = f"{error}, after line {line:,}"
 
     def labels(self) -> Labels:
+        """What the column holds, after its last row: quantities or classes.
+
+        Raises DatasetRefused where it is neither, or not what `task` asks for.
+        """
         quantity = self._task == "regression" or (self._task is None and not self._integers)
         if quantity and self._numbers is not None:
             return self._numbers.quantities((self._name,))

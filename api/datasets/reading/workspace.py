@@ -2,19 +2,17 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from math import prod
 from pathlib import Path
 from tempfile import TemporaryFile
-from types import TracebackType
-from typing import BinaryIO, Self, TypeVar, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from api.datasets.reading.arrays import Array
 
-T = TypeVar("T")
 # Bytes of a dataset that are looked at together.
 BLOCK = 1 << 20
 
@@ -30,6 +28,7 @@ class Spool:
         self._row_bytes = self.dtype.itemsize * prod(row)
 
     def append(self, rows: Array) -> None:
+        """Write rows, (n, *row), behind those that are there."""
         self._file.write(np.ascontiguousarray(rows, self.dtype).data)
         self.length += len(rows)
 
@@ -47,29 +46,16 @@ class Spool:
             yield self.rows(start, stop)
 
 
-class Workspace:
-    """Temporary files in `folder`, gone when it is left, together with what was entered."""
+class Workspace(ExitStack):
+    """Temporary files in `folder`, closed at the end, with whatever else was entered."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__()
         self.folder = folder
-        self._stack = ExitStack()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
-
-    def enter(self, manager: AbstractContextManager[T]) -> T:
-        return self._stack.enter_context(manager)
 
     def spool(self, dtype: DTypeLike, row: tuple[int, ...] = ()) -> Spool:
-        file = self.enter(TemporaryFile(dir=self.folder))  # noqa: SIM115
+        """An empty one, whose file goes with this workspace."""
+        file = self.enter_context(TemporaryFile(dir=self.folder))  # noqa: SIM115
         return Spool(cast(BinaryIO, file), dtype, row)
 
 

@@ -27,7 +27,7 @@ class BoundedProtocol(SendingProtocol):
     """A connection. `_unread` counts bytes since the parser last had something to hand over: a
     head, a piece of a body. Until then it keeps them, be it a head or what comes after a body."""
 
-    max_head_bytes = 32_768
+    max_head_bytes: int
     patience_seconds = 20.0
     bytes_per_second = 500
 

@@ -18,7 +18,7 @@ from api.http.wire.outgoing import Outgoing
 class SendingProtocol(HttpToolsProtocol):
     """A connection; `_next` is a request that waits until the transport's buffer is low."""
 
-    max_leftover_bytes = 64_000_000
+    max_leftover_bytes: int
     outgoing: Outgoing
     _next: tuple[RequestResponseCycle, Any] | None = None
     _answered: RequestResponseCycle | None = None

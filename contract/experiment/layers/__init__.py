@@ -10,35 +10,46 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import Discriminator, Tag
 
-from contract.experiment.base import Part, kinds
+from contract.experiment.base import Part, any_of, kinds
 from contract.experiment.layers import (
+    activation,
+    attention,
     convolution,
     core,
     einsum,
     merging,
     normalization,
     pooling,
+    recurrent,
     regularization,
     reshaping,
+    wrappers,
 )
-from contract.experiment.layers.layer import Inputs, Layer, LayerName
+from contract.experiment.layers.layer import Inputs, Layer, LayerName, SeveralInputs
 
 __all__ = [
     "KINDS",
     "Again",
     "AnyLayer",
+    "activation",
+    "attention",
     "convolution",
     "core",
     "einsum",
     "merging",
     "normalization",
     "pooling",
+    "recurrent",
     "regularization",
     "reshaping",
+    "wrappers",
 ]
 
-
 KINDS: tuple[type[Layer], ...] = tuple(sorted(kinds(Layer), key=lambda kind: kind.__name__))
+_WITH_KERNEL = [kind for kind in KINDS if kind.columns]
+_ONE_INPUT = [kind for kind in KINDS if not issubclass(kind, SeveralInputs | core.Input)]
+wrappers.SpectralNormalization.model_rebuild(_types_namespace={"WithKernel": any_of(_WITH_KERNEL)})
+wrappers.TimeDistributed.model_rebuild(_types_namespace={"OneInput": any_of(_ONE_INPUT)})
 
 
 class Again(Part):
@@ -51,9 +62,9 @@ class Again(Part):
 
 def _tag(value: Any) -> Any:
     """By which an element of `model.layers` is read: its `type`, or that it names a `layer`."""
-    if isinstance(value, Again) or (isinstance(value, dict) and "layer" in value):
-        return "Again"
-    return value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    named = isinstance(value, Again) or (isinstance(value, dict) and "layer" in value)
+    return "Again" if named and kind is None else kind
 
 
 if TYPE_CHECKING:

@@ -14,24 +14,38 @@ from contract.experiment.initializers import Initializer, Regularizer, initializ
 from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape
 from contract.experiment.unions import ByKind
 
+# All of `keras.activations` that keep the shape and need no arguments.
 ActivationName = Literal[
+    "celu",
     "elu",
     "exponential",
     "gelu",
+    "hard_shrink",
     "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
     "leaky_relu",
     "linear",
+    "log_sigmoid",
+    "log_softmax",
     "mish",
     "relu",
     "relu6",
     "selu",
     "sigmoid",
     "silu",
+    "soft_shrink",
     "softmax",
     "softplus",
     "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
     "swish",
     "tanh",
+    "tanh_shrink",
 ]
 Padding = Literal["valid", "same"]
 # Both ends included, as Keras does for Dropout and GaussianNoise.
@@ -78,7 +92,7 @@ class Weighted(Layer):
     @field_validator(
         *(
             f"{kernel}_{role}"
-            for kernel in ("kernel", "depthwise", "pointwise")
+            for kernel in ("kernel", "depthwise", "pointwise", "recurrent", "embeddings")
             for role in ("initializer", "regularizer", "constraint")
         ),
         check_fields=False,

@@ -39,6 +39,8 @@ class _Convolution(Weighted):
 
 
 class _Conv(_Convolution, Generic[W]):
+    columns: ClassVar[str] = "filters"
+
     type: str
     filters: Count
     kernel_size: W
@@ -59,26 +61,17 @@ class _Conv(_Convolution, Generic[W]):
     @override
     def output(self, shape: Shape) -> Outcome:
         given, rank = sides(shape, self.rank), self.rank
-        self._check_dilation()
+        check_dilation(self.strides, self.dilation_rate, rank)
         self._check_groups(shape[-1])
         if self.groups == 1:  # others are compiled by XLA
-            _check_depth(self.kernel_size, self.strides, rank, shape[-1])
+            check_depth(self.kernel_size, self.strides, rank, shape[-1])
         window = ("kernel_size", self.kernel_size)
         found = places(given, window, self.strides, self.padding, self.dilation_rate)
         weights = prod(each(self.kernel_size, rank)) * (shape[-1] // self.groups) * self.filters
         channels = shape[-1] + self.filters
-        copied = _copied(given, self.kernel_size, self.padding, self.dilation_rate, channels)
+        scratch = copied(given, self.kernel_size, self.padding, self.dilation_rate, channels)
         output, products = (*found, self.filters), weights * prod(found)
-        return activated(self, self.use_bias, output, weights, products, copied)
-
-    def _check_dilation(self) -> None:
-        steps, rates = each(self.strides, self.rank), each(self.dilation_rate, self.rank)
-        if max(steps) > 1 and max(rates) > 1:
-            raise Misfit(
-                "dilation_rate",
-                f"must be 1 where strides are above 1; received dilation_rate "
-                f"{self.dilation_rate} with strides {self.strides}: set one of them to 1",
-            )
+        return activated(self, self.use_bias, output, weights, products, scratch)
 
     def _check_groups(self, channels: int) -> None:
         if channels % self.groups or self.filters % self.groups:
@@ -149,7 +142,7 @@ class _ConvTranspose(_Convolution, Generic[W, R]):
                 f"must be 1, all that TensorFlow has on every processor; received "
                 f"{self.dilation_rate}: leave it out",
             )
-        _check_depth(self.kernel_size, self.strides, rank, self.filters)
+        check_depth(self.kernel_size, self.strides, rank, self.filters)
         kernel, steps = each(self.kernel_size, rank), each(self.strides, rank)
         # None: as far as the last window reaches, or the strides.
         more: tuple[int | None, ...] = (None,) * rank
@@ -203,6 +196,8 @@ class Conv3DTranspose(_ConvTranspose[Window3D, Room3D]):
 
 
 class _DepthwiseConv(_Convolution, Generic[W]):
+    columns: ClassVar[str] = "depth_multiplier"
+
     type: str
     kernel_size: W
     strides: W = ONE
@@ -221,8 +216,8 @@ class _DepthwiseConv(_Convolution, Generic[W]):
 
     @override
     def output(self, shape: Shape) -> Outcome:
-        found, filtered, weights, products, copied = _depthwise(self, shape)
-        return activated(self, self.use_bias, (*found, filtered), weights, products, copied)
+        found, filtered, weights, products, scratch = _depthwise(self, shape)
+        return activated(self, self.use_bias, (*found, filtered), weights, products, scratch)
 
 
 class DepthwiseConv1D(_DepthwiseConv[Window1D]):
@@ -262,7 +257,7 @@ class _SeparableConv(_Convolution, Generic[W]):
 
     @override
     def output(self, shape: Shape) -> Outcome:
-        found, filtered, depthwise, products, copied = _depthwise(self, shape)
+        found, filtered, depthwise, products, scratch = _depthwise(self, shape)
         pointwise = filtered * self.filters
         return activated(
             self,
@@ -270,7 +265,7 @@ class _SeparableConv(_Convolution, Generic[W]):
             (*found, self.filters),
             depthwise + pointwise,
             products + pointwise * prod(found),
-            filtered * prod(found) + copied,
+            filtered * prod(found) + scratch,
         )
 
 
@@ -288,7 +283,17 @@ class SeparableConv2D(_SeparableConv[Window2D]):
     type: Literal["SeparableConv2D"] = "SeparableConv2D"
 
 
-def _check_depth(kernel: Sizes, strides: Sizes, rank: int, channels: int) -> None:
+def check_dilation(strides: Sizes, dilation: Sizes, rank: int) -> None:
+    """Raises Misfit where both are above 1."""
+    if max(each(strides, rank)) > 1 and max(each(dilation, rank)) > 1:
+        raise Misfit(
+            "dilation_rate",
+            f"must be 1 where strides are above 1; received dilation_rate {dilation} with strides "
+            f"{strides}: set one of them to 1",
+        )
+
+
+def check_depth(kernel: Sizes, strides: Sizes, rank: int, channels: int) -> None:
     """`channels` are those of the input; of a transposed layer, of what it gives.
 
     The gradient of the kernel writes where it may not then, and the process aborts (oneDNN).
@@ -322,11 +327,11 @@ def _depthwise(
     weights = prod(each(layer.kernel_size, rank)) * filtered
     # Where it is dilated, Keras computes every place, and takes those of the strides.
     computed = places(given, window, 1, layer.padding, rates) if dilated else found
-    copied = _copied(given, layer.kernel_size, layer.padding, rates, shape[-1] + filtered)
-    return found, filtered, weights, weights * prod(computed), copied
+    scratch = copied(given, layer.kernel_size, layer.padding, rates, shape[-1] + filtered)
+    return found, filtered, weights, weights * prod(computed), scratch
 
 
-def _copied(given: Shape, kernel: Sizes, padding: str, dilation: Sizes, channels: int) -> int:
+def copied(given: Shape, kernel: Sizes, padding: str, dilation: Sizes, channels: int) -> int:
     """Numbers in the copies that TensorFlow makes of a dilated layer's input and output.
 
     On a CPU it pads each side to a multiple of the rate (SpaceToBatchND), which costs gigabytes

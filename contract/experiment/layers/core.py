@@ -1,4 +1,4 @@
-"""Dense layers, activations, and operations on each number."""
+"""Dense layers, embeddings, masks, and operations on each number."""
 
 from math import prod
 from typing import ClassVar, Literal, Self
@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import model_validator
 from typing_extensions import override
 
-from contract.experiment.base import Count, Flag, NonNegative, Real
+from contract.experiment.base import Count, Flag, Real
 from contract.experiment.constraints import Constraint
 from contract.experiment.initializers import ElementRegularizer, Initializer, Regularizer
 from contract.experiment.layers.arguments import (
@@ -16,7 +16,7 @@ from contract.experiment.layers.arguments import (
     Weighted,
     penalized,
 )
-from contract.experiment.layers.layer import Layer, Outcome, Shape, activated, check_activation
+from contract.experiment.layers.layer import Layer, Outcome, Shape, activated
 
 
 class Input(Layer):
@@ -34,6 +34,7 @@ class Input(Layer):
 
 class Dense(Weighted):
     has_units: ClassVar[bool] = True
+    columns: ClassVar[str] = "units"
 
     type: Literal["Dense"] = "Dense"
     units: Count
@@ -56,24 +57,45 @@ class Dense(Weighted):
         return penalized(found, self.kernel_regularizer, (shape[-1], self.units))
 
 
-class Activation(Layer):
-    activates: ClassVar[bool] = True
+class Embedding(Weighted):
+    """A row of weights for each whole number of its inputs, which are below `input_dim`.
 
-    type: Literal["Activation"] = "Activation"
-    activation: ActivationName
+    `mask_zero` tells the layers after it to pass over the places of a 0.
+    """
+
+    bends: ClassVar[bool] = True
+    columns: ClassVar[str] = "output_dim"
+
+    type: Literal["Embedding"] = "Embedding"
+    input_dim: Count
+    output_dim: Count
+    embeddings_initializer: Initializer = "random_uniform"
+    embeddings_regularizer: Regularizer | None = None
+    embeddings_constraint: Constraint | None = None
+    mask_zero: Flag = False
 
     @override
     def output(self, shape: Shape) -> Outcome:
-        check_activation(self, shape)
-        return super().output(shape)
+        given, kernel = (*shape, self.output_dim), (self.input_dim, self.output_dim)
+        found = Outcome(given, trainable=prod(kernel), activations=prod(given))
+        return penalized(found, self.embeddings_regularizer, kernel)
 
 
-class LeakyReLU(Layer):
-    activates: ClassVar[bool] = True
-    function: ClassVar[str] = "leaky_relu"
+class Masking(Layer):
+    """Tells the layers after it to pass over the steps of which all numbers are `mask_value`."""
 
-    type: Literal["LeakyReLU"] = "LeakyReLU"
-    negative_slope: NonNegative = 0.3
+    type: Literal["Masking"] = "Masking"
+    mask_value: Real = 0.0
+
+
+class Identity(Layer):
+    keeps_units: ClassVar[bool] = True
+
+    type: Literal["Identity"] = "Identity"
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        return Outcome(shape)
 
 
 class Rescaling(Layer):

@@ -1,11 +1,11 @@
 """What every layer has: Keras' name and arguments, and what it makes of an example's shape."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from contract.experiment.base import Flag, Part
@@ -61,8 +61,15 @@ class Layer(Part):
     function: ClassVar[str] = "linear"
     # It may stand between units and their activation: each keeps its place on the last axis.
     keeps_units: ClassVar[bool] = False
-    # It takes a list of inputs, be it of one.
+    # It is no linear function of its inputs, whatever its activation.
+    bends: ClassVar[bool] = False
+    # It takes a list of inputs, be it of one; or else several, one by one.
     merges: ClassVar[bool] = False
+    takes_apart: ClassVar[bool] = False
+    # Those of its arguments that Keras takes when the layer is called, not when it is made.
+    call_arguments: ClassVar[tuple[str, ...]] = ()
+    # The argument that says how long the last axis of its one `kernel` is; none where it is empty.
+    columns: ClassVar[str] = ""
 
     type: str
     name: LayerName | None = None
@@ -126,7 +133,7 @@ def check_activation(layer: Layer, shape: Shape) -> None:
     """Raises Misfit where TensorFlow does not have it for so many axes on every processor."""
     if layer.applied == "softmax" and len(shape) > 4:
         raise Misfit(
-            "activation",
+            "activation" if hasattr(layer, "activation") else "",
             f"softmax takes four axes at most, besides the batch; received shape {shape}: put a "
             f"Reshape before it",
         )
@@ -144,6 +151,28 @@ def activated(
         flops=2 * products + (use_bias + nonlinear) * prod(shape),
         activations=(1 + nonlinear) * prod(shape) + scratch,
     )
+
+
+def _alone(layer: Layer) -> Layer:
+    if layer.inputs is not None:
+        raise ValueError("a layer within a layer takes what that is given: leave its inputs out")
+    return layer
+
+
+# Goes with a layer within a layer in `Annotated`.
+ALONE = AfterValidator(_alone)
+
+
+def inside(argument: str, layer: Layer, shape: Shape) -> Outcome:
+    """What the layer that is another's `argument` makes of an example of `shape`."""
+    try:
+        found = layer.outcome([shape])
+    except Misfit as misfit:
+        at = f"{argument}/{misfit.argument}" if misfit.argument else argument
+        raise Misfit(at, f"has a layer, {layer.type}, that {misfit.detail}") from None
+    if layer.trainable:
+        return found
+    return replace(found, trainable=0, frozen=found.trainable + found.frozen)
 
 
 def listed(shapes: Sequence[Shape]) -> str:

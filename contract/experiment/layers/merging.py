@@ -2,16 +2,13 @@
 
 from collections.abc import Sequence
 from math import prod
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
 from typing_extensions import override
 
 from contract.experiment.base import Flag
+from contract.experiment.layers.axes import Axis, place
 from contract.experiment.layers.layer import Misfit, Outcome, SeveralInputs, Shape, listed
-
-# Keras counts the batch as axis 0.
-Axis = Annotated[int, Field(strict=True, ge=-8, le=8)]
 
 
 class _Merge(SeveralInputs):
@@ -61,7 +58,7 @@ class Concatenate(SeveralInputs):
     @override
     def merged(self, shapes: Sequence[Shape]) -> Outcome:
         first = shapes[0]
-        axis = _axis("axis", self.axis, first)
+        axis = place("axis", self.axis, first)
         if any(_without(shape, axis) != _without(first, axis) for shape in shapes):
             raise Misfit(
                 "inputs",
@@ -85,7 +82,7 @@ class Dot(SeveralInputs):
     def merged(self, shapes: Sequence[Shape]) -> Outcome:
         first, second = shapes
         given = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
-        one, other = (_axis("axes", axis, shape) for axis, shape in zip(given, shapes, strict=True))
+        one, other = (place("axes", axis, shape) for axis, shape in zip(given, shapes, strict=True))
         if first[one] != second[other]:
             raise Misfit(
                 "axes",
@@ -112,18 +109,6 @@ def _broadcast(shapes: Sequence[Shape]) -> Shape:
             )
         found.append(max(axis))
     return tuple(found)
-
-
-def _axis(argument: str, axis: int, shape: Shape) -> int:
-    """The place in `shape`, which has no batch, of an axis that counts it."""
-    found = axis - 1 if axis > 0 else axis + len(shape)
-    if axis == 0 or not 0 <= found < len(shape):
-        raise Misfit(
-            argument,
-            f"must name an axis of its input of shape {shape}, where 0 is the batch; received "
-            f"{axis}: take 1 to {len(shape)}, or -{len(shape)} to -1",
-        )
-    return found
 
 
 def _without(shape: Shape, axis: int) -> Shape:

@@ -1,47 +1,149 @@
 """Layers that bring their input to a common scale."""
 
 from math import prod
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
+from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import override
 
-from contract.experiment.base import Flag, Fraction, Positive
-from contract.experiment.layers.layer import Layer, Outcome, Shape
+from contract.experiment.base import Flag, Fraction, NonNegative, Positive
+from contract.experiment.initializers import ElementRegularizer
+from contract.experiment.layers.arguments import BiasConstraint, BiasInitializer
+from contract.experiment.layers.axes import Axes, Axis, place, places_of
+from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape
 
 
-class BatchNormalization(Layer):
+class _Normalization(Layer):
+    """`gamma` scales what was normalized, and `beta` is added to it."""
+
     keeps_units: ClassVar[bool] = True
+
+    epsilon: Positive = 1e-3
+    center: Flag = True
+    scale: Flag = True
+    beta_initializer: BiasInitializer = "zeros"
+    gamma_initializer: BiasInitializer = "ones"
+    beta_regularizer: ElementRegularizer | None = None
+    gamma_regularizer: ElementRegularizer | None = None
+    beta_constraint: BiasConstraint | None = None
+    gamma_constraint: BiasConstraint | None = None
+
+    def _of(self, shape: Shape, entries: int, frozen: int = 0) -> Outcome:
+        """With a gamma, a beta and `frozen` moving numbers for each of so many entries."""
+        return _normalized(shape, (self.center + self.scale) * entries, frozen * entries)
+
+
+class BatchNormalization(_Normalization):
+    """`axis` counts the batch as 0. With `renorm` it trains with moving means, too, whose
+    corrections `renorm_clipping` bounds."""
 
     type: Literal["BatchNormalization"] = "BatchNormalization"
+    axis: Axis = -1
     momentum: Fraction = 0.99
-    epsilon: Positive = 1e-3
-    center: Flag = True
-    scale: Flag = True
+    moving_mean_initializer: BiasInitializer = "zeros"
+    moving_variance_initializer: BiasInitializer = "ones"
+    renorm: Flag = False
+    renorm_clipping: dict[Literal["rmax", "rmin", "dmax"], NonNegative] | None = None
+    renorm_momentum: Fraction = 0.99
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        bounds = self.renorm_clipping or {}
+        if bounds.get("rmin", 0.0) > bounds.get("rmax", 3e38):
+            raise ValueError(f"rmin must not be above rmax; received {bounds}")
+        return self
 
     @override
     def output(self, shape: Shape) -> Outcome:
-        return _normalized(shape, self.center + self.scale, frozen=2)  # moving mean and variance
+        entries = shape[place("axis", self.axis, shape)]
+        return self._of(shape, entries, frozen=5 if self.renorm else 2)
 
 
-class LayerNormalization(Layer):
-    keeps_units: ClassVar[bool] = True
+class LayerNormalization(_Normalization):
+    """`axis` counts the batch as 0."""
 
     type: Literal["LayerNormalization"] = "LayerNormalization"
-    epsilon: Positive = 1e-3
-    center: Flag = True
-    scale: Flag = True
+    axis: Axes = -1
 
     @override
     def output(self, shape: Shape) -> Outcome:
-        return _normalized(shape, self.center + self.scale)
+        return self._of(shape, prod(shape[at] for at in places_of("axis", self.axis, shape)))
+
+
+def _some(groups: int) -> int:
+    if groups == 0:
+        raise ValueError("there must be one group at least; -1 is one for each entry of the axis")
+    return groups
+
+
+class GroupNormalization(_Normalization):
+    """The entries of `axis`, of which 0 is the batch, in so many `groups`; -1 is one an entry."""
+
+    type: Literal["GroupNormalization"] = "GroupNormalization"
+    groups: Annotated[
+        int,
+        Field(
+            strict=True,
+            ge=-1,
+            le=1_000_000_000_000,
+            description="parts of the axis that are normalized each by itself; -1 is one an entry",
+        ),
+        AfterValidator(_some),
+    ] = 32
+    axis: Axis = -1
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        entries = shape[place("axis", self.axis, shape)]
+        if self.groups != -1 and entries % self.groups:
+            raise Misfit(
+                "groups",
+                f"must divide the {entries} entries of axis {self.axis} of its input of shape "
+                f"{shape}; received {self.groups}: take a divisor, or -1 for {entries} groups",
+            )
+        return self._of(shape, entries)
+
+
+class RMSNormalization(Layer):
+    """Divides by the root of the mean square. `axis` counts the batch as 0."""
+
+    keeps_units: ClassVar[bool] = True
+
+    type: Literal["RMSNormalization"] = "RMSNormalization"
+    axis: Axes = -1
+    epsilon: Positive = 1e-6
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        found = places_of("axis", self.axis, shape)
+        if sorted(found) != list(range(len(shape) - len(found), len(shape))):
+            raise Misfit(
+                "axis",
+                f"must name the last axis, or the last ones, which its scale is laid along; "
+                f"received {self.axis} for an input of shape {shape}",
+            )
+        return _normalized(shape, prod(shape[at] for at in found))
+
+
+class UnitNormalization(Layer):
+    """Divides by the root of the sum of squares. `axis` counts the batch as 0."""
+
+    keeps_units: ClassVar[bool] = True
+
+    type: Literal["UnitNormalization"] = "UnitNormalization"
+    axis: Axes = -1
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        places_of("axis", self.axis, shape)
+        return _normalized(shape, 0)
 
 
 def _normalized(shape: Shape, trainable: int, frozen: int = 0) -> Outcome:
-    """With so many parameters for each entry of the last axis."""
     return Outcome(
         shape,
-        trainable=trainable * shape[-1],
-        frozen=frozen * shape[-1],
+        trainable=trainable,
+        frozen=frozen,
         flops=4 * prod(shape),
         activations=prod(shape),
     )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlmodel import col, select
 
@@ -345,12 +346,13 @@ def test_an_uploaded_dataset_comes_from_the_store(embedded: Site) -> None:
     ArtifactStore(str(embedded.folder / "var" / "artifacts")).put(upload.key, file)
     spec = {**experiment(), "dataset": {"name": uploaded.ID}}
     ids = [embedded.submit(spec, upload) for _ in range(3)]
-    lost = embedded.submit(spec, replace(upload, key="datasets/lost.npz", sha256="0" * 64))
+    other = {**experiment(), "dataset": {"name": f"ds_{'1' * 26}"}}
+    lost = embedded.submit(other, replace(upload, key="datasets/lost.npz", sha256="0" * 64))
     with embedded.worker():
         *jobs, failed = embedded.wait_for_end(*ids, lost)
     assert {job.status for job in jobs} == {"succeeded"}
-    kept = embedded.folder / "var" / "datasets" / f"{upload.sha256}.npz"
-    assert kept.read_bytes() == file.read_bytes()
+    kept = np.load(embedded.folder / "var" / "arrays" / uploaded.ID / "x_train.npy")
+    assert np.array_equal(kept, uploaded.arrays("classification")["x_train"])
     assert (failed.status, failed.attempts) == ("failed", 1)
     assert failed.error is not None
     assert failed.error["code"] == "dataset_unavailable"

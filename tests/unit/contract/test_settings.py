@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import make_url
 
-from contract.environment import cores
+from contract.environment import cores, warn_of_unknown_settings
 from contract.settings import Settings, read_settings
 from tests.pages import page, rows
 
@@ -31,7 +31,7 @@ def test_the_embedded_defaults_need_no_services(var_dir: Path) -> None:
     assert settings.database_url.startswith("sqlite:///")
     assert Path(make_url(settings.database_url).database or "").parent == var_dir
     assert settings.embedded_broker
-    assert settings.sweep_seconds == 0.2
+    assert settings.queue_watch_seconds == 0.2
 
 
 def test_nothing_is_made_by_reading_settings(var_dir: Path) -> None:
@@ -42,7 +42,7 @@ def test_nothing_is_made_by_reading_settings(var_dir: Path) -> None:
 def test_redis_is_swept_for_less_often() -> None:
     settings = Settings(broker_url="redis://host/0")
     assert not settings.embedded_broker
-    assert settings.sweep_seconds == 2
+    assert settings.queue_watch_seconds == 2
 
 
 @pytest.mark.parametrize("broker", ["memory://", "redis://host/0"])
@@ -50,7 +50,7 @@ def test_a_silent_workers_jobs_are_found_within_a_minute(broker: str) -> None:
     """Its lease, a reaper without a free slot, a look whose message goes to the silent worker,
     and the look after that."""
     settings = Settings(broker_url=broker)
-    assert settings.lease_seconds + settings.reap_seconds + 2 * settings.sweep_seconds <= 55
+    assert settings.lease_seconds + settings.reap_seconds + 2 * settings.queue_watch_seconds <= 55
 
 
 def test_what_is_set_is_kept(tmp_path: Path) -> None:
@@ -58,11 +58,33 @@ def test_what_is_set_is_kept(tmp_path: Path) -> None:
         var_dir=tmp_path,
         artifacts_url="s3://bucket/models",
         database_url="postgresql://host/name",
-        sweep_seconds=7,
+        queue_watch_seconds=7,
     )
     assert settings.artifacts_url == "s3://bucket/models"
     assert settings.database_url == "postgresql://host/name"
-    assert settings.sweep_seconds == 7
+    assert settings.queue_watch_seconds == 7
+
+
+@pytest.mark.usefixtures("var_dir")
+def test_a_variable_of_an_earlier_version_is_read_and_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PLATEAU_SWEEP_SECONDS", "7")
+    monkeypatch.setenv("PLATEAU_SEARCH_SECONDS", "3")
+    settings = Settings()
+    assert (settings.queue_watch_seconds, settings.sweep_watch_seconds) == (7, 3)
+    warn_of_unknown_settings()
+    told = caplog.text
+    assert "PLATEAU_SWEEP_SECONDS is called PLATEAU_QUEUE_WATCH_SECONDS now" in told
+    assert "no such setting" not in told
+    monkeypatch.setenv("PLATEAU_QUEUE_WATCH_SECONDS", "5")
+    assert Settings().queue_watch_seconds == 5
+
+
+def test_a_fault_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLATEAU_QUEUE_WATCH_SECONDS", "often")
+    with pytest.raises(SystemExit, match=r"^PLATEAU_QUEUE_WATCH_SECONDS: "):
+        read_settings()
 
 
 def test_the_present_folder_can_be_the_data_folder(

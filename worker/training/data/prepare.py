@@ -29,6 +29,7 @@ class Affine:
 
 
 def affine(offset: float | Array, scale: float | Array) -> Affine:
+    """From numbers, or from arrays that broadcast over one example."""
     return Affine(np.asarray(offset, np.float32), np.asarray(scale, np.float32))
 
 

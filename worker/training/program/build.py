@@ -4,7 +4,7 @@ A new layer, optimizer, schedule, loss or initializer is a class in `contract.ex
 here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -16,7 +16,7 @@ from contract.experiment.layers import core
 from contract.experiment.layers.layer import Layer
 from contract.experiment.losses import Loss, loss_of
 from contract.experiment.spec import Model
-from worker.training.built_model import BuiltModel, values
+from worker.training.built_model import BuiltModel, told, values
 
 
 def _clip(x_min: float, x_max: float, **more: Any) -> Any:
@@ -33,8 +33,8 @@ def _clip(x_min: float, x_max: float, **more: Any) -> Any:
 EXCEPTIONS: dict[type[Part], Callable[..., Any]] = {core.Clip: _clip}
 
 
-# What a part says to us alone, and Keras takes no argument for.
-_OURS = {"type", "inputs"}
+# What Keras does not take as an argument of a constructor, or not of each one (`trainable`).
+_APART = {"type", "inputs", "trainable"}
 
 
 def construct(part: Part, **more: Any) -> Any:
@@ -42,13 +42,20 @@ def construct(part: Part, **more: Any) -> Any:
 
     Arguments are made in the order of their fields, which is the order in which Keras draws
     seeds: after `set_random_seed` the initial weights are those of a script that says the same.
+    A layer within a layer is given `more`, too.
     """
-    arguments = {
-        name: construct(value) if isinstance(value, Part) else value
-        for name, value in part
-        if name not in _OURS
-    }
-    return constructor(type(part))(**arguments, **more)
+    apart = _APART.union(part.call_arguments) if isinstance(part, Layer) else _APART
+    arguments = {name: _made(value, more) for name, value in part if name not in apart}
+    made = constructor(type(part))(**arguments, **more)
+    if isinstance(part, Layer) and not part.trainable:
+        made.trainable = False
+    return made
+
+
+def _made(value: Any, more: Mapping[str, Any]) -> Any:
+    if isinstance(value, Layer):
+        return construct(value, **more)
+    return construct(value) if isinstance(value, Part) else value
 
 
 def constructor(kind: type[Part]) -> Callable[..., Any]:
@@ -77,7 +84,7 @@ def build(model: Model, input_shape: tuple[int, ...]) -> BuiltModel:
     }
     if graph.is_chain:
         return BuiltModel(graph, keras.Sequential([x, *layers.values()]), layers)
-    given = values(graph, x, lambda node, taken: layers[node.owner](taken))
+    given = values(graph, x, lambda node, taken: layers[node.owner](*taken, **told(node.layer)))
     return BuiltModel(graph, keras.Model(x, [given[index] for index in graph.outputs]), layers)
 
 

@@ -1,4 +1,4 @@
-"""Assemblies that a warm trainer keeps for the next runs that are like those it has trained.
+"""Programs that a warm trainer keeps for the next runs that are like those it has trained.
 
 To build, trace and optimize the graphs of a small model takes half a second, as long as to train
 it on digits.
@@ -12,9 +12,9 @@ import keras
 
 from contract.experiment.datasets import Facts
 from contract.experiment.spec import Experiment
-from worker.training.data.mapped import Library
+from worker.training.data.dataset_cache import DatasetCache, Fetch
 from worker.training.data.prepare import Prepared, prepare
-from worker.training.program.program import Assembly
+from worker.training.program.program import Program
 
 LIMIT, LIMIT_BYTES = 8, 500_000_000
 # Of an experiment and of its training: what decides a run's course, and no graph and no data.
@@ -25,25 +25,25 @@ _TRAINING_COURSE = {
 
 
 class Programs:
-    """The assemblies used last, at most `limit` and `limit_bytes` of them; datasets in `folder`.
+    """The programs used last, at most `limit` and `limit_bytes` of them; datasets in `folder`.
 
     One that is taken is out of here until it is given back: a run that fails in the middle
     leaves nothing to the next.
     """
 
     def __init__(self, folder: Path, limit: int = LIMIT, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._library = Library(folder)
+        self._datasets = DatasetCache(folder)
         self._limit = limit
         self._limit_bytes = limit_bytes
-        self._kept: OrderedDict[str, Assembly] = OrderedDict()
+        self._kept: OrderedDict[str, Program] = OrderedDict()
 
-    def take(self, experiment: Experiment) -> Assembly | None:
+    def take(self, experiment: Experiment) -> Program | None:
         """One of a like experiment, in the state in which its last run left it."""
         return self._kept.pop(_key(experiment), None)
 
-    def keep(self, experiment: Experiment, assembly: Assembly) -> None:
+    def keep(self, experiment: Experiment, program: Program) -> None:
         """Give back what was taken for `experiment`, or is new."""
-        self._kept[_key(experiment)] = assembly
+        self._kept[_key(experiment)] = program
         total = sum(kept.bytes for kept in self._kept.values())
         while len(self._kept) > self._limit or total > self._limit_bytes:
             total -= self._kept.popitem(last=False)[1].bytes
@@ -51,14 +51,14 @@ class Programs:
     def forget(self) -> None:
         """Drop all of it, and what Keras and the datasets keep besides."""
         self._kept.clear()
-        self._library.forget()
+        self._datasets.forget()
         keras.utils.clear_session()
 
     def prepared(
-        self, experiment: Experiment, facts: Facts, data_dir: Path, upload: Path | None
+        self, experiment: Experiment, facts: Facts, data_dir: Path, upload: Fetch | None
     ) -> Prepared:
         """What `experiment` trains on. Raises DatasetUnavailable."""
-        arrays = self._library.arrays(experiment.dataset, facts, data_dir, upload)
+        arrays = self._datasets.arrays(experiment.dataset, facts, data_dir, upload)
         return prepare(experiment, facts, arrays)
 
 

@@ -32,6 +32,7 @@ class Examples:
 
     @classmethod
     def of(cls, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> "Examples":
+        """Inputs (n, *shape) and labels as the loss takes them, brought to the device."""
         inputs = _tensor(x)
         if inputs.dtype == tf.uint8 and "GPU" in inputs.device:
             # TensorFlow gathers no uint8 on a GPU; float16 holds 0 to 255 exactly as well.
@@ -109,6 +110,7 @@ class Passes:
         return -(-len(examples) // self._batch_size)
 
     def evaluation_steps(self, examples: Examples) -> int:
+        """Steps of an evaluation; the last batch may be smaller."""
         return -(-len(examples) // self._evaluation_batch)
 
     def confusion_matrix(self) -> list[list[int]] | None:
@@ -121,6 +123,7 @@ class Passes:
         self.totals = self._no_sums if totals is None else tf.constant(totals)
 
     def begin_evaluation(self) -> None:
+        """Set the sums of the evaluation to 0."""
         self.evaluated, self.confusion = self._no_sums, self._no_confusion
 
     def _train_step(self, x: Any, labels: Any) -> tuple[Any, Any]:
@@ -155,7 +158,7 @@ class Passes:
         return (tf.cast(x, tf.float32) - self._inputs.offset) / self._inputs.scale
 
     def _total_loss(self, labels: Any, outputs: Any) -> Any:
-        # A penalty of outputs is as exact as these, which may be 16 bits.
+        # Penalties on outputs come in the precision of these.
         penalties = [tf.cast(penalty, tf.float32) for penalty in self._model.losses]
         return tf.add_n([self._loss(labels, outputs), *penalties])
 

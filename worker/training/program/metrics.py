@@ -47,18 +47,21 @@ class ClassificationTally:
         self.confusion_shape = (classes, classes + (units > classes))
 
     def of_batch(self, loss: Any, labels: Any, outputs: Any) -> Any:
+        """Loss times examples, examples, correct ones."""
         correct = tf.equal(self._true(labels), self._predicted(outputs))
         size = tf.cast(tf.size(correct), tf.float64)
         right = tf.reduce_sum(tf.cast(correct, tf.float64))
         return tf.stack([tf.cast(loss, tf.float64) * size, size, right])
 
     def confusion(self, labels: Any, outputs: Any) -> Any:
+        """Counts of (true, predicted) classes, see `confusion_shape`."""
         true, predicted = self.confusion_shape
         rows = tf.one_hot(self._true(labels), true, dtype=tf.float64)
         named = tf.minimum(self._predicted(outputs), predicted - 1)
         return tf.matmul(rows, tf.one_hot(named, predicted, dtype=tf.float64), transpose_a=True)
 
     def summary(self, totals: Totals) -> dict[str, float]:
+        """`loss` and `accuracy`, means over all examples."""
         loss, size, right = totals
         return {"loss": float(loss / size), "accuracy": float(right / size)}
 
@@ -87,6 +90,7 @@ class MultiLabelTally:
         self._threshold = threshold
 
     def of_batch(self, loss: Any, labels: Any, outputs: Any) -> Any:
+        """Loss times examples, examples, the sum of their accuracies, those that are all right."""
         correct = tf.equal(labels > 0.5, outputs > self._threshold)
         size = tf.cast(tf.shape(correct)[0], tf.float64)
         right = tf.cast(correct, tf.float64)
@@ -95,10 +99,12 @@ class MultiLabelTally:
         return tf.stack([tf.cast(loss, tf.float64) * size, size, *sums])
 
     def confusion(self, labels: Any, outputs: Any) -> Any:
+        """Empty: several labels may be right at once."""
         del labels, outputs
         return tf.zeros(self.confusion_shape, tf.float64)
 
     def summary(self, totals: Totals) -> dict[str, float]:
+        """`loss`, `accuracy` and `exact_match`, means over all examples."""
         loss, right, exact = totals[[0, 2, 3]] / totals[1]
         return {"loss": float(loss), "accuracy": float(right), "exact_match": float(exact)}
 
@@ -118,6 +124,8 @@ class RegressionTally:
         self._target_scale = target_scale
 
     def of_batch(self, loss: Any, labels: Any, outputs: Any) -> Any:
+        """Loss times examples, examples; then sums of absolute errors, of squared errors, of
+        targets and of their squares, each a number for every target."""
         targets = tf.cast(labels, tf.float64)
         errors = targets - tf.cast(outputs, tf.float64)
         size = tf.cast(tf.shape(errors)[0], tf.float64)
@@ -126,10 +134,12 @@ class RegressionTally:
         return tf.concat([[tf.cast(loss, tf.float64) * size, size], *sums], axis=0)
 
     def confusion(self, labels: Any, outputs: Any) -> Any:
+        """Empty: there are no classes."""
         del labels, outputs
         return tf.zeros(self.confusion_shape, tf.float64)
 
     def summary(self, totals: Totals) -> dict[str, float]:
+        """`loss`, `mae` in the data's own units, and `r2`; NaN where a target does not vary."""
         loss, size = totals[:2]
         absolute, squared, targets, targets_squared = totals[2:].reshape(4, -1)
         spread = targets_squared - targets**2 / size

@@ -34,7 +34,7 @@ from worker.training.signals.snapshot import Lens
 
 
 @dataclass(frozen=True)
-class Assembly:
+class Program:
     """What one run leaves to the next that is like it: all but its numbers and its course.
 
     `model` is a `keras.Model` that takes scaled inputs, `passes` its traced graphs. `judged`
@@ -88,7 +88,7 @@ class Assembly:
         return [*model.variables, *optimizer.variables]
 
 
-def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
+def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Program:
     """Build and trace."""
     keras.utils.clear_session()
     keras.utils.set_random_seed(experiment.training.seed)
@@ -116,7 +116,7 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Assembly:
     threshold = loss_of(training.loss).threshold if facts.classes is not None else None
     lens = Lens(built, stations(built.graph), probe, threshold) if probe else None
     judged = unordered(data, facts) if probe else None
-    return Assembly(
+    return Program(
         model, optimizer, tally, passes, judged, probe, lens, data, train, validation, test
     )
 

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from contract.experiment.graph import Node
 from contract.experiment.layers.layer import Layer
-from worker.training.built_model import BuiltModel, values
+from worker.training.built_model import BuiltModel, told, values
 from worker.training.signals.activations import Station
 
 Array = np.ndarray[Any, Any]
@@ -119,12 +119,13 @@ class Probe:
                 outputs, seen, penalties = self._forward(x)
                 rows = self._loss.call(y, outputs) * share
                 loss = tf.add_n([tf.reduce_mean(rows), *penalties, *self._model.losses])
-            gradients = first.gradient(loss, self.weights, unconnected_gradients=none)
+            gradients = _whole(first.gradient(loss, self.weights, unconnected_gradients=none))
 
         def product() -> Any:
-            return second.gradient(
+            found = second.gradient(
                 gradients, self.weights, output_gradients=vector, unconnected_gradients=none
             )
+            return _whole(found)
 
         try:
             products = tf.cond(curvature, product, lambda: list(vector))
@@ -135,30 +136,55 @@ class Probe:
 
     def _forward(self, x: Any) -> tuple[Any, dict[int, Any], list[Any]]:
         """The model's outputs, what enters the activations of the stations, by node, and the
-        penalties of outputs, which Keras keeps for no layer that is called by itself."""
-        seen, penalties = {}, []
+        penalties on outputs of layers."""
+        seen = {}
 
-        def apply(node: Node[Layer], taken: Any) -> Any:
+        def apply(node: Node[Layer], taken: Sequence[Any]) -> Any:
             layer = self._built.layers[node.owner]
-            training = isinstance(layer, keras.layers.BatchNormalization)
-            policy, layer.dtype_policy = layer.dtype_policy, "float32"
-            if node.index not in self._seen_at:
-                given = layer(taken, training=training)
-            else:
+            more = {"training": _normalizes_batches(layer), **told(node.layer)}
+            with _in_float32(layer):
+                if node.index in self._seen_at and node.layer.activates:
+                    (seen[node.index],) = taken
+                if node.index not in self._seen_at or node.layer.activates:
+                    return layer(*taken, **more)
                 activation, layer.activation = layer.activation, keras.activations.linear
-                seen[node.index] = layer(taken, training=training)
+                entering = seen[node.index] = layer(*taken, **more)
                 layer.activation = activation
-                given = activation(seen[node.index])
-            layer.dtype_policy = policy
-            if layer.activity_regularizer is not None:
-                penalties.append(layer.activity_regularizer(given) / len(self))
-            return given
+                given = activation(entering)
+                given._keras_mask = getattr(entering, "_keras_mask", None)
+                return given
 
         graph = self._built.graph
-        with keras.StatelessScope():  # keeps moving averages from being assigned
+        # Keeps moving averages from being assigned.
+        with keras.StatelessScope(collect_losses=True) as scope:
             given = values(graph, x, apply)
         (output,) = graph.outputs
-        return given[output], seen, penalties
+        return given[output], seen, scope.losses
+
+
+def _whole(gradients: Sequence[Any]) -> list[Any]:
+    """Those of an Embedding come as rows for the numbers that the examples have."""
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+def _normalizes_batches(layer: Any) -> bool:
+    while isinstance(layer, keras.layers.TimeDistributed):
+        layer = layer.layer
+    return isinstance(layer, keras.layers.BatchNormalization)
+
+
+@contextmanager
+def _in_float32(layer: Any) -> Iterator[None]:
+    """The layer, and those that it is made of."""
+    parts = list(layer._flatten_layers())
+    policies = [part.dtype_policy for part in parts]
+    for part in parts:
+        part.dtype_policy = "float32"
+    try:
+        yield
+    finally:
+        for part, policy in zip(parts, policies, strict=True):
+            part.dtype_policy = policy
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from ulid import ULID
 from api.auth.caller import ANYONE, Caller
 from api.auth.quotas import check_queue, check_storage
 from contract.errors import PlateauError, TooManyBytes, TooManyJobs
-from contract.jobs import lifecycle
 from contract.settings import Settings
 from contract.store import clock
 from contract.store.database import Database
@@ -32,8 +31,8 @@ def database(database_url: str) -> Iterator[Database]:
 
 def submit(database: Database, caller: Caller) -> str:
     with database.writing() as session:
-        check_queue(session, caller, SETTINGS)
-        return lifecycle.submit(session, jobs.experiment(), owner=caller.owner).id
+        check_queue(session, caller, SETTINGS, 1)
+        return jobs.queue(session, jobs.experiment(), owner=caller.owner)
 
 
 def store(database: Database, caller: Caller, size: int) -> None:

@@ -24,7 +24,6 @@ from api.datasets.upload_places import UNDER_WAY
 from api.http.wire.protocol import BoundedProtocol
 from contract.experiment.datasets import CATALOGUE, Upload
 from contract.experiment.spec import Experiment
-from contract.jobs import lifecycle
 from contract.settings import Settings
 from contract.store import scratch
 from contract.store.artifacts import ArtifactStore
@@ -135,6 +134,14 @@ def test_other_media_types_are_refused_unread(api: Api, media: str) -> None:
     with leaving_nothing(api):
         told = problem(send(api, media=media), 415)
     assert "text/csv" in told["detail"]
+
+
+def test_what_curl_makes_of_a_file_is_told(api: Api) -> None:
+    """With -d it sends a form, unless told otherwise, and no line breaks."""
+    form = problem(send(api, media="application/x-www-form-urlencoded"), 415)
+    assert "--data-binary @file, not -d" in form["detail"]
+    joined = problem(send(api, good_csv().replace(b"\n", b"")), 422)
+    assert "--data-binary @file" in joined["detail"]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +276,7 @@ def test_a_delete_waits_for_a_job_that_is_being_stored(api: Api) -> None:
             deleted = threads.submit(api.client.delete, told["urls"]["self"])
             with pytest.raises(TimeoutError):
                 deleted.result(WAITS_SECONDS)
-            lifecycle.submit(session, experiment, owner=LOCAL)
+            jobs.queue(session, experiment, owner=LOCAL)
         assert problem(deleted.result(), 409)["type"] == "/problems/dataset-kept"
 
 

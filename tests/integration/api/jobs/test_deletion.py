@@ -149,7 +149,7 @@ def prove(api: Api, id_: str, job: str, other: str | None = None) -> tuple[Proof
         session.flush()
         of = RunOf(job, proof.id, "unit")
         spec = jobs.experiment()
-        runs = [lifecycle.submit(session, spec, owner=about.owner, run_of=of).id for _ in range(2)]
+        runs = [jobs.queue(session, spec, owner=about.owner, run_of=of) for _ in range(2)]
     assert proof.id == id_
     return proof, runs
 

@@ -367,11 +367,10 @@ def test_positions_count_those_that_compete(api: Api) -> None:
 
 def test_a_long_queue_is_counted_up_to_a_thousand(api: Api) -> None:
     with api.database.writing() as session:
-        at = clock.read(session)
-        rows = [create.new_row(jobs.experiment(), at, owner=LOCAL) for _ in range(1_002)]
-        create.store_rows(session, rows)
+        rows = [create.new(jobs.experiment(), owner=LOCAL) for _ in range(1_002)]
+        create.submit(session, rows)
     add_worker(api, 1, "cpu", "any")
-    ids = sorted(row["id"] for row in rows)
+    ids = [row.id for row in rows]
     places = [api.get(f"/v1/jobs/{id_}")["queue"] for id_ in (ids[0], ids[999], ids[1001])]
     assert [place["position"] for place in places] == [1, 1000, 1001]
     assert "999 jobs are ahead" in places[1]["reason"]

@@ -146,17 +146,6 @@ def test_jobs_and_selections_have_tags_of_their_own(api: Api) -> None:
     assert one.headers["etag"] == same.headers["etag"]
 
 
-@pytest.mark.parametrize("sent", [[], ["*"]])
-def test_a_poll_asks_nothing_while_nothing_was_committed(api: Api, sent: list[str]) -> None:
-    paths = [f"/v1/jobs/{id_}" for id_ in (jobs.submit(api.database), NOWHERE)]
-    for path in paths:
-        get(api, path)
-    with looking_for(api, "SELECT") as statements:
-        answers = [get(api, path, *sent) for path in paths]
-    assert [answer.status_code for answer in answers] == [304 if sent else 200, 404]
-    assert len(statements) == 1, "only what is not there was looked for"
-
-
 def test_a_poll_of_what_has_not_changed_is_one_small_statement(api: Api) -> None:
     path = f"/v1/jobs/{jobs.running(api.database).job_id}"
     tag = get(api, path).headers["etag"]

@@ -101,13 +101,13 @@ class TestSubmit:
     def test_knows_what_it_retries(self, database: Database) -> None:
         first = jobs.submit(database)
         with database.writing() as session:
-            again = lifecycle.submit(session, jobs.experiment(), owner=LOCAL, retry_of=first).id
+            again = jobs.queue(session, jobs.experiment(), owner=LOCAL, retry_of=first)
         assert jobs.stored(database, again).retry_of == first
 
     def test_leaves_nothing_when_the_caller_does_not_commit(self, database: Database) -> None:
         def submit_and_fail() -> None:
             with database.writing() as session:
-                lifecycle.submit(session, jobs.experiment(), owner=LOCAL)
+                jobs.queue(session, jobs.experiment(), owner=LOCAL)
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):

@@ -2,6 +2,7 @@
 killed processes leave, by those that come after."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -106,12 +107,11 @@ class Ways:
             session.flush()
             run = Experiment.model_validate(spec("of a proof"))
             of = RunOf(job.id, job.id, "trial")
-            self.of_proof = lifecycle.submit(session, run, owner=job.owner, run_of=of).id
+            self.of_proof = jobs.queue(session, run, owner=job.owner, run_of=of)
 
     def lose_dataset(self) -> None:
         (self.site.artifacts / self.upload.key).unlink()
-        for kept in (self.site.folder / "var" / "datasets").iterdir():
-            kept.unlink()
+        shutil.rmtree(self.site.folder / "var" / "arrays")
 
     def cancel(self, path: str) -> None:
         self.client.post(f"/v1/{path}/cancel").raise_for_status()

@@ -283,6 +283,25 @@ def test_rows_and_line_numbers_survive_the_pieces_that_a_table_is_read_in(tmp_pa
         read_bytes(content.replace(b"\n50000,", b"\nfifty,"), "csv", tmp_path, Wanted(("y",)))
 
 
+@pytest.mark.parametrize("rows", [1, 20, 100_000])
+def test_a_table_without_line_breaks(rows: int, tmp_path: Path) -> None:
+    """As `curl -d @file` sends it."""
+    content = csv({"a": range(rows), "y": ["u", "v"] * (rows // 2) or ["u"]}).replace(b"\n", b"")
+    with pytest.raises(DatasetRefused, match=r"line.* -d removes line breaks, --data-binary @file"):
+        read_bytes(content, "csv", tmp_path, Wanted(("y",)))
+
+
+def test_a_missing_number(tmp_path: Path) -> None:
+    """An empty cell is kept as NaN, which the report calls an error: it is not to be advised."""
+    table = csv({"a": range(50), "b": [1.5, 2.5] * 25, "y": ["u", "v"] * 25})
+    with pytest.raises(DatasetRefused, match=r"line 4, column 'b': .* or leave its row out$"):
+        read_bytes(table.replace(b"\n2,1.5", b"\n2,?"), "csv", tmp_path, Wanted(("y",)))
+    read = read_bytes(table.replace(b"\n2,1.5", b"\n2,"), "csv", tmp_path, Wanted(("y",)))
+    assert not read.facts.finite
+    levels = {check.code: check.level for check in read.report.checks}
+    assert levels["non_finite_inputs"] == "error"
+
+
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     x=hnp.arrays(

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from api.datasets.reading.options import Media, Wanted
+from api.datasets.reading.formats import Media
+from api.datasets.reading.options import Wanted
 from api.datasets.reading.read import Read
 from contract.errors import DatasetRefused
 from contract.experiment.datasets import Task

@@ -1,4 +1,4 @@
-"""Datasets decoded once for a node, and mapped into memory by each of its trainers.
+"""Datasets fetched and decoded once for a node, and mapped into memory by each of its trainers.
 
 To unpack and check MNIST takes 0.25 s of a core and 55 MB; to map what was unpacked takes neither.
 """
@@ -9,23 +9,27 @@ import os
 import shutil
 import tempfile
 from collections import OrderedDict
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from contract.experiment.datasets import Dataset, Facts
+from contract.store.artifacts import sha256_of
 from worker.training.data import image_files
 from worker.training.data.load import Arrays, load
 
 Array = np.ndarray[Any, Any]
+# Fetches the file of an uploaded dataset, and drops it again.
+Fetch = Callable[[], AbstractContextManager[Path]]
 LIMIT_BYTES = 5_000_000_000
 _OPEN = 4
 _MANIFEST = "sha256.json"
 
 
-class Library:
+class DatasetCache:
     """A folder of .npy files, written whole or not at all, which all trainers of a node share.
 
     A process checks the hash of what it maps, once, and keeps the datasets that it used last. The
@@ -38,9 +42,9 @@ class Library:
         self._open: OrderedDict[str, Arrays] = OrderedDict()
 
     def arrays(
-        self, dataset: Dataset, facts: Facts, data_dir: Path, upload: Path | None = None
+        self, dataset: Dataset, facts: Facts, data_dir: Path, upload: Fetch | None = None
     ) -> Arrays:
-        """What `load` returns, and raises."""
+        """What `load` returns, and raises. An upload is fetched where its arrays are not here."""
         key = _key(dataset)
         if key not in self._open:
             self._open[key] = self._found(dataset, facts, data_dir, upload)
@@ -53,16 +57,21 @@ class Library:
         """Keep no dataset open."""
         self._open.clear()
 
-    def _found(self, dataset: Dataset, facts: Facts, data_dir: Path, upload: Path | None) -> Arrays:
+    def _found(
+        self, dataset: Dataset, facts: Facts, data_dir: Path, upload: Fetch | None
+    ) -> Arrays:
         if upload is None and facts.source != "file":
             return load(dataset, facts, data_dir)
         kept = self._folder / dataset.name
         if (mapped := _mapped(kept)) is not None:
             return mapped
         shutil.rmtree(kept, ignore_errors=True)
-        self._write(load(dataset, facts, data_dir, upload), kept)
+        with upload() if upload else nullcontext() as file:
+            arrays = load(dataset, facts, data_dir, file)
+        with suppress(FileNotFoundError):  # another trainer needed the room
+            self._write(arrays, kept)
         self._trim()
-        return _mapped(kept) or load(dataset, facts, data_dir, upload)
+        return _mapped(kept) or arrays
 
     def _write(self, arrays: Arrays, kept: Path) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +134,7 @@ def _mapped(kept: Path) -> Arrays | None:
     """None where nothing whole is kept."""
     try:
         hashes = json.loads((kept / _MANIFEST).read_text())
-        if any(_sha256(kept / f"{name}.npy") != hashes[name] for name in image_files.ARRAYS):
+        if any(sha256_of(kept / f"{name}.npy") != hashes[name] for name in image_files.ARRAYS):
             return None
         os.utime(kept)
         # Copy-on-write, because TensorFlow takes over no array that says it is read-only.
@@ -141,8 +150,3 @@ def _opened_at(kept: Path) -> float:
         return kept.stat().st_mtime
     except FileNotFoundError:
         return 0.0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

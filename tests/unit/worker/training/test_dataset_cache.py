@@ -1,5 +1,6 @@
 """Decoded datasets on a node's disk: written once, checked, mapped, and never too many."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from contract.errors import DatasetUnavailable
 from contract.experiment.datasets import CATALOGUE, Dataset
 from tests import uploaded
+from worker.training.data.dataset_cache import DatasetCache, Fetch
 from worker.training.data.load import Arrays, load
-from worker.training.data.mapped import Library
 
 FACTS = uploaded.facts("classification")
 NO_FILES = Path("none")
@@ -25,9 +26,13 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "dataset.npz"
 
 
+def there(file: Path) -> Fetch:
+    return lambda: nullcontext(file)
+
+
 def read(folder: Path, file: Path, number: int = 0) -> Arrays:
-    """With a library of its own, as another process has."""
-    return Library(folder).arrays(named(number), FACTS, NO_FILES, file)
+    """With a cache of its own, as another process has."""
+    return DatasetCache(folder).arrays(named(number), FACTS, NO_FILES, there(file))
 
 
 def assert_loaded(arrays: Arrays, file: Path) -> None:
@@ -71,26 +76,26 @@ def test_a_flipped_bit_is_found(tmp_path: Path, file: Path) -> None:
 def test_what_was_opened_longest_ago_goes_and_stays_readable(tmp_path: Path, file: Path) -> None:
     (unfinished := tmp_path / "kept" / ".unfinished" / "part").mkdir(parents=True)
     (unfinished / "x_train.npy").write_bytes(bytes(5_000))
-    library = Library(tmp_path / "kept", limit_bytes=9_000)  # one takes 5,700
-    first = library.arrays(named(0), FACTS, NO_FILES, file)
-    library.arrays(named(1), FACTS, NO_FILES, file)
+    cache = DatasetCache(tmp_path / "kept", limit_bytes=9_000)  # one takes 5,700
+    first = cache.arrays(named(0), FACTS, NO_FILES, there(file))
+    cache.arrays(named(1), FACTS, NO_FILES, there(file))
     assert [kept.name for kept in (tmp_path / "kept").iterdir()] == [named(1).name]
     assert_loaded(first, file)
 
 
 def test_a_process_keeps_the_last_ones(tmp_path: Path, file: Path) -> None:
-    library = Library(tmp_path / "kept")
-    first = library.arrays(named(0), FACTS, NO_FILES, file)
-    assert library.arrays(named(0), FACTS, NO_FILES, file) is first
+    cache = DatasetCache(tmp_path / "kept")
+    first = cache.arrays(named(0), FACTS, NO_FILES, there(file))
+    assert cache.arrays(named(0), FACTS, NO_FILES, there(file)) is first
     for number in range(1, 5):
-        library.arrays(named(number), FACTS, NO_FILES, file)
-    assert library.arrays(named(0), FACTS, NO_FILES, file) is not first
+        cache.arrays(named(number), FACTS, NO_FILES, there(file))
+    assert cache.arrays(named(0), FACTS, NO_FILES, there(file)) is not first
 
 
 def test_cutting_and_scaling_take_the_same_arrays(tmp_path: Path) -> None:
-    library, facts = Library(tmp_path), CATALOGUE["moons"]
-    first = library.arrays(Dataset(name="moons", samples=40), facts, NO_FILES)
+    cache, facts = DatasetCache(tmp_path), CATALOGUE["moons"]
+    first = cache.arrays(Dataset(name="moons", samples=40), facts, NO_FILES)
     cut = Dataset(name="moons", samples=40, limit=10, scaling="standard")
-    assert library.arrays(cut, facts, NO_FILES) is first
+    assert cache.arrays(cut, facts, NO_FILES) is first
     other = Dataset(name="moons", samples=40, seed=1)
-    assert not np.array_equal(library.arrays(other, facts, NO_FILES).x_train, first.x_train)
+    assert not np.array_equal(cache.arrays(other, facts, NO_FILES).x_train, first.x_train)
