@@ -39,7 +39,8 @@ MOST_OUTPUTS = 1
 class Model(Part):
     """A `keras.Sequential`, or a `keras.Model` where layers name their `inputs`.
 
-    The input shape is the dataset's. `outputs` are names of layers, where there are several.
+    The input shape is the dataset's. `outputs` names the layer whose output is the model's; it need
+    not be said where no other layer takes that.
 
     `dtype_policy` is that of all layers but the last, which computes in float32, as Keras advises;
     weights are kept in float32. With `mixed_float16` the optimizer is wrapped in a

@@ -23,13 +23,12 @@ _SILENT: Mapping[str, tuple[Any, ...]] = {
     "dtype": (),
     "data_format": ("channels_last",),
     "autocast": (True,),
-    "renorm_momentum": (0.99,),
     "ema_momentum": (0.99,),
     "scale_by": (1.0,),
 }
 _ANY = ("name", "dtype")
 # Where we take the other name that Keras has for a class, by the module that it writes.
-_RENAMED = {("keras.initializers", "Identity"): "IdentityInitializer"}
+_RENAMED = {"keras.initializers.Identity": "IdentityInitializer"}
 
 
 def part_of(document: Any, path: Path, known: Iterable[type[Part]], **fixed: Any) -> dict[str, Any]:
@@ -91,10 +90,9 @@ def _value(value: Any, path: Path) -> Any:
     short = _snake(name)
     if short in _names() and all(_is_silent(key, each) for key, each in config.items()):
         return short
-    if (value.get("module"), name) in _RENAMED:
-        value = {**value, "class_name": _RENAMED[value.get("module"), name]}
-    known = [kind for kind in kinds(Part) if kind.__name__ == value["class_name"]]
-    return part_of(value, path, known or kinds(Part))
+    name = _RENAMED.get(f"{value.get('module')}.{name}", name)
+    known = [kind for kind in kinds(Part) if kind.__name__ == name]
+    return part_of({**value, "class_name": name}, path, known or kinds(Part))
 
 
 def _as_written(value: float) -> float:

@@ -122,7 +122,12 @@ def _size(layer: LayerFacts) -> str:
     """The pointer to the argument that decides a layer's size, or to the layer."""
     at, given = layer.node.pointer, type(layer.node.layer).model_fields
     return next(
-        (f"{at}/{name}" for name in ("units", "filters", "kernel_size") if name in given), at
+        (
+            f"{at}/{name}"
+            for name in ("units", "filters", "output_dim", "kernel_size")
+            if name in given
+        ),
+        at,
     )
 
 

@@ -11,6 +11,8 @@ from contract.experiment.spec import Model
 
 # TensorFlow counts the elements of a tensor in 64 bits.
 _MOST_ELEMENTS = 2**63 - 1
+# About a minute of tracing before the first step, and three more with signals.
+_LARGEST_GRAPH = 2_048
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ def trace(model: Model, input_shape: Shape) -> list[LayerFacts]:
     """
     found: dict[int, LayerFacts] = {}
     built: dict[int, int] = {}  # the parameters of each layer, by the index of its owner
+    graph = 0
     for node in model.graph.nodes:
         shapes = [found[index].output_shape for index in node.inputs] or [input_shape]
         outcome = _outcome(node, shapes)
@@ -51,6 +54,15 @@ def trace(model: Model, input_shape: Shape) -> list[LayerFacts]:
                 node.pointer,
                 f"{node.layer.type} has more numbers than TensorFlow can count, 2^63: make it "
                 f"smaller",
+            )
+        graph += outcome.graph
+        if graph > _LARGEST_GRAPH:
+            raise SpecRefused(
+                node.pointer,
+                f"{node.layer.type} makes the graph too large, {graph:,} layers where "
+                f"{_LARGEST_GRAPH:,} are allowed: TimeDistributed counts for each step, and a "
+                f"recurrent layer for 32: make the sequence shorter, or take fewer of them; Dense "
+                f"works on the last axis without TimeDistributed",
             )
         again = node.owner in built
         if parameters != built.setdefault(node.owner, parameters):

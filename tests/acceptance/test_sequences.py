@@ -1,5 +1,7 @@
 """Layers for sequences, and those around them: trained with signals, stopped, and stored."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -7,10 +9,13 @@ import keras
 import numpy as np
 import pytest
 
+from contract.errors import RunFailed
+from contract.experiment import layers
 from contract.experiment.spec import DTypePolicy, Experiment
 from contract.jobs.reports import FinishedEpoch
 from tests.acceptance.test_training import (
     DIGITS,
+    EVERY_LAYER,
     SOFTMAX,
     Layers,
     Recorder,
@@ -22,12 +27,16 @@ from tests.acceptance.test_training import (
 )
 from worker.training.hooks import Finished, Stopped
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    # Of the largest inverse norm in SpectralNormalization, which in float16 is infinite.
+    pytest.mark.filterwarnings("ignore:.*overflow encountered in cast"),
+]
 
 NORM = {"type": "MaxNorm", "max_value": 1.0}
-# Digits are sequences of 28 rows.
 STACKS: dict[str, Layers] = {
     "recurrent": [
+        {"type": "Reshape", "target_shape": [4, 196]},
         {"type": "Masking"},
         {"type": "SimpleRNN", "units": 5, "return_sequences": True, "dropout": 0.2},
         {
@@ -68,7 +77,7 @@ STACKS: dict[str, Layers] = {
         *SOFTMAX,
     ],
     "attention": [
-        {"type": "Input", "name": "x"},
+        {"type": "Reshape", "target_shape": [7, 112], "name": "x"},
         {"type": "Dense", "units": 8, "activation": "gelu", "name": "a", "inputs": ["x"]},
         {
             "type": "MultiHeadAttention",
@@ -110,6 +119,22 @@ STACKS: dict[str, Layers] = {
         {"type": "Dense", "units": 10},
         {"type": "Softmax"},
     ],
+    "merges": [
+        {"type": "Input", "name": "x"},
+        {"type": "Flatten"},
+        {"type": "Dense", "units": 6, "activation": "tanh", "name": "a"},
+        {"type": "Dense", "units": 6, "trainable": False, "name": "b"},
+        {"layer": "b", "inputs": ["b"], "name": "c"},
+        {"type": "Add", "inputs": ["a", "b"], "name": "add"},
+        {"type": "Average", "inputs": ["a", "c"], "name": "average"},
+        {"type": "Maximum", "inputs": ["a", "add"], "name": "maximum"},
+        {"type": "Minimum", "inputs": ["b", "average"], "name": "minimum"},
+        {"type": "Multiply", "inputs": ["maximum", "minimum"], "name": "multiply"},
+        {"type": "Subtract", "inputs": ["multiply", "a"], "name": "subtract"},
+        {"type": "Dot", "inputs": ["subtract", "a"], "axes": 1, "name": "dot"},
+        {"type": "Concatenate", "inputs": ["subtract", "dot"]},
+        *SOFTMAX,
+    ],
     # Their words are grey levels of 16 places.
     "words": [
         {"type": "Reshape", "target_shape": [28, 28, 1]},
@@ -123,9 +148,31 @@ STACKS: dict[str, Layers] = {
 }
 
 
+RAW = {**DIGITS, "scaling": "none"}
+
+
 def made(name: str, **arguments: Any) -> Experiment:
-    scaling = "none" if name == "words" else "unit"
-    return spec(STACKS[name], dataset={**DIGITS, "scaling": scaling}, **arguments)
+    return spec(STACKS[name], dataset=RAW if name == "words" else DIGITS, **arguments)
+
+
+def test_every_layer_is_tried() -> None:
+    """One of a family, that of sequences, images or volumes."""
+    stacks = [*STACKS.values(), EVERY_LAYER, [{"type": "MaxPooling2D"}]]
+    tried = {family(name) for stack in stacks for layer in stack for name in types(layer)}
+    assert tried == {family(kind.__name__) for kind in layers.KINDS}
+
+
+def types(layer: Any) -> Iterator[str]:
+    """Of a layer, and of those within it."""
+    if "type" in layer:
+        yield layer["type"]
+    for argument in ("layer", "backward_layer"):
+        if isinstance(layer.get(argument), dict):
+            yield from types(layer[argument])
+
+
+def family(name: str) -> str:
+    return re.sub("[123]D", "", name)
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -152,17 +199,27 @@ def test_a_stop_changes_no_bit(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("policy", get_args(DTypePolicy))
 @pytest.mark.parametrize("name", STACKS)
-def test_precision(name: str, policy: str, tmp_path: Path) -> None:
-    _, rows = finish(made(name, epochs=1, dtype_policy=policy), tmp_path)
+def test_every_precision_trains_and_is_stored_as_plain_keras(
+    name: str, policy: str, tmp_path: Path
+) -> None:
+    signals = "on" if policy == "mixed_bfloat16" else "off"
+    experiment = made(name, epochs=1, dtype_policy=policy).model_copy(update={"signals": signals})
+    end, rows = finish(experiment, tmp_path)
     assert np.isfinite(rows[-1].metrics["loss"])
-
-
-@pytest.mark.parametrize("name", STACKS)
-def test_the_stored_model_is_plain_keras(name: str, tmp_path: Path) -> None:
-    experiment = made(name, epochs=1)
-    end, _ = finish(experiment, tmp_path)
     model = keras.models.load_model(end.model)
     data = prepared(experiment)
-    predicted = model.predict(data.inputs(data.test.x), verbose=0).argmax(axis=1)
+    inputs = data.inputs(data.test.x)
+    predicted = model.predict(inputs, batch_size=len(inputs), verbose=0).argmax(axis=1)
     assert end.confusion_matrix is not None
-    assert np.bincount(predicted, minlength=10).tolist() == np.sum(end.confusion_matrix, 0).tolist()
+    moved = np.bincount(predicted, minlength=10) - np.sum(end.confusion_matrix, 0)
+    # In 16 bits TensorFlow rounds otherwise in another graph.
+    assert np.abs(moved).sum() <= (0 if policy == "float32" else 0.02 * len(inputs))
+
+
+def test_a_number_that_has_no_row(tmp_path: Path) -> None:
+    few = {"type": "Embedding", "input_dim": 100, "output_dim": 2}
+    experiment = spec([{"type": "Flatten"}, few, {"type": "Flatten"}, *SOFTMAX], dataset=RAW)
+    with pytest.raises(RunFailed) as failure:
+        run(experiment, tmp_path, Recorder())
+    assert failure.value.code == "number_out_of_range"
+    assert "0 to 99" in failure.value.message

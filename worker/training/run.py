@@ -1,5 +1,6 @@
 """One run from the dataset to the final metrics."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ def train(
     report. All files are written into the folder `scratch`, which must exist. What earlier runs
     left in `programs` changes how long this one takes, and nothing else. Global seeds are set.
     Raises RunFailed for what a user can act on: no dataset, no GPU, not enough memory, nothing that
-    XLA compiles; and CheckpointUnusable.
+    XLA compiles, numbers that an Embedding has no row for; and CheckpointUnusable.
     """
     device = place(experiment.device)
     with _explained(), tf.device(device):
@@ -118,6 +119,16 @@ def _explained() -> Iterator[None]:
             "not_implemented",
             f"TensorFlow has no way to compute this here: {str(error).partition(chr(10))[0]}",
             "leave training.jit_compile out, or train on another device",
+        ) from error
+    except tf.errors.InvalidArgumentError as error:
+        outside = re.search(r"= (-?\d+) is not in \[0, (\d+)\)", str(error))
+        if outside is None:
+            raise
+        raise RunFailed(
+            "number_out_of_range",
+            f"an Embedding was given the number {outside[1]}, and has rows for 0 to "
+            f"{int(outside[2]) - 1}",
+            "make its input_dim larger than any number of the data, and leave dataset.scaling out",
         ) from error
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         detail = str(error).partition("\n")[0] or "it cannot be allocated"

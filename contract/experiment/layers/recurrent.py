@@ -28,6 +28,11 @@ from contract.experiment.layers.arguments import (
 from contract.experiment.layers.convolution import check_depth, check_dilation, copied
 from contract.experiment.layers.layer import ALONE, Layer, Misfit, Outcome, Shape, inside
 
+# One waits for the other, whatever the hardware: a batch of so many takes about a second.
+_MOST_STEPS = 10_000
+# A loop and its gradient, which is another one, take so long to trace as so many plain layers.
+_LOOP = 32
+
 
 class _Recurrent(Weighted):
     """What all have in common. A step makes `gates` sums for each number of its output."""
@@ -59,8 +64,14 @@ class _Recurrent(Weighted):
         """Of `steps` that each give `given` from sums of `products`.
 
         Each gate is a sum and, but for a linear one, its activation; of several gates a state is
-        made, and the output of it.
+        made, and the output of it. Raises Misfit where the steps would take too long.
         """
+        if steps > _MOST_STEPS:
+            raise Misfit(
+                "",
+                f"goes through {_MOST_STEPS:,} steps at most, one after another; received "
+                f"{steps:,}: put a convolution with strides, or a pooling, before it",
+            )
         kept = 2 * self.gates + (2 if self.gates > 1 else 0)
         own = 2 * products + (self.use_bias * self.gates + kept) * prod(given)
         return Outcome(
@@ -68,6 +79,7 @@ class _Recurrent(Weighted):
             trainable=weights,
             flops=steps * own,
             activations=steps * (kept * prod(given) + scratch),
+            graph=_LOOP,
         )
 
 
@@ -256,4 +268,5 @@ class Bidirectional(Layer):
             frozen=ahead.frozen + back.frozen,
             flops=ahead.flops + back.flops + (not joined) * prod(ahead.shape),
             activations=ahead.activations + back.activations + (1 + joined) * prod(ahead.shape),
+            graph=ahead.graph + back.graph,
         )

@@ -1,7 +1,6 @@
 """Layers that do something to another layer, which is one of their arguments."""
 
 from dataclasses import replace
-from math import prod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
@@ -12,9 +11,6 @@ from contract.experiment.layers.layer import ALONE, Layer, Misfit, Outcome, Shap
 if TYPE_CHECKING:  # unions of the layers that there are, which the package makes
     OneInput: TypeAlias = Layer
     WithKernel: TypeAlias = Layer
-
-# Keras puts a copy of the layer into the graph for each step.
-_MOST_STEPS = 256
 
 
 class _Wrapper(Layer):
@@ -39,11 +35,6 @@ class TimeDistributed(_Wrapper):
     type: Literal["TimeDistributed"] = "TimeDistributed"
     layer: Annotated["OneInput", ALONE]
 
-    @property
-    def _depth(self) -> int:
-        """How many of them are within one another."""
-        return 1 + (self.layer._depth if isinstance(self.layer, TimeDistributed) else 0)
-
     @override
     def output(self, shape: Shape) -> Outcome:
         if len(shape) < 2:
@@ -52,14 +43,6 @@ class TimeDistributed(_Wrapper):
                 f"expects a sequence of shape (steps, ...); received shape {shape}: put a Reshape "
                 f"or a RepeatVector before it",
             )
-        copies = prod(shape[: self._depth])
-        if copies > _MOST_STEPS:
-            raise Misfit(
-                "",
-                f"takes {_MOST_STEPS} steps at most, as TensorFlow keeps a copy of the layer for "
-                f"each; received {copies}: Dense works on the last axis by itself, and a "
-                f"convolution in one more direction has a window of 1 there",
-            )
         steps, *step = shape
         found = inside("layer", self.layer, tuple(step))
         return replace(
@@ -67,6 +50,7 @@ class TimeDistributed(_Wrapper):
             shape=(steps, *found.shape),
             flops=steps * found.flops,
             activations=steps * found.activations,
+            graph=steps * found.graph,  # Keras puts a copy of the layer into it for each step
         )
 
 
@@ -83,4 +67,9 @@ class SpectralNormalization(_Wrapper):
         columns: int = getattr(self.layer, self.layer.columns)
         weights = found.trainable + found.frozen
         products = 4 * self.power_iterations * weights
-        return replace(found, frozen=found.frozen + columns, flops=found.flops + products)
+        return replace(
+            found,
+            frozen=found.frozen + columns,
+            flops=found.flops + products,
+            graph=found.graph + self.power_iterations,
+        )

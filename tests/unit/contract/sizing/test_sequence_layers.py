@@ -152,6 +152,7 @@ def test_the_work_of_a_sequence_grows_with_its_steps() -> None:
     [
         ("LSTM", {"units": 3}, (7,), "", "[7, 1]"),
         ("GRU", {"units": 3}, (7, 2, 3), "", "[14, 3]"),
+        ("SimpleRNN", {"units": 3}, (10_001, 2), "", "10,000"),
         ("ConvLSTM2D", {"filters": 1, "kernel_size": 1}, (7, 2), "", "Reshape"),
         ("ConvLSTM1D", {"filters": 1, "kernel_size": 6}, (7, 5, 2), "/kernel_size", "window of 6"),
         (
@@ -163,13 +164,14 @@ def test_the_work_of_a_sequence_grows_with_its_steps() -> None:
         ),
         ("Bidirectional", {"layer": LSTM}, (7,), "/layer", "LSTM"),
         ("TimeDistributed", {"layer": DENSE}, (7,), "", "steps"),
-        ("TimeDistributed", {"layer": DENSE}, (257, 2), "", "256"),
+        ("TimeDistributed", {"layer": DENSE}, (2049, 2), "", "2,048"),
+        ("TimeDistributed", {"layer": LSTM}, (65, 7, 2), "", "2,080"),
         (
             "TimeDistributed",
             {"layer": {"type": "TimeDistributed", "layer": DENSE}},
-            (32, 32, 2),
+            (64, 64, 2),
             "",
-            "1024",
+            "4,096",
         ),
         (
             "TimeDistributed",
@@ -278,6 +280,13 @@ def test_the_diagnosis_is_told_what_bends() -> None:
     assert recurrent["bends"]
     assert "bends" not in flat
     assert relu["applies"] == "leaky_relu"
+
+
+def test_long_graphs_are_refused_where_they_become_too_long() -> None:
+    distributed = {"type": "TimeDistributed", "layer": DENSE}
+    with pytest.raises(SpecRefused) as caught:
+        traced((700, 2), *[distributed] * 3)
+    assert caught.value.pointer == "/model/layers/2"
 
 
 def test_absurd_sizes_cost_neither_time_nor_memory() -> None:
