@@ -24,6 +24,8 @@ _SILENT: Mapping[str, tuple[Any, ...]] = {
     "data_format": ("channels_last",),
     "autocast": (True,),
     "ema_momentum": (0.99,),
+    "reduction": ("sum_over_batch_size",),
+    "axis": (-1,),  # of a loss
     "scale_by": (1.0,),
 }
 _ANY = ("name", "dtype")
