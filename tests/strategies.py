@@ -93,6 +93,13 @@ NORMALIZATION: st.SearchStrategy[Layer] = st.one_of(
     ),
     st.just(normalization.RMSNormalization()),
     st.builds(normalization.UnitNormalization, axis=AXES),
+    st.builds(normalization.Normalization, axis=st.one_of(st.none(), AXES), invert=st.booleans()),
+    st.builds(
+        normalization.Normalization,
+        axis=AXES,
+        mean=st.just((1.0, 2.0)),
+        variance=st.just((0.5, 3.0)),
+    ),
 )
 SEEDS = st.sampled_from([None, 7])
 NOISE_SHAPES = st.sampled_from([None, (None, 1), (1, None, 1), (None, None, 1, None)])
@@ -180,23 +187,26 @@ RECURRENT: st.SearchStrategy[Layer] = st.one_of(
 )
 SPECTRAL = st.builds(
     wrappers.SpectralNormalization,
-    layer=st.one_of(DENSE, *map(st.one_of, map(convolutions, RANKS))).filter(
+    layer=st.deferred(lambda: st.one_of(DENSE, *map(st.one_of, map(convolutions, RANKS)))).filter(
         lambda layer: bool(layer.columns)
     ),
     power_iterations=st.integers(1, 2),
 )
+# Deferred: Hypothesis warns of strategies whose description is as long as that of this one.
 TIME_DISTRIBUTED: st.SearchStrategy[Layer] = st.builds(
     wrappers.TimeDistributed,
-    layer=st.one_of(
-        *SPATIAL[1],
-        *SPATIAL[2],
-        DENSE,
-        EINSUM,
-        RESHAPE,
-        OF_VECTORS,
-        NORMALIZATION,
-        ELEMENTWISE,
-        SPECTRAL,
+    layer=st.deferred(
+        lambda: st.one_of(
+            *SPATIAL[1],
+            *SPATIAL[2],
+            DENSE,
+            EINSUM,
+            RESHAPE,
+            OF_VECTORS,
+            NORMALIZATION,
+            ELEMENTWISE,
+            SPECTRAL,
+        )
     ),
 )
 _ANYWHERE: list[st.SearchStrategy[Layer]] = [RESHAPE, PERMUTE, EINSUM]

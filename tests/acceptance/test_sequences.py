@@ -104,6 +104,8 @@ STACKS: dict[str, Layers] = {
     ],
     "vectors": [
         {"type": "Flatten"},
+        {"type": "Normalization", "mean": 0.3, "variance": 0.1},
+        {"type": "Normalization"},
         {"type": "SpectralNormalization", "layer": {"type": "Dense", "units": 12}},
         {"type": "GroupNormalization", "groups": 3},
         {"type": "PReLU"},
