@@ -224,6 +224,9 @@ def test_what_attention_cannot_compare(
     assert said in caught.value.detail
 
 
+PICTURES = {"filters": 1, "kernel_size": 1}
+
+
 @pytest.mark.parametrize(
     "layer",
     [
@@ -243,6 +246,14 @@ def test_what_attention_cannot_compare(
         {**LSTM, "kernel_constraint": {"type": "MaxNorm", "axis": 2}},
         {**LSTM, "bias_constraint": MAX},
         {**LSTM, "bias_initializer": "orthogonal"},
+        {**LSTM, "recurrent_constraint": {"type": "UnitNorm", "axis": -3}},
+        {**LSTM, "bias_regularizer": {"type": "OrthogonalRegularizer"}},
+        {"type": "ConvLSTM1D", **PICTURES, "recurrent_initializer": "identity"},
+        {"type": "ConvLSTM2D", **PICTURES, "kernel_constraint": {"type": "MaxNorm", "axis": 4}},
+        {"type": "GroupQueryAttention", **GROUPS, "kernel_initializer": "identity"},
+        {"type": "Normalization", "mean": 1.0},
+        {"type": "Normalization", "mean": [1.0], "variance": [1.0, 2.0]},
+        {"type": "Normalization", "mean": 0, "variance": -1},
         {**LSTM, "stateful": True},
         {**LSTM, "return_state": True},
         {"type": "GroupNormalization", "groups": 0},
@@ -255,6 +266,18 @@ def test_what_attention_cannot_compare(
 def test_what_is_no_such_layer(layer: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Model.model_validate({"layers": [layer]})
+
+
+def test_an_orthogonal_penalty_costs_as_many_numbers_as_there_are_pairs() -> None:
+    penalty = {"type": "OrthogonalRegularizer"}
+    words = {"input_dim": 1000, "output_dim": 2}
+    plain = last((7,), "Embedding", **words)
+    found = last((7,), "Embedding", **words, embeddings_regularizer=penalty)
+    assert found.activations - plain.activations == 1000**2
+    plain, found = (
+        last((7, 2), "LSTM", units=3, **more) for more in ({}, {"recurrent_regularizer": penalty})
+    )
+    assert found.activations - plain.activations == 3**2
 
 
 def test_a_layer_used_again_is_told_from_a_wrapper() -> None:
