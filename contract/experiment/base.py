@@ -1,5 +1,6 @@
 """What every piece of a spec has in common, and the number types that its fields use."""
 
+import re
 from collections.abc import Sequence
 from functools import reduce
 from operator import or_
@@ -29,6 +30,11 @@ def kinds(base: type[P]) -> list[type[P]]:
             found.append(kind)
         found += kinds(kind)
     return found
+
+
+def name_in_lower_case(kind: type[Part]) -> str:
+    """In the form in which Keras knows a class by its name: KLDivergence is kl_divergence."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
 
 
 def any_of(parts: Sequence[type[P]]) -> Any:

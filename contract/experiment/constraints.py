@@ -1,83 +1,81 @@
-"""Constraints of weights: a class each, with the name and arguments that Keras gives it.
+"""Constraints, which change a weight after each step: a class each, as Keras has it."""
 
-A new one is a class here.
-"""
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
+from pydantic import Field, model_validator
+from typing_extensions import override
 
-from pydantic import AfterValidator, Field
-
-from contract.experiment.base import NonNegative, Part, any_of, kinds
+from contract.experiment.base import NonNegative, any_of, kinds
+from contract.experiment.initializers import OfWeight
 from contract.experiment.unions import ByKind
 
-_Axis = Annotated[int, Field(strict=True, ge=-8, le=8)]
-_Axes = Annotated[_Axis | Annotated[tuple[_Axis, ...], Field(min_length=1, max_length=8)], ByKind()]
-_Share = Annotated[
-    float,
-    Field(
-        strict=True,
-        ge=0,
-        le=1,
-        allow_inf_nan=False,
-        description="how much of the way into the bounds each step goes",
-    ),
-]
+_Axis = Annotated[int, Field(strict=True, ge=-8, le=7)]
+Axes = Annotated[
+    _Axis | Annotated[tuple[_Axis, ...], Field(min_length=1, max_length=8)], ByKind()
+]  # of a weight, one or several
 
 
-class _Constraint(Part):
+class _Constraint(OfWeight):
     namespace: ClassVar[str] = "constraints"
-
-    type: str
-
-    @property
-    def axes(self) -> tuple[int, ...]:
-        """The axes of the weights along which norms are taken."""
-        axis: int | tuple[int, ...] = getattr(self, "axis", ())
-        return (axis,) if isinstance(axis, int) else axis
-
-
-class MaxNorm(_Constraint):
-    type: Literal["MaxNorm"]
-    max_value: NonNegative = 2.0
-    axis: _Axes = 0
-
-
-class MinMaxNorm(_Constraint):
-    type: Literal["MinMaxNorm"]
-    min_value: NonNegative = 0.0
-    max_value: NonNegative = 1.0
-    rate: _Share = 1.0
-    axis: _Axes = 0
 
 
 class NonNeg(_Constraint):
+    """What is below 0 becomes 0."""
+
     type: Literal["NonNeg"]
 
 
-class UnitNorm(_Constraint):
+class _Norm(_Constraint):
+    """The norm is that of the weights along `axis`."""
+
+    axis: Axes = 0
+
+    @override
+    def check_axes(self, axes: int) -> None:
+        given = (self.axis,) if isinstance(self.axis, int) else self.axis
+        named = {axis % axes for axis in given if -axes <= axis < axes}
+        if len(named) < len(given):
+            raise ValueError(
+                f"axis must name axes of a weight that has {axes}, each once; received "
+                f"{self.axis}: take 0 to {axes - 1}, or -{axes} to -1"
+            )
+
+
+class UnitNorm(_Norm):
     type: Literal["UnitNorm"]
-    axis: _Axes = 0
+
+
+class MaxNorm(_Norm):
+    type: Literal["MaxNorm"]
+    max_value: NonNegative = 2.0
+
+
+class MinMaxNorm(_Norm):
+    type: Literal["MinMaxNorm"]
+    min_value: NonNegative = 0.0
+    max_value: NonNegative = 1.0
+    rate: Annotated[
+        float,
+        Field(
+            strict=True,
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="how much of the way into the bounds each step goes",
+        ),
+    ] = 1.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min_value > self.max_value:
+            raise ValueError(
+                f"min_value must not be above max_value; received {self.min_value} and "
+                f"{self.max_value}"
+            )
+        return self
 
 
 if TYPE_CHECKING:
     Constraint: TypeAlias = _Constraint
 else:
     Constraint = any_of(kinds(_Constraint))
-
-
-def within(rank: int) -> AfterValidator:
-    """Goes with a `Constraint` in `Annotated`: its axes are those of weights of `rank` axes."""
-
-    def checked(constraint: _Constraint) -> _Constraint:
-        places = [axis % rank for axis in constraint.axes if -rank <= axis < rank]
-        if len(set(places)) < len(constraint.axes):
-            raise ValueError(
-                f"axis must name different axes of weights that have {rank}, 0 to {rank - 1}; "
-                f"received {list(constraint.axes)}"
-            )
-        return constraint
-
-    return AfterValidator(checked)
-
-
-BiasConstraint = Annotated[Constraint, within(1)]

@@ -3,13 +3,20 @@
 A new one is a class here. It is posted by its name, and as an object where it has arguments.
 """
 
-import re
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BeforeValidator
 from typing_extensions import override
 
-from contract.experiment.base import Flag, Fraction, Part, Positive, any_of, kinds
+from contract.experiment.base import (
+    Flag,
+    Fraction,
+    Part,
+    Positive,
+    any_of,
+    kinds,
+    name_in_lower_case,
+)
 from contract.experiment.unions import ByKind
 
 
@@ -85,13 +92,8 @@ class Poisson(_Loss):
     type: Literal["Poisson"]
 
 
-def _name(kind: type[Part]) -> str:
-    """In the form in which Keras knows a loss by its name: KLDivergence is kl_divergence."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
-
-
 # By the names that they are posted by.
-LOSSES = {_name(kind): kind for kind in kinds(_Loss)}
+LOSSES = {name_in_lower_case(kind): kind for kind in kinds(_Loss)}
 _LONG = {kind.short: name for name, kind in LOSSES.items() if kind.short}
 
 

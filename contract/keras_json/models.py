@@ -94,7 +94,9 @@ class _Scope:
         told, at = self.config.get(side), (*self.path, "config", side)
         if isinstance(told, dict):
             raise Untranslatable(at, "inputs and outputs in objects cannot be taken: use lists")
-        several = told if told and isinstance(told[0], list) else [told]
+        several: list[Any] = [told]
+        if isinstance(told, list) and told and isinstance(told[0], list):
+            several = told
         return [tensor_of(each, at) for each in several]
 
     def call(self, name: str, node: int) -> Call:
@@ -223,7 +225,7 @@ class _Translation:
 def _is_chain(layers: Sequence[Mapping[str, Any]]) -> bool:
     before: list[list[Wire] | None] = [None, *([layer["name"]] for layer in layers)]
     return all(
-        layer.get("inputs") == taken and "layer" not in layer
+        layer.get("inputs") == taken and "type" in layer
         for layer, taken in zip(layers, before, strict=False)
     )
 

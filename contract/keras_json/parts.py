@@ -23,16 +23,14 @@ _SILENT: Mapping[str, tuple[Any, ...]] = {
     "dtype": (),
     "data_format": ("channels_last",),
     "autocast": (True,),
-    "groups": (1,),
-    "dilation_rate": (1, [1, 1]),
-    "axis": (-1,),
-    "gain": (1.0,),
-    "reduction": ("sum_over_batch_size",),
-    "renorm_momentum": (0.99,),
     "ema_momentum": (0.99,),
+    "reduction": ("sum_over_batch_size",),
+    "axis": (-1,),  # of a loss
     "scale_by": (1.0,),
 }
 _ANY = ("name", "dtype")
+# Where we take the other name that Keras has for a class, by the module that it writes.
+_RENAMED = {"keras.initializers.Identity": "IdentityInitializer"}
 
 
 def part_of(document: Any, path: Path, known: Iterable[type[Part]], **fixed: Any) -> dict[str, Any]:
@@ -52,6 +50,8 @@ def part_of(document: Any, path: Path, known: Iterable[type[Part]], **fixed: Any
         )
     kind = by_name[name]
     found: dict[str, Any] = {"type": name, **fixed}
+    if name == "Bidirectional":
+        config = {argument: _unforced(value) for argument, value in config.items()}
     for argument, value in config.items():
         at = (*path, "config", argument)
         if argument in kind.model_fields and argument not in _ANY:
@@ -64,7 +64,18 @@ def part_of(document: Any, path: Path, known: Iterable[type[Part]], **fixed: Any
                 f"{name} has no argument {argument[:100]} here that could be other than Keras' "
                 f"default: leave it at that",
             )
+    applied = found.get("activation")
+    if name == "Activation" and isinstance(applied, dict) and applied.get("type") == "Clip":
+        return applied  # Keras has it as an operation, which an Activation applies
     return found
+
+
+def _unforced(value: Any) -> Any:
+    """A layer as it was before Keras' Bidirectional told it to give 0 for what is masked."""
+    if not isinstance(value, dict) or not isinstance(value.get("config"), dict):
+        return value
+    config = {k: each for k, each in value["config"].items() if k != "zero_output_for_mask"}
+    return {**value, "config": config}
 
 
 def _default(kind: type[Part], argument: str) -> Any:
@@ -79,23 +90,26 @@ def _is_silent(argument: str, value: Any) -> bool:
 
 
 def _value(value: Any, path: Path) -> Any:
-    """A text or a list as it is, a number as it was written; an object of Keras as our part of its
-    name, or as a name alone."""
+    """A text, a list or an object as it is, a number as it was written; an object of Keras as our
+    part of its name, or as a name alone."""
     if isinstance(value, list):
         return [_value(each, (*path, number)) for number, each in enumerate(value)]
     if isinstance(value, float):
         return _as_written(value)
     if not isinstance(value, dict):
         return value
-    name = expect(value.get("class_name"), str, (*path, "class_name"), "the name of a class")
+    if "class_name" not in value:
+        return {key: _value(each, (*path, key)) for key, each in value.items()}
+    name = expect(value["class_name"], str, (*path, "class_name"), "the name of a class")
     if name == "function":  # of Keras, such as an activation
         return expect(value.get("config"), str, (*path, "config"), "the name of a function")
     config = expect(value.get("config"), dict, (*path, "config"), "an object of arguments")
     short = _snake(name)
     if short in _names() and all(_is_silent(key, each) for key, each in config.items()):
         return short
+    name = _RENAMED.get(f"{value.get('module')}.{name}", name)
     known = [kind for kind in kinds(Part) if kind.__name__ == name]
-    return part_of(value, path, known or kinds(Part))
+    return part_of({**value, "class_name": name}, path, known or kinds(Part))
 
 
 def _as_written(value: float) -> float:

@@ -64,14 +64,14 @@ def _check_layers(experiment: Experiment, settings: Settings) -> None:
 
 
 def _check_compilation(experiment: Experiment) -> None:
-    nodes = experiment.model.graph.nodes
-    pooled = [node.index for node in nodes if node.layer.type == "MaxPooling2D"]
-    if pooled and experiment.training.jit_compile:
-        raise SpecRefused(
-            "/training/jit_compile",
-            f"XLA has no deterministic gradient of max pooling (layer {pooled[0]}), and a resumed "
-            f"run must be the same bit for bit: leave jit_compile out, or take AveragePooling2D",
-        )
+    if not experiment.training.jit_compile:
+        return
+    for node in experiment.model.graph.nodes:
+        if fault := node.layer.xla_fault:
+            raise SpecRefused(
+                "/training/jit_compile",
+                f"XLA {fault} (layer {node.index}): leave jit_compile out, or take another layer",
+            )
 
 
 def _check_length(experiment: Experiment, facts: Facts, settings: Settings) -> None:

@@ -15,6 +15,7 @@ CODE = "linear_model"
 # run that is as good as linear may have. Where there is none: how near in R2 it is to a poor one.
 _CURVED, _SHARE = 0.07, 0.5
 _POOR, _NEAR = 0.6, 0.1
+_MAXIMA = [f"{kind}MaxPooling{rank}D" for kind in ("", "Global", "Adaptive") for rank in (1, 2, 3)]
 _UNSUITABLE = ("softmax", "exponential")
 
 
@@ -77,7 +78,7 @@ def _linear(setup: Setup) -> bool:
     network = setup.network
     bent = any(node.layer.get("bends") for node in network.nodes)
     return all(b.activation == "linear" for b in network.hidden) and not (
-        bent or network.of_type("MaxPooling2D", "Clip")
+        bent or network.of_type(*_MAXIMA, "Clip")
     )
 
 

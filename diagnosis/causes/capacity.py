@@ -1,6 +1,7 @@
 """A model too small for the task, or one in which a layer lets too little through."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import Any
 
 from diagnosis import changes
@@ -16,6 +17,10 @@ CODE = "too_small_model"
 _STRANGLED, _NARROW, _USUAL = 2, 3, 32
 # Values that a pooling window makes one of, or that strides pass over for each that is taken.
 _POOLED = 36
+_POOLINGS = [f"{kind}Pooling{rank}D" for kind in ("Max", "Average") for rank in (1, 2, 3)]
+_CONVOLUTIONS = [
+    f"{kind}Conv{rank}D" for kind in ("", "Separable", "Depthwise") for rank in (1, 2, 3)
+]
 # A range that a hidden Clip leaves.
 _CLIPPED = 0.2
 
@@ -80,14 +85,15 @@ def _reached(case: Case) -> str:
 
 def _losses(setup: Setup) -> Iterator[tuple[str, str, Change]]:
     """Layers that throw away most of what they are given: pointer, evidence, repair."""
-    for node in setup.network.of_type("MaxPooling2D", "AveragePooling2D"):
+    for node in setup.network.of_type(*_POOLINGS):
         size = _area(node.layer, "pool_size")
         if size >= _POOLED:
             pointer = f"{node.pointer}/pool_size"
             patch = [changes.put(pointer, 2), changes.put(f"{node.pointer}/strides", None)]
             detail = f"The pooling of layer {node.index} makes one number of {size}."
-            yield pointer, detail, Change("smaller_pooling", "pooling over 2x2", patch)
-    for node in setup.network.of_type("Conv2D", "SeparableConv2D", "DepthwiseConv2D"):
+            window = "x".join("2" * _rank(node.layer))
+            yield pointer, detail, Change("smaller_pooling", f"pooling over {window}", patch)
+    for node in setup.network.of_type(*_CONVOLUTIONS):
         size = _area(node.layer, "strides")
         if size >= _POOLED:
             pointer = f"{node.pointer}/strides"
@@ -111,7 +117,12 @@ def _losses(setup: Setup) -> Iterator[tuple[str, str, Change]]:
 
 def _area(layer: Mapping[str, Any], window: str) -> int:
     size = layer[window]
-    return int(size[0] * size[1]) if isinstance(size, list | tuple) else int(size) ** 2
+    return prod(size) if isinstance(size, list | tuple) else int(size) ** _rank(layer)
+
+
+def _rank(layer: Mapping[str, Any]) -> int:
+    """Of a layer whose type ends with it: 2 of Conv2D."""
+    return int(str(layer["type"])[-2])
 
 
 def _clips(setup: Setup) -> Iterator[Node]:

@@ -17,13 +17,16 @@ from tests.strategies import INPUT_SHAPES, stacks
 from worker.training.program.build import build
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
-# Those whose layers are all here, and that build in seconds.
+# Those with 96x96 pictures that build in seconds.
 APPLICATIONS: dict[str, Callable[..., Any]] = {
     name: getattr(keras.applications, name)
     for name in (
         "DenseNet121",
+        "EfficientNetB0",
         "InceptionV3",
+        "MobileNet",
         "MobileNetV2",
+        "NASNetMobile",
         "ResNet50",
         "VGG16",
         "Xception",

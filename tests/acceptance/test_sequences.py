@@ -13,6 +13,7 @@ from contract.errors import RunFailed
 from contract.experiment import layers
 from contract.experiment.spec import DTypePolicy, Experiment
 from contract.jobs.reports import FinishedEpoch
+from tests.acceptance.test_spatial_layers import STACKS as SPATIAL
 from tests.acceptance.test_training import (
     DIGITS,
     EVERY_LAYER,
@@ -104,6 +105,8 @@ STACKS: dict[str, Layers] = {
     ],
     "vectors": [
         {"type": "Flatten"},
+        {"type": "Normalization", "mean": 0.3, "variance": 0.1},
+        {"type": "Normalization"},
         {"type": "SpectralNormalization", "layer": {"type": "Dense", "units": 12}},
         {"type": "GroupNormalization", "groups": 3},
         {"type": "PReLU"},
@@ -157,7 +160,7 @@ def made(name: str, **arguments: Any) -> Experiment:
 
 def test_every_layer_is_tried() -> None:
     """One of a family, that of sequences, images or volumes."""
-    stacks = [*STACKS.values(), EVERY_LAYER, [{"type": "MaxPooling2D"}]]
+    stacks = [*STACKS.values(), *SPATIAL.values(), EVERY_LAYER]
     tried = {family(name) for stack in stacks for layer in stack for name in types(layer)}
     assert tried == {family(kind.__name__) for kind in layers.KINDS}
 

@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from contract.experiment.datasets import Dataset, facts_of
-from contract.experiment.layers.arguments import pair
-from contract.experiment.layers.convolution import DepthwiseConv2D, SeparableConv2D
 from contract.experiment.layers.core import Dense
 from contract.experiment.layers.layer import Layer, Shape
+from contract.experiment.layers.recurrent import Bidirectional
+from contract.experiment.layers.wrappers import SpectralNormalization, TimeDistributed
 from contract.experiment.optimizers import Optimizer
 from contract.experiment.spec import Experiment, Model, Training
 from contract.sizing.cost import cost
@@ -27,6 +27,7 @@ from tests.strategies import (
     attending,
     embedded,
     misfits,
+    refusal,
     refusal_of,
     stacks,
 )
@@ -108,30 +109,54 @@ def test_attention_is_that_of_keras(drawn: tuple[Shape, Model]) -> None:
 @given(misfits())
 def test_what_is_refused_keras_refuses(misfit: tuple[Shape, list[Layer]]) -> None:
     input_shape, stack = misfit
-    assume(not has_unequal_depthwise_strides(stack[-1]))
+    assume(not runs_here(stack, input_shape))
     fitting = build(Model(layers=tuple(stack[:-1])), input_shape).keras
     train_once(fitting, input_shape)
     with pytest.raises(REFUSALS):
         train_once(build(Model(layers=tuple(stack)), input_shape).keras, input_shape)
 
 
-def has_unequal_depthwise_strides(layer: Layer) -> bool:
-    kinds = (DepthwiseConv2D, SeparableConv2D)
-    return isinstance(layer, kinds) and len(set(pair(layer.strides))) > 1
+def runs_here(stack: list[Layer], input_shape: Shape) -> bool:
+    """Whether Keras may run what is refused: on some processors, outside of a graph, as something
+    else, or until the process breaks."""
+    refused = refusal(stack, input_shape)
+    assert refused is not None
+    layer, argument = stack[-1], refused.pointer.rpartition("/")[2]
+    while isinstance(layer, TimeDistributed | SpectralNormalization | Bidirectional):
+        layer = layer.layer
+    match layer.type, argument:
+        case "DepthwiseConv2D" | "SeparableConv2D", "strides":
+            return True
+        case "Conv3D" | "Conv3DTranspose" | "ConvLSTM3D", "strides":
+            return True
+        case "Conv1DTranspose" | "Conv2DTranspose" | "Conv3DTranspose", "dilation_rate":
+            return True
+        case _, "activation":
+            return True
+        # It says another shape than it gives.
+        case "EinsumDense", "equation":
+            return True
+        # Pooling to a single point divides by 0 in TensorFlow, and the process ends.
+        case kind, _:
+            return kind.startswith("Adaptive")
 
 
-def test_unequal_depthwise_strides_are_not_to_be_had_everywhere() -> None:
-    """TensorFlow turns oneDNN, which has them, on by itself where the processor is new enough."""
-    code = (
-        "import keras, numpy as np\n"
-        "keras.layers.DepthwiseConv2D(1, strides=(2, 1))(np.ones((2, 4, 4, 1), np.float32))"
-    )
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ("DepthwiseConv2D(1, strides=(2, 1))", "equal length strides"),
+        ("Conv2DTranspose(1, 2, dilation_rate=2)", "dilation rates"),
+    ],
+)
+def test_what_is_not_to_be_had_everywhere(layer: str, said: str) -> None:
+    """TensorFlow turns oneDNN, which has it, on by itself where the processor is new enough."""
+    code = f"import keras, numpy as np\nkeras.layers.{layer}(np.ones((2, 4, 4, 1), np.float32))"
     environment = os.environ | {"TF_ENABLE_ONEDNN_OPTS": "0", "CUDA_VISIBLE_DEVICES": ""}
     ended = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
     )
     assert ended.returncode == 1
-    assert "equal length strides" in ended.stderr
+    assert said in ended.stderr
 
 
 @settings(many, max_examples=40)

@@ -13,7 +13,7 @@ from sklearn.metrics import mean_absolute_error, r2_score
 
 from benchmarks.agreement import SPECS, compare, experiment, plain_models
 from contract.errors import CheckpointUnusable, RunFailed
-from contract.experiment import initializers, layers, losses, metrics, optimizers
+from contract.experiment import constraints, initializers, layers, losses, metrics, optimizers
 from contract.experiment.base import Part
 from contract.experiment.datasets import Facts, Task, facts_of
 from contract.experiment.spec import DTypePolicy, Experiment
@@ -220,6 +220,18 @@ FOLLOWED = {
             *SOFTMAX,
         ],
         shuffle=False,
+    ),
+    "penalty of outputs, constraints": spec(
+        [
+            *FLAT,
+            {
+                **DENSE[0],
+                "activity_regularizer": L2,
+                "kernel_constraint": {"type": "MaxNorm", "max_value": 0.5},
+                "bias_constraint": {"type": "NonNeg"},
+            },
+            *SOFTMAX,
+        ]
     ),
     "Adam, dropout, noise": spec(
         [
@@ -568,7 +580,7 @@ def parts(*modules: Any) -> set[type[Part]]:
 
 def test_every_type_has_its_constructor() -> None:
     """Of Keras' own, by the same name, but for the exceptions that are listed."""
-    kinds = parts(initializers, optimizers, losses) | set(layers.KINDS)
+    kinds = parts(initializers, constraints, optimizers, losses) | set(layers.KINDS)
     assert all(callable(program_build.constructor(kind)) for kind in kinds)
     assert set(program_build.EXCEPTIONS) < kinds
 

@@ -7,11 +7,10 @@ from pydantic import Field
 from typing_extensions import override
 
 from contract.experiment.base import NonNegative, Real
-from contract.experiment.constraints import BiasConstraint
-from contract.experiment.initializers import Regularizer
-from contract.experiment.layers.arguments import ActivationName, BiasInitializer
+from contract.experiment.initializers import ElementRegularizer
+from contract.experiment.layers.arguments import ActivationName, BiasConstraint, BiasInitializer
 from contract.experiment.layers.axes import Axes, places_of
-from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape
+from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape, check_activation
 from contract.experiment.unions import ByKind
 
 
@@ -20,6 +19,11 @@ class Activation(Layer):
 
     type: Literal["Activation"] = "Activation"
     activation: ActivationName
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        check_activation(self, shape)
+        return super().output(shape)
 
 
 class LeakyReLU(Layer):
@@ -69,7 +73,7 @@ class PReLU(Layer):
 
     type: Literal["PReLU"] = "PReLU"
     alpha_initializer: BiasInitializer = "zeros"
-    alpha_regularizer: Regularizer | None = None
+    alpha_regularizer: ElementRegularizer | None = None
     alpha_constraint: BiasConstraint | None = None
     shared_axes: (
         Annotated[
@@ -104,4 +108,5 @@ class Softmax(Layer):
     @override
     def output(self, shape: Shape) -> Outcome:
         places_of("axis", self.axis, shape)
+        check_activation(self, shape)
         return super().output(shape)

@@ -11,9 +11,9 @@ from pydantic import Field, model_validator
 from typing_extensions import override
 
 from contract.experiment.base import Count, Flag, Seed
-from contract.experiment.constraints import BiasConstraint, Constraint, within
-from contract.experiment.initializers import Initializer, Regularizer
-from contract.experiment.layers.arguments import BiasInitializer, Share
+from contract.experiment.constraints import Constraint
+from contract.experiment.initializers import ElementRegularizer, Initializer
+from contract.experiment.layers.arguments import BiasConstraint, BiasInitializer, Share, Weighted
 from contract.experiment.layers.axes import Axes, places_of
 from contract.experiment.layers.layer import Misfit, Outcome, SeveralInputs, Shape, listed
 from contract.experiment.unions import ByKind
@@ -109,19 +109,20 @@ class AdditiveAttention(_Weighted):
     use_scale: Flag = True
 
 
-class _WithHeads(_Attention):
+class _WithHeads(_Attention, Weighted):
     """Queries, keys and values go through kernels of their own, several heads side by side."""
 
     takes_apart: ClassVar[bool] = True
+    kernel_axes: ClassVar[int] = 3
 
     use_bias: Flag = True
     sliding_window: Count | None = None
     kernel_initializer: Initializer = "glorot_uniform"
     bias_initializer: BiasInitializer = "zeros"
-    kernel_regularizer: Regularizer | None = None
-    bias_regularizer: Regularizer | None = None
-    activity_regularizer: Regularizer | None = None
-    kernel_constraint: Annotated[Constraint, within(3)] | None = None
+    kernel_regularizer: ElementRegularizer | None = None
+    bias_regularizer: ElementRegularizer | None = None
+    activity_regularizer: ElementRegularizer | None = None
+    kernel_constraint: Constraint | None = None
     bias_constraint: BiasConstraint | None = None
     use_gate: Flag = False
 

@@ -1,15 +1,21 @@
 """Dense layers, embeddings, masks, and operations on each number."""
 
 from math import prod
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 from typing_extensions import override
 
 from contract.experiment.base import Count, Flag, Real
-from contract.experiment.constraints import Constraint, within
-from contract.experiment.initializers import Initializer, Regularizer
-from contract.experiment.layers.arguments import ActivationName, BiasInitializer
+from contract.experiment.constraints import Constraint
+from contract.experiment.initializers import ElementRegularizer, Initializer, Regularizer
+from contract.experiment.layers.arguments import (
+    ActivationName,
+    BiasConstraint,
+    BiasInitializer,
+    Weighted,
+    penalized,
+)
 from contract.experiment.layers.layer import Layer, Outcome, Shape, activated
 
 
@@ -26,7 +32,7 @@ class Input(Layer):
         return Outcome(shape)
 
 
-class Dense(Layer):
+class Dense(Weighted):
     has_units: ClassVar[bool] = True
     columns: ClassVar[str] = "units"
 
@@ -37,17 +43,21 @@ class Dense(Layer):
     kernel_initializer: Initializer = "glorot_uniform"
     bias_initializer: BiasInitializer = "zeros"
     kernel_regularizer: Regularizer | None = None
-    bias_regularizer: Regularizer | None = None
+    bias_regularizer: ElementRegularizer | None = None
+    activity_regularizer: ElementRegularizer | None = None
+    kernel_constraint: Constraint | None = None
+    bias_constraint: BiasConstraint | None = None
 
     @override
     def output(self, shape: Shape) -> Outcome:
         # On an input of higher rank it acts on the last axis, as in Keras.
         given = (*shape[:-1], self.units)
         weights, products = shape[-1] * self.units, prod(shape) * self.units
-        return activated(self, self.use_bias, given, weights, products)
+        found = activated(self, self.use_bias, given, weights, products)
+        return penalized(found, self.kernel_regularizer, (shape[-1], self.units))
 
 
-class Embedding(Layer):
+class Embedding(Weighted):
     """A row of weights for each whole number of its inputs, which are below `input_dim`.
 
     `mask_zero` tells the layers after it to pass over the places of a 0.
@@ -61,14 +71,14 @@ class Embedding(Layer):
     output_dim: Count
     embeddings_initializer: Initializer = "random_uniform"
     embeddings_regularizer: Regularizer | None = None
-    embeddings_constraint: Annotated[Constraint, within(2)] | None = None
+    embeddings_constraint: Constraint | None = None
     mask_zero: Flag = False
 
     @override
     def output(self, shape: Shape) -> Outcome:
-        given = (*shape, self.output_dim)
-        weights = self.input_dim * self.output_dim
-        return Outcome(given, trainable=weights, activations=prod(given))
+        given, kernel = (*shape, self.output_dim), (self.input_dim, self.output_dim)
+        found = Outcome(given, trainable=prod(kernel), activations=prod(given))
+        return penalized(found, self.embeddings_regularizer, kernel)
 
 
 class Masking(Layer):

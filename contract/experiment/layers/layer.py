@@ -83,6 +83,16 @@ class Layer(Part):
         """Keras' name of the activation that it applies; `linear` where that is none."""
         return str(getattr(self, "activation", self.function))
 
+    @property
+    def xla_fault(self) -> str:
+        """Why XLA cannot compile the training of it, in words; empty where it can."""
+        return ""
+
+    @property
+    def in_float32(self) -> tuple[str, ...]:
+        """The policies of precision that TensorFlow lacks it for: it computes in float32 then."""
+        return ()
+
     def output(self, shape: Shape) -> Outcome:
         """What it makes of an example of `shape`. Raises Misfit where Keras refuses to build it."""
         return Outcome(shape, flops=prod(shape), activations=prod(shape))
@@ -121,10 +131,21 @@ class SeveralInputs(Layer):
         return self.merged(shapes)
 
 
+def check_activation(layer: Layer, shape: Shape) -> None:
+    """Raises Misfit where TensorFlow does not have it for so many axes on every processor."""
+    if layer.applied == "softmax" and len(shape) > 4:
+        raise Misfit(
+            "activation" if hasattr(layer, "activation") else "",
+            f"softmax takes four axes at most, besides the batch; received shape {shape}: put a "
+            f"Reshape before it",
+        )
+
+
 def activated(
     layer: Layer, use_bias: bool, shape: Shape, weights: int, products: int, scratch: int = 0
 ) -> Outcome:
     """Sums of `products` in all, then bias and activation; `scratch` is kept besides them."""
+    check_activation(layer, shape)
     nonlinear = layer.applied != "linear"
     return Outcome(
         shape,

@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import override
 
-from contract.experiment.base import Flag, Fraction, NonNegative, Positive
-from contract.experiment.constraints import BiasConstraint
-from contract.experiment.initializers import Regularizer
-from contract.experiment.layers.arguments import BiasInitializer
+from contract.experiment.base import Flag, Fraction, NonNegative, Positive, Real
+from contract.experiment.initializers import ElementRegularizer
+from contract.experiment.layers.arguments import BiasConstraint, BiasInitializer
 from contract.experiment.layers.axes import Axes, Axis, place, places_of
 from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape
+from contract.experiment.unions import ByKind
 
 
 class _Normalization(Layer):
@@ -24,8 +24,8 @@ class _Normalization(Layer):
     scale: Flag = True
     beta_initializer: BiasInitializer = "zeros"
     gamma_initializer: BiasInitializer = "ones"
-    beta_regularizer: Regularizer | None = None
-    gamma_regularizer: Regularizer | None = None
+    beta_regularizer: ElementRegularizer | None = None
+    gamma_regularizer: ElementRegularizer | None = None
     beta_constraint: BiasConstraint | None = None
     gamma_constraint: BiasConstraint | None = None
 
@@ -138,6 +138,59 @@ class UnitNormalization(Layer):
     def output(self, shape: Shape) -> Outcome:
         places_of("axis", self.axis, shape)
         return _normalized(shape, 0)
+
+
+_MOST_ENTRIES = 10_000
+_Means = Annotated[
+    Real | Annotated[tuple[Real, ...], Field(min_length=1, max_length=_MOST_ENTRIES)], ByKind()
+]
+_Variances = Annotated[
+    NonNegative | Annotated[tuple[NonNegative, ...], Field(min_length=1, max_length=_MOST_ENTRIES)],
+    ByKind(),
+]
+
+
+class Normalization(Layer):
+    """(x - mean) / sqrt(variance), or with `invert` its inverse. Nothing adapts it to the data:
+    without `mean` and `variance` it changes nothing. `axis` counts the batch as 0."""
+
+    keeps_units: ClassVar[bool] = True
+
+    type: Literal["Normalization"] = "Normalization"
+    axis: Axes | None = -1
+    mean: _Means | None = Field(
+        None, description="one number, or one for each entry of axis; null is 0"
+    )
+    variance: _Variances | None = Field(
+        None, description="one number, or one for each entry of axis; null is 1"
+    )
+    invert: Flag = False
+
+    @model_validator(mode="after")
+    def _alike(self) -> Self:
+        mean, variance = (
+            len(given) if isinstance(given, tuple) else given is not None and -1
+            for given in (self.mean, self.variance)
+        )
+        if mean != variance:
+            raise ValueError(
+                "mean and variance must both be null, both be a number, or be lists of one length"
+            )
+        return self
+
+    @override
+    def output(self, shape: Shape) -> Outcome:
+        found = [] if self.axis is None else places_of("axis", self.axis, shape)
+        entries = prod(shape[at] for at in found)
+        if isinstance(self.mean, tuple) and (len(found) != 1 or len(self.mean) not in (1, entries)):
+            raise Misfit(
+                "mean",
+                f"must be a number, or have one for each entry of a single axis, of which its "
+                f"input of shape {shape} has {entries} along axis {self.axis}; received "
+                f"{len(self.mean)}",
+            )
+        # Keras also counts the batches that it was adapted to.
+        return _normalized(shape, 0, 2 * entries + 1 if self.mean is None else 0)
 
 
 def _normalized(shape: Shape, trainable: int, frozen: int = 0) -> Outcome:

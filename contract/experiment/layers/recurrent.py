@@ -1,23 +1,32 @@
 """Layers that go through a sequence step by step: (steps, features), or (steps, ..., channels)."""
 
 from math import prod
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import model_validator
 from typing_extensions import override
 
 from contract.experiment.base import Count, Flag, Seed, any_of, kinds
-from contract.experiment.constraints import BiasConstraint, Constraint, within
-from contract.experiment.initializers import Initializer, Regularizer
+from contract.experiment.constraints import Constraint
+from contract.experiment.initializers import ElementRegularizer, Initializer, Regularizer
 from contract.experiment.layers.arguments import (
+    ONE,
     ActivationName,
+    BiasConstraint,
     BiasInitializer,
-    Extent,
     Padding,
     Share,
+    Sizes,
+    Weighted,
+    Window1D,
+    Window2D,
+    Window3D,
+    each,
+    penalized,
+    places,
 )
+from contract.experiment.layers.convolution import check_depth, check_dilation, copied
 from contract.experiment.layers.layer import ALONE, Layer, Misfit, Outcome, Shape, inside
-from contract.experiment.unions import ByKind
 
 # One waits for the other, whatever the hardware: a batch of so many takes about a second.
 _MOST_STEPS = 10_000
@@ -25,7 +34,7 @@ _MOST_STEPS = 10_000
 _LOOP = 32
 
 
-class _Recurrent(Layer):
+class _Recurrent(Weighted):
     """What all have in common. A step makes `gates` sums for each number of its output."""
 
     bends: ClassVar[bool] = True
@@ -36,10 +45,12 @@ class _Recurrent(Layer):
     kernel_initializer: Initializer = "glorot_uniform"
     recurrent_initializer: Initializer = "orthogonal"
     bias_initializer: BiasInitializer = "zeros"
-    kernel_regularizer: Regularizer | None = None
-    recurrent_regularizer: Regularizer | None = None
-    bias_regularizer: Regularizer | None = None
-    activity_regularizer: Regularizer | None = None
+    kernel_regularizer: ElementRegularizer | None = None
+    recurrent_regularizer: ElementRegularizer | None = None
+    bias_regularizer: ElementRegularizer | None = None
+    activity_regularizer: ElementRegularizer | None = None
+    kernel_constraint: Constraint | None = None
+    recurrent_constraint: Constraint | None = None
     bias_constraint: BiasConstraint | None = None
     dropout: Share = 0.0
     recurrent_dropout: Share = 0.0
@@ -74,8 +85,8 @@ class _Recurrent(Layer):
 
 class _OfVectors(_Recurrent):
     units: Count
-    kernel_constraint: Annotated[Constraint, within(2)] | None = None
-    recurrent_constraint: Annotated[Constraint, within(2)] | None = None
+    kernel_regularizer: Regularizer | None = None
+    recurrent_regularizer: Regularizer | None = None
 
     @override
     def output(self, shape: Shape) -> Outcome:
@@ -88,7 +99,10 @@ class _OfVectors(_Recurrent):
         steps, features = shape
         products = self.gates * self.units * (features + self.units)
         bias = self.use_bias * self._biases * self.gates * self.units
-        return self._outcome(steps, (self.units,), products + bias, products)
+        found = self._outcome(steps, (self.units,), products + bias, products)
+        columns = self.gates * self.units
+        found = penalized(found, self.kernel_regularizer, (features, columns))
+        return penalized(found, self.recurrent_regularizer, (self.units, columns))
 
     @property
     def _biases(self) -> int:
@@ -133,20 +147,23 @@ class GRU(_OfVectors):
         return 2 if self.reset_after else 1
 
 
-class _OfPictures(_Recurrent):
+W = TypeVar("W", bound=Sizes)
+
+
+class _OfPictures(_Recurrent, Generic[W]):
     """An LSTM whose sums are convolutions over `rank` directions."""
 
     gates: ClassVar[int] = 4
     rank: ClassVar[int]
 
+    type: str
     filters: Count
+    kernel_size: W
+    strides: W = ONE
     padding: Padding = "valid"
+    dilation_rate: W = ONE
     recurrent_activation: ActivationName = "sigmoid"
     unit_forget_bias: Flag = True
-
-    def _each(self, argument: str) -> tuple[int, ...]:
-        given: int | tuple[int, ...] = getattr(self, argument)
-        return (given,) * self.rank if isinstance(given, int) else given
 
     @override
     def output(self, shape: Shape) -> Outcome:
@@ -159,94 +176,48 @@ class _OfPictures(_Recurrent):
                 f"it",
             )
         steps, *sides, channels = shape
-        places = self._places(tuple(sides))
-        window = prod(self._each("kernel_size"))
-        weights = window * (channels + self.filters) * self.gates * self.filters
+        given, both = tuple(sides), channels + self.filters
+        check_dilation(self.strides, self.dilation_rate, self.rank)
+        check_depth(self.kernel_size, self.strides, self.rank, channels)
+        window = ("kernel_size", self.kernel_size)
+        found = places(given, window, self.strides, self.padding, self.dilation_rate)
+        weights = prod(each(self.kernel_size, self.rank)) * both * self.gates * self.filters
         bias = self.use_bias * self.gates * self.filters
-        scratch = self._copied(tuple(sides)) * (channels + self.filters)
-        products = weights * prod(places)
+        scratch = copied(given, self.kernel_size, self.padding, self.dilation_rate, both)
         return self._outcome(
-            steps, (*places, self.filters), weights + bias, products, self.gates * scratch
+            steps,
+            (*found, self.filters),
+            weights + bias,
+            weights * prod(found),
+            self.gates * scratch,
         )
 
-    def _places(self, sides: Shape) -> Shape:
-        """How many places the window takes in each direction."""
-        strides, dilation = self._each("strides"), self._each("dilation_rate")
-        if max(strides) > 1 and max(dilation) > 1:
-            raise Misfit(
-                "dilation_rate",
-                f"must be 1 where strides are above 1; received dilation_rate {dilation} with "
-                f"strides {strides}: set one of them to 1",
-            )
-        kernel = self._each("kernel_size")
-        spans = [gap * (size - 1) + 1 for size, gap in zip(kernel, dilation, strict=True)]
-        if self.padding == "same":
-            spans = [1] * self.rank  # a padded window starts at every place
-        for span, side, size in zip(spans, sides, kernel, strict=True):
-            if span > side:
-                fault = "kernel_size" if size > side else "dilation_rate"
-                raise Misfit(
-                    fault,
-                    f"has a window of {spans}, which must fit into its input of {list(sides)}: "
-                    f'make {fault} smaller, or set padding to "same"',
-                )
-        steps = zip(sides, spans, strides, strict=True)
-        return tuple((side - span) // step + 1 for side, span, step in steps)
 
-    def _copied(self, sides: Shape) -> int:
-        """Places of the copy that TensorFlow pads a dilated layer's input to; see `Conv2D`."""
-        dilation = self._each("dilation_rate")
-        if max(dilation) == 1:
-            return 0
-        area = 1
-        for side, size, gap in zip(sides, self._each("kernel_size"), dilation, strict=True):
-            padded = side + (gap * (size - 1) if self.padding == "same" else 0)
-            area *= -(-padded // gap) * gap
-        return area
-
-
-_Window1 = Annotated[Extent | tuple[Extent], ByKind()]
-_Window2 = Annotated[Extent | tuple[Extent, Extent], ByKind()]
-_Window3 = Annotated[Extent | tuple[Extent, Extent, Extent], ByKind()]
-
-
-class ConvLSTM1D(_OfPictures):
+class ConvLSTM1D(_OfPictures[Window1D]):
     """`seed` is that of its dropout."""
 
     rank: ClassVar[int] = 1
+    kernel_axes: ClassVar[int] = 3
 
     type: Literal["ConvLSTM1D"] = "ConvLSTM1D"
-    kernel_size: _Window1
-    strides: _Window1 = 1
-    dilation_rate: _Window1 = 1
-    kernel_constraint: Annotated[Constraint, within(3)] | None = None
-    recurrent_constraint: Annotated[Constraint, within(3)] | None = None
 
 
-class ConvLSTM2D(_OfPictures):
+class ConvLSTM2D(_OfPictures[Window2D]):
     """`seed` is that of its dropout."""
 
     rank: ClassVar[int] = 2
+    kernel_axes: ClassVar[int] = 4
 
     type: Literal["ConvLSTM2D"] = "ConvLSTM2D"
-    kernel_size: _Window2
-    strides: _Window2 = 1
-    dilation_rate: _Window2 = 1
-    kernel_constraint: Annotated[Constraint, within(4)] | None = None
-    recurrent_constraint: Annotated[Constraint, within(4)] | None = None
 
 
-class ConvLSTM3D(_OfPictures):
+class ConvLSTM3D(_OfPictures[Window3D]):
     """`seed` is that of its dropout."""
 
     rank: ClassVar[int] = 3
+    kernel_axes: ClassVar[int] = 5
 
     type: Literal["ConvLSTM3D"] = "ConvLSTM3D"
-    kernel_size: _Window3
-    strides: _Window3 = 1
-    dilation_rate: _Window3 = 1
-    kernel_constraint: Annotated[Constraint, within(5)] | None = None
-    recurrent_constraint: Annotated[Constraint, within(5)] | None = None
 
 
 if TYPE_CHECKING:

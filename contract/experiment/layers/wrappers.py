@@ -13,10 +13,24 @@ if TYPE_CHECKING:  # unions of the layers that there are, which the package make
     WithKernel: TypeAlias = Layer
 
 
-class TimeDistributed(Layer):
-    """The same `layer`, with the same weights, at each step of a sequence."""
-
+class _Wrapper(Layer):
     bends: ClassVar[bool] = True
+
+    layer: Layer
+
+    @property
+    @override
+    def xla_fault(self) -> str:
+        return self.layer.xla_fault
+
+    @property
+    @override
+    def in_float32(self) -> tuple[str, ...]:
+        return self.layer.in_float32
+
+
+class TimeDistributed(_Wrapper):
+    """The same `layer`, with the same weights, at each step of a sequence."""
 
     type: Literal["TimeDistributed"] = "TimeDistributed"
     layer: Annotated["OneInput", ALONE]
@@ -40,10 +54,8 @@ class TimeDistributed(Layer):
         )
 
 
-class SpectralNormalization(Layer):
+class SpectralNormalization(_Wrapper):
     """`layer` with its kernel divided by an estimate of its largest singular value in each step."""
-
-    bends: ClassVar[bool] = True
 
     type: Literal["SpectralNormalization"] = "SpectralNormalization"
     layer: Annotated["WithKernel", ALONE]

@@ -90,5 +90,5 @@ def build(model: Model, input_shape: tuple[int, ...]) -> BuiltModel:
 
 def _layer(model: Model, node: Node[Layer]) -> Any:
     # Of a softmax in 16 bits the logarithm is too coarse to learn from.
-    outputs = model.graph.outputs
-    return construct(node.layer, dtype="float32" if node.index in outputs else model.dtype_policy)
+    coarse = node.index in model.graph.outputs or model.dtype_policy in node.layer.in_float32
+    return construct(node.layer, dtype="float32" if coarse else model.dtype_policy)

@@ -166,6 +166,10 @@ def test_what_is_missing_is_named(missing: str) -> None:
     assert [(e["loc"], e["type"]) for e in caught.value.errors()] == [((missing,), "missing")]
 
 
+DENSE = {"type": "Dense", "units": 1}
+CONV = {"filters": 1, "kernel_size": 1}
+
+
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
@@ -175,6 +179,31 @@ def test_what_is_missing_is_named(missing: str) -> None:
         ({"type": "Conv2D", "filters": 1, "kernel_size": [3]}, "missing"),
         ({"type": "Conv2D", "filters": 1, "kernel_size": 2**31}, "less than"),
         ({"type": "Conv2D", "filters": 1, "kernel_size": 3, "padding": "full"}, "valid"),
+        ({**DENSE, "kernel_initializer": {"type": "STFT"}}, "Orthogonal"),
+        ({**DENSE, "bias_initializer": "identity"}, "two axes; this one has 1"),
+        ({**DENSE, "bias_initializer": {"type": "Orthogonal"}}, "two or more axes"),
+        ({**DENSE, "bias_regularizer": {"type": "OrthogonalRegularizer"}}, "L1L2"),
+        ({**DENSE, "activity_regularizer": {"type": "OrthogonalRegularizer"}}, "L1L2"),
+        ({**DENSE, "bias_constraint": {"type": "MaxNorm", "axis": 1}}, "take 0 to 0"),
+        ({**DENSE, "kernel_constraint": {"type": "UnitNorm", "axis": [0, -2]}}, "each once"),
+        ({**DENSE, "kernel_constraint": {"type": "MinMaxNorm", "min_value": 2}}, "not be above"),
+        ({**DENSE, "kernel_constraint": {"type": "MinMaxNorm", "rate": 2}}, "less than or equal"),
+        ({"type": "Conv1D", **CONV, "kernel_initializer": "identity"}, "this one has 3"),
+        ({"type": "Conv2D", **CONV, "kernel_constraint": {"type": "MaxNorm", "axis": 4}}, "to 3"),
+        ({"type": "Conv3D", **CONV, "padding": "causal"}, "valid"),
+        ({"type": "Conv3D", **CONV, "kernel_size": [1, 1]}, "missing"),
+        ({"type": "SeparableConv1D", **CONV, "pointwise_initializer": "identity"}, "has 3"),
+        ({"type": "UpSampling1D", "size": [2]}, "valid integer"),
+        ({"type": "Permute", "dims": [1, 1]}, "each axis from 1 on once"),
+        ({"type": "Cropping3D", "cropping": [1, 2]}, "missing"),
+        ({"type": "Cropping2D", "cropping": [[1, 2], 3]}, "list"),
+        ({"type": "EinsumDense", "equation": "ab,bc", "output_shape": 1}, "of the form"),
+        ({"type": "EinsumDense", "equation": "...ab...,bc->ac", "output_shape": 1}, "of the form"),
+        ({"type": "EinsumDense", "equation": "ab,ac->ac", "output_shape": 1}, "the batch"),
+        ({"type": "EinsumDense", "equation": "ab,bc->ca", "output_shape": 1}, "the batch"),
+        ({"type": "EinsumDense", "equation": "abb,bc->ac", "output_shape": 1}, "once in each"),
+        ({"type": "EinsumDense", "equation": "ab,bd->ac", "output_shape": 1}, "in another part"),
+        ({"type": "EinsumDense", "equation": "a" * 999, "output_shape": 1}, "at most 32"),
         ({"type": "MaxPooling2D", "strides": 0}, "greater than or equal to 1"),
         ({"type": "Reshape", "target_shape": []}, "at least 1"),
         ({"type": "Reshape", "target_shape": [-2]}, "greater than or equal to -1"),

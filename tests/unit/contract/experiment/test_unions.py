@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from contract.experiment.initializers import Constant, Initializer
-from contract.experiment.layers.arguments import Window
+from contract.experiment.layers.arguments import Window2D
 from contract.experiment.layers.reshaping import ZeroPadding2D
 from contract.experiment.losses import Loss
 from contract.experiment.optimizers import LearningRate
@@ -22,8 +22,8 @@ def errors(kind: Any, value: Any) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("kind", "value", "location"),
     [
-        (Window, 0, ("<whole>", "greater_than_equal")),
-        (Window, [1, 0], ("<list>", 1, "greater_than_equal")),
+        (Window2D, 0, ("<whole>", "greater_than_equal")),
+        (Window2D, [1, 0], ("<list>", 1, "greater_than_equal")),
         (LearningRate, -1, ("<whole>", "greater_than")),
         (LearningRate, -0.5, ("<number>", "greater_than")),
         (LearningRate, {"type": "Step"}, ("<object>", "union_tag_invalid")),
@@ -43,9 +43,9 @@ def test_one_member_answers(kind: Any, value: Any, location: tuple[Any, ...]) ->
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (Window, "a whole number or a list"),
+        (Window2D, "a whole number or a list"),
         (LearningRate, "a number or an object whose type is one of ExponentialDecay,"),
-        (Initializer, "truncated_normal or zeros or an object whose type is one of Constant,"),
+        (Initializer, "variance_scaling or zeros or an object whose type is one of Constant,"),
         (Loss, "log_cosh or poisson or an object whose type is one of CategoricalCrossentropy,"),
         (Axis, "a list or an object"),
     ],

@@ -133,7 +133,36 @@ def test_objects_of_keras_become_names_or_parts() -> None:
         "kernel_regularizer": {"type": "L2"},
         "activation": "relu",
     }  # fmt: skip
+    kernel = keras_object("Identity", gain=2.0) | {"module": "keras.initializers"}
+    [_, found] = model_of(
+        sequential(GIVEN, layer("Dense", "a", units=3, kernel_initializer=kernel))
+    )["layers"]
+    assert found["kernel_initializer"] == {"type": "IdentityInitializer", "gain": 2.0}
     assert "Constant" in {kind.__name__ for kind in kinds(_Initializer)}
+
+
+def test_what_keras_writes_of_layers_in_another_way() -> None:
+    clip = keras_object("Clip", name="clip", x_min=-1.0, x_max=1.0)
+    recurrent = keras_object("LSTM", units=2, return_sequences=True, zero_output_for_mask=True)
+    _, *found = model_of(
+        sequential(
+            GIVEN,
+            layer("Activation", "a", activation=clip),
+            layer("Bidirectional", "b", layer=recurrent),
+            layer("BatchNormalization", "c", renorm=True, renorm_clipping={"rmax": 2.0}),
+        )
+    )["layers"]
+    assert found == [
+        {"type": "Clip", "name": "a", "x_min": -1.0, "x_max": 1.0},
+        {
+            "type": "Bidirectional", "name": "b",
+            "layer": {"type": "LSTM", "units": 2, "return_sequences": True},
+        },
+        {
+            "type": "BatchNormalization", "name": "c",
+            "renorm": True, "renorm_clipping": {"rmax": 2.0},
+        },
+    ]  # fmt: skip
 
 
 REFUSED: list[tuple[Json, str, str]] = [

@@ -264,6 +264,19 @@ def test_the_budget_itself_is_within_the_budget(limits: dict[str, int]) -> None:
             "max pooling (layer 1)",
         ),
         (
+            experiment(
+                [
+                    {"type": "Reshape", "target_shape": [2, 14, 28, 1]},
+                    {"type": "TimeDistributed", "layer": {"type": "MaxPooling2D"}},
+                    FLATTEN,
+                    dense(10),
+                ],
+                jit_compile=True,
+            ),
+            "/training/jit_compile",
+            "max pooling (layer 1)",
+        ),
+        (
             mlp(10, validation={"on": "split", "fraction": 0.9999}),
             "/training/validation/fraction",
             "leaves 0 for training",

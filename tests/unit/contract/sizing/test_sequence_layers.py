@@ -77,6 +77,8 @@ def attended(kind: str, *shapes: Shape, **arguments: Any) -> LayerFacts:
         ("LayerNormalization", {"axis": [1, -1]}, (7, 4), (7, 4), 56, 0),
         ("RMSNormalization", {}, (7, 4), (7, 4), 4, 0),
         ("RMSNormalization", {"axis": [1, 2]}, (7, 4), (7, 4), 28, 0),
+        ("Normalization", {"axis": [1, -1]}, (7, 4), (7, 4), 0, 57),
+        ("Normalization", {"mean": [1.0] * 4, "variance": [2.0] * 4}, (7, 4), (7, 4), 0, 0),
         ("UnitNormalization", {"axis": 1}, (7, 4), (7, 4), 0, 0),
         ("BatchNormalization", {"axis": 1}, (7, 4), (7, 4), 14, 14),
         ("BatchNormalization", {"renorm": True}, (7, 4), (7, 4), 8, 20),
@@ -154,7 +156,7 @@ def test_the_work_of_a_sequence_grows_with_its_steps() -> None:
         ("GRU", {"units": 3}, (7, 2, 3), "", "[14, 3]"),
         ("SimpleRNN", {"units": 3}, (10_001, 2), "", "10,000"),
         ("ConvLSTM2D", {"filters": 1, "kernel_size": 1}, (7, 2), "", "Reshape"),
-        ("ConvLSTM1D", {"filters": 1, "kernel_size": 6}, (7, 5, 2), "/kernel_size", "[6]"),
+        ("ConvLSTM1D", {"filters": 1, "kernel_size": 6}, (7, 5, 2), "/kernel_size", "window of 6"),
         (
             "ConvLSTM1D",
             {"filters": 1, "kernel_size": 1, "strides": 2, "dilation_rate": 2},
@@ -180,6 +182,7 @@ def test_the_work_of_a_sequence_grows_with_its_steps() -> None:
             "/layer/target_shape",
             "Reshape",
         ),
+        ("Normalization", {"mean": [1, 2], "variance": [1, 2]}, (7, 4), "/mean", "4 along"),
         ("GroupNormalization", {"groups": 3}, (7, 4), "/groups", "divisor"),
         ("BatchNormalization", {"axis": 3}, (7, 4), "/axis", "1 to 2"),
         ("LayerNormalization", {"axis": [1, -2]}, (7, 4), "/axis", "once"),
@@ -221,6 +224,9 @@ def test_what_attention_cannot_compare(
     assert said in caught.value.detail
 
 
+PICTURES = {"filters": 1, "kernel_size": 1}
+
+
 @pytest.mark.parametrize(
     "layer",
     [
@@ -240,6 +246,14 @@ def test_what_attention_cannot_compare(
         {**LSTM, "kernel_constraint": {"type": "MaxNorm", "axis": 2}},
         {**LSTM, "bias_constraint": MAX},
         {**LSTM, "bias_initializer": "orthogonal"},
+        {**LSTM, "recurrent_constraint": {"type": "UnitNorm", "axis": -3}},
+        {**LSTM, "bias_regularizer": {"type": "OrthogonalRegularizer"}},
+        {"type": "ConvLSTM1D", **PICTURES, "recurrent_initializer": "identity"},
+        {"type": "ConvLSTM2D", **PICTURES, "kernel_constraint": {"type": "MaxNorm", "axis": 4}},
+        {"type": "GroupQueryAttention", **GROUPS, "kernel_initializer": "identity"},
+        {"type": "Normalization", "mean": 1.0},
+        {"type": "Normalization", "mean": [1.0], "variance": [1.0, 2.0]},
+        {"type": "Normalization", "mean": 0, "variance": -1},
         {**LSTM, "stateful": True},
         {**LSTM, "return_state": True},
         {"type": "GroupNormalization", "groups": 0},
@@ -252,6 +266,18 @@ def test_what_attention_cannot_compare(
 def test_what_is_no_such_layer(layer: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Model.model_validate({"layers": [layer]})
+
+
+def test_an_orthogonal_penalty_costs_as_many_numbers_as_there_are_pairs() -> None:
+    penalty = {"type": "OrthogonalRegularizer"}
+    words = {"input_dim": 1000, "output_dim": 2}
+    plain = last((7,), "Embedding", **words)
+    found = last((7,), "Embedding", **words, embeddings_regularizer=penalty)
+    assert found.activations - plain.activations == 1000**2
+    plain, found = (
+        last((7, 2), "LSTM", units=3, **more) for more in ({}, {"recurrent_regularizer": penalty})
+    )
+    assert found.activations - plain.activations == 3**2
 
 
 def test_a_layer_used_again_is_told_from_a_wrapper() -> None:
