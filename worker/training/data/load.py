@@ -118,5 +118,6 @@ def _generated(dataset: Dataset, facts: Facts) -> tuple[Array, Array]:
     elif dataset.name == "moons":
         x, y = sklearn_datasets.make_moons(samples, noise=noise, random_state=seed)
     else:
+        assert dataset.name == "blobs"  # another one needs a line of its own here
         x, y = sklearn_datasets.make_blobs(samples, cluster_std=10 * noise, random_state=seed)
     return x.astype(np.float32), y
