@@ -14,6 +14,8 @@ MAX_FAULTS = 20
 # Wording costs microseconds an error, and a hostile body has thousands.
 _LOOKED_AT = 500
 _SHOWN = 80
+# More names than these nobody reads in an error.
+_MOST_NAMES = 40
 _EXPECTED = {
     "bool_type": "true or false",
     "dict_type": "an object",
@@ -100,9 +102,17 @@ def _expected(error: Mapping[str, Any]) -> str:
         case "literal_error" | "enum":
             return f"one of {context['expected']}".replace("'", "")
         case "union_tag_invalid":
-            return f"one of {context['expected_tags']}".replace("'", "")
+            return _one_of(context["expected_tags"].replace("'", "").split(", "), context["tag"])
     told = _EXPECTED.get(error["type"])
     return told.format(**context) if told else error["msg"].removeprefix("Input should be ")
+
+
+def _one_of(names: Sequence[str], received: Any) -> str:
+    """All of them, or, of many, those that are most like what was received."""
+    if len(names) <= _MOST_NAMES:
+        return f"one of {', '.join(names)}"
+    like = get_close_matches(str(received)[:_SHOWN], names, 5, cutoff=0.4) or names[:5]
+    return f"one of {len(names)} names, such as {', '.join(like)}"
 
 
 def _no_such_parameter(error: Mapping[str, Any]) -> dict[str, str]:

@@ -8,7 +8,8 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
-from pydantic import Discriminator, Tag
+from pydantic import BeforeValidator, Discriminator, Tag
+from pydantic_core import PydanticKnownError
 
 from contract.experiment.base import Part, any_of, kinds
 from contract.experiment.layers import (
@@ -67,6 +68,12 @@ def _tag(value: Any) -> Any:
     return "Again" if named and kind is None else kind
 
 
+def _an_object(value: Any) -> Any:
+    if isinstance(value, dict | Part):
+        return value
+    raise PydanticKnownError("model_attributes_type")
+
+
 if TYPE_CHECKING:
     AnyLayer: TypeAlias = Layer | Again
 else:
@@ -74,4 +81,5 @@ else:
         reduce(or_, [Annotated[kind, Tag(kind.__name__)] for kind in KINDS])
         | Annotated[Again, Tag("Again")],
         Discriminator(_tag),
+        BeforeValidator(_an_object),
     ]

@@ -91,7 +91,7 @@ def quickest(api: Api, content: bytes, status: int) -> dict[str, Any]:
             [*LAYERS, 1, "kernel_initializer"],
             7,
             "/model/layers/1/kernel_initializer",
-            "or an object whose type is one of Constant, RandomNormal",
+            "or an object whose type is one of Constant, ",
         ),
         (
             ["training", "optimizer", "learning_rate"],
