@@ -40,15 +40,18 @@ _AT_ONCE: dict[Kind, int] = {"writing": 8, "working": 1, "planning": 2, "drawing
 # All of these together, and what asks the database besides, have connections enough
 # (`contract.store.database`).
 _READS_AT_ONCE = 16
-# Of one owner and kind; beyond that even the last would not be answered in time.
-_WAITING = 100
+# Of one owner and kind; beyond that even the last would not be answered in time. Writes are short.
+_WAITING: dict[Kind, int] = {
+    "writing": 1_000, "working": 100, "planning": 100, "drawing": 100, "lookup": 100,
+}  # fmt: skip
 
 
 class Turns:
     """Places for `at_once` calls. Those who wait are let in by turns, one of each owner."""
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, at_once: int, waiting: int) -> None:
         self._free = at_once
+        self._waiting = waiting
         self._limiter = CapacityLimiter(at_once)
         self._lines: OrderedDict[str, deque[anyio.Event]] = OrderedDict()
 
@@ -70,7 +73,7 @@ class Turns:
 
     async def _wait(self, owner: str) -> None:
         line = self._lines.setdefault(owner, deque())
-        if len(line) >= _WAITING:
+        if len(line) >= self._waiting:
             raise _busy()
         turn = anyio.Event()
         line.append(turn)
@@ -108,7 +111,7 @@ class Threads:
 
     def __init__(self) -> None:
         to_thread.current_default_thread_limiter().total_tokens = _READS_AT_ONCE
-        self._turns = {kind: Turns(at_once) for kind, at_once in _AT_ONCE.items()}
+        self._turns = {kind: Turns(at_once, _WAITING[kind]) for kind, at_once in _AT_ONCE.items()}
 
     async def run(self, kind: Kind, owner: str, call: Callable[[], T]) -> T:
         """`call` in a thread of `kind`. Raises Unavailable where its turn does not come in time."""
