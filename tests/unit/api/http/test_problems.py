@@ -168,9 +168,10 @@ def test_a_field_that_does_not_exist_is_named(data: st.DataObject) -> None:
             ("model", "layers", 7, "kernel_initializer"),
             "he_norml",
             (
-                "expected one of glorot_normal, glorot_uniform, he_normal, he_uniform, "
-                "lecun_normal, lecun_uniform, ones, orthogonal, random_normal, random_uniform, "
-                'truncated_normal or zeros; received "he_norml": did you mean he_normal?'
+                "expected one of constant, glorot_normal, glorot_uniform, he_normal, he_uniform, "
+                "identity, lecun_normal, lecun_uniform, ones, orthogonal, random_normal, "
+                "random_uniform, truncated_normal, variance_scaling or zeros; "
+                'received "he_norml": did you mean he_normal?'
             ),
         ),
         (
