@@ -32,9 +32,9 @@ def kinds(base: type[P]) -> list[type[P]]:
     return found
 
 
-def name_in_lower_case(kind: type[Part]) -> str:
+def in_lower_case(name: str) -> str:
     """In the form in which Keras knows a class by its name: KLDivergence is kl_divergence."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", kind.__name__).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def any_of(parts: Sequence[type[P]]) -> Any:

@@ -15,8 +15,8 @@ from contract.experiment.base import (
     Positive,
     Real,
     any_of,
+    in_lower_case,
     kinds,
-    name_in_lower_case,
 )
 from contract.experiment.unions import ByKind
 
@@ -167,7 +167,7 @@ class OrthogonalRegularizer(_Regularizer):
 
 
 _KINDS = {
-    name_in_lower_case(kind).removesuffix("_initializer"): kind
+    in_lower_case(kind.__name__).removesuffix("_initializer"): kind
     for kind in sorted(kinds(_Initializer), key=lambda kind: kind.__name__)
 }
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from contract.experiment.base import (
     Part,
     Positive,
     any_of,
+    in_lower_case,
     kinds,
-    name_in_lower_case,
 )
 from contract.experiment.unions import ByKind
 
@@ -93,7 +93,7 @@ class Poisson(_Loss):
 
 
 # By the names that they are posted by.
-LOSSES = {name_in_lower_case(kind): kind for kind in kinds(_Loss)}
+LOSSES = {in_lower_case(kind.__name__): kind for kind in kinds(_Loss)}
 _LONG = {kind.short: name for name, kind in LOSSES.items() if kind.short}
 
 

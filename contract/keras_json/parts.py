@@ -4,13 +4,12 @@ A part has Keras' own arguments, so most are taken as they are. An argument that
 have is left out where it says nothing: where it is empty, or one of the defaults in `_SILENT`.
 """
 
-import re
 import struct
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, get_args
 
-from contract.experiment.base import Part, kinds
+from contract.experiment.base import Part, in_lower_case, kinds
 from contract.experiment.initializers import InitializerName
 from contract.experiment.layers.arguments import ActivationName
 from contract.experiment.pointers import Path
@@ -104,7 +103,7 @@ def _value(value: Any, path: Path) -> Any:
     if name == "function":  # of Keras, such as an activation
         return expect(value.get("config"), str, (*path, "config"), "the name of a function")
     config = expect(value.get("config"), dict, (*path, "config"), "an object of arguments")
-    short = _snake(name)
+    short = in_lower_case(name)
     if short in _names() and all(_is_silent(key, each) for key, each in config.items()):
         return short
     name = _RENAMED.get(f"{value.get('module')}.{name}", name)
@@ -127,8 +126,3 @@ def _as_written(value: float) -> float:
 def _names() -> frozenset[str]:
     """Names that stand for an object without arguments."""
     return frozenset((*get_args(InitializerName), *get_args(ActivationName)))
-
-
-def _snake(name: str) -> str:
-    """As Keras derives one name from the other: GlorotUniform is glorot_uniform."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

@@ -89,13 +89,14 @@ def test_an_image_names_all_that_its_code_imports(image: str) -> None:
     assert not missing, f"add to requirements/{image}.in, then make lock"
 
 
-def test_the_api_runs_without_tensorflow() -> None:
+def test_the_api_starts_without_tensorflow_and_without_what_is_loaded_late() -> None:
     """Watched at run time too: an import within a function escapes no one here."""
     code = "import sys, api.app; print(*sys.modules)"
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     )
-    assert {"tensorflow", "keras", "sklearn", "worker"}.isdisjoint(told.stdout.split())
+    late = {"numpy", "matplotlib"}  # with the first upload, and the first picture
+    assert (late | {"tensorflow", "keras", "sklearn", "worker"}).isdisjoint(told.stdout.split())
 
 
 @pytest.mark.parametrize("requirements", [*LOCKS, "dev", "rivals-loops", "rivals-mlflow"])

@@ -5,27 +5,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from api.datasets.reading.csv_table import read_table
-from api.datasets.reading.npz import read_npz
 from api.datasets.reading.options import Limits, Wanted
-from api.datasets.reading.source import Source
-from api.datasets.reading.workspace import Workspace
+
+if TYPE_CHECKING:
+    from api.datasets.reading.source import Source
+    from api.datasets.reading.workspace import Workspace
+
+    Reader: TypeAlias = Callable[[Path, Wanted, Limits, Workspace], Source]
 
 
 @dataclass(frozen=True)
 class Format:
     """`media_types` are those of the Content-Type; each such file, and no other, begins with
-    `magic`, which is empty for text."""
+    `magic`, which is empty for text. `reader` loads what reads it."""
 
     media_types: tuple[str, ...]
     magic: bytes
-    read: Callable[[Path, Wanted, Limits, Workspace], Source]
+    reader: "Callable[[], Reader]"
+
+
+# The readers are imported late, with the first upload: NumPy takes 12 MB.
+def _npz() -> "Reader":
+    from api.datasets.reading.npz import read_npz
+
+    return read_npz
+
+
+def _csv() -> "Reader":
+    from api.datasets.reading.csv_table import read_table
+
+    return read_table
 
 
 # The order in which a file of an unknown format is looked at: text last.
 FORMATS = {
-    "npz": Format(("application/x-npz", "application/zip"), b"PK\3\4", read_npz),
-    "csv": Format(("text/csv",), b"", read_table),
+    "npz": Format(("application/x-npz", "application/zip"), b"PK\3\4", _npz),
+    "csv": Format(("text/csv",), b"", _csv),
 }
 if TYPE_CHECKING:
     Media: TypeAlias = str

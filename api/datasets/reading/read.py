@@ -39,7 +39,7 @@ def read(source: Path, media: Media, wanted: Wanted, limits: Limits, folder: Pat
     file = folder / "dataset.npz"
     try:
         with Workspace(folder) as workspace, np.errstate(all="ignore"):
-            found = FORMATS[media].read(source, wanted, limits, workspace)
+            found = FORMATS[media].reader()(source, wanted, limits, workspace)
             held = _held(found, wanted, workspace)
             assembly = Assembly(found.inputs, found.labels, held, workspace)
             assembly.check(limits)

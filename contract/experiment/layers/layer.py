@@ -1,5 +1,6 @@
 """What every layer has: Keras' name and arguments, and what it makes of an example's shape."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -108,16 +109,16 @@ class Layer(Part):
         return self.output(shapes[0])
 
 
-class SeveralInputs(Layer):
+class SeveralInputs(Layer, ABC):
     """`least` to `most` inputs, or any number of them."""
 
     merges: ClassVar[bool] = True
     least: ClassVar[int] = 1
     most: ClassVar[int | None] = None
 
+    @abstractmethod
     def merged(self, shapes: Sequence[Shape]) -> Outcome:
         """What it makes of examples of `shapes`, as many as it takes."""
-        raise NotImplementedError
 
     @override
     def outcome(self, shapes: Sequence[Shape]) -> Outcome:
