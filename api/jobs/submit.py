@@ -146,9 +146,11 @@ def queue_job(
     """A new job, or the one of this key that was quicker. Raises as `admit`."""
     caller, settings = submission.caller, submission.settings
 
+    # Before its turn to write comes, which others wait for.
+    job = create.new(experiment, owner=caller.owner, upload=upload, retry_of=retry_of)
+
     def fill(session: Session) -> Sequence[Job]:
         admit(session, caller, settings, [experiment])
-        job = create.new(experiment, owner=caller.owner, upload=upload, retry_of=retry_of)
         create.submit(session, [job])
         return [job]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.agreement import Silent
+from benchmarks.agreement import Silent, plain_optimizer
 from benchmarks.training.way import Way
 from benchmarks.training.workloads import WORKLOADS, Workload
 from contract.experiment.datasets import facts_of
@@ -70,7 +70,7 @@ def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]
     _one_thread()
     import keras
 
-    from worker.training.program.build import build, construct
+    from worker.training.program.build import build
 
     work = WORKLOADS[workload]
     experiment = experiment_of(work)
@@ -80,7 +80,7 @@ def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]
     steps = -(-len(x) // work.batch_size)
     model = build(experiment.model, (28, 28)).keras
     model.compile(
-        construct(experiment.training.optimizer),
+        plain_optimizer(experiment.training.optimizer),
         "categorical_crossentropy",
         metrics=["accuracy"],
         steps_per_execution=steps if whole_epochs else 1,

@@ -136,7 +136,8 @@ class RMSprop(_Optimizer):
     @property
     @override
     def slots(self) -> int:
-        return 1 + (self.momentum > 0) + self.centered
+        # Not centered, it keeps the last change without momentum, too: its kernel wants it.
+        return 1 + (self.momentum > 0 or not self.centered) + self.centered
 
 
 class Adam(_Optimizer):

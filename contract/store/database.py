@@ -1,6 +1,7 @@
 """One engine per process, and the two kinds of transaction: `reading` and `writing`."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -56,6 +57,7 @@ class Database:
             raise ValueError(f"the database must be sqlite:// or postgresql://, received {kind}://")
         self.engine = _OPEN[kind](url)
         self._reader = self.engine.execution_options(**_READER[kind])
+        self._glancer = self.engine.execution_options(**_GLANCER[kind])
         self._writer = self.engine.execution_options(writes=True)
         self._turns = WritersTurns(BUSY_SECONDS) if kind == "sqlite" else None
         self._schema_holds_until = 0.0
@@ -73,6 +75,16 @@ class Database:
     def looking(self) -> Iterator[Connection]:
         """`reading` without the objects of a session, which cost more than a short statement."""
         with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def glancing(self) -> Iterator[Connection]:
+        """`looking` for a single SELECT, which sees one state without a transaction around it.
+
+        BEGIN and ROLLBACK cost a poll more than what it reads. Each further SELECT would see
+        another state.
+        """
+        with self._glancer.connect() as connection:
             yield connection
 
     @contextmanager
@@ -169,15 +181,22 @@ def _set_journal_mode(connection: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A deferred transaction that turns writer fails at once, in spite of busy_timeout.
-    writes = connection.get_execution_options().get("writes", False)
+    options = connection.get_execution_options()
     _set_busy_timeout(connection, deadline.left(BUSY_SECONDS))
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if options.get("writes", False):
+        # A deferred transaction that turns writer fails at once, in spite of busy_timeout.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif not options.get("glances", False):
+        connection.exec_driver_sql("BEGIN")
 
 
 def _set_busy_timeout(connection: Connection, seconds: float) -> None:
-    """Where it is another than the connection's last one."""
-    milliseconds = round(seconds * 1000)
+    """In steps of 100 ms, where it is another than the connection's last one.
+
+    The time that is left of a request differs each time by a little, and a statement costs as much
+    as the SELECT that follows it.
+    """
+    milliseconds = math.ceil(seconds * 10) * 100
     if connection.info.get("busy_timeout", BUSY_SECONDS * 1000) != milliseconds:
         connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds}")
         connection.info["busy_timeout"] = milliseconds
@@ -188,4 +207,8 @@ _OPEN = {"sqlite": _sqlite, "postgresql": _postgres}
 _READER: dict[str, dict[str, Any]] = {
     "sqlite": {},
     "postgresql": {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True},
+}
+_GLANCER: dict[str, dict[str, Any]] = {
+    "sqlite": {"glances": True},
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
 }

@@ -15,8 +15,10 @@ from contract.experiment.graph import Node
 from contract.experiment.layers import core
 from contract.experiment.layers.layer import Layer
 from contract.experiment.losses import Loss, loss_of
+from contract.experiment.optimizers import Adam, AdamW, RMSprop
 from contract.experiment.spec import Model
 from worker.training.built_model import BuiltModel, told, values
+from worker.training.program import optimizers
 
 
 def _clip(x_min: float, x_max: float, **more: Any) -> Any:
@@ -29,8 +31,13 @@ def _clip(x_min: float, x_max: float, **more: Any) -> Any:
     return keras.layers.Activation(clip, **more)
 
 
-# What Keras does not have under the name of the spec.
-EXCEPTIONS: dict[type[Part], Callable[..., Any]] = {core.Clip: _clip}
+# What Keras does not have under the name of the spec, or what is quicker than Keras'.
+EXCEPTIONS: dict[type[Part], Callable[..., Any]] = {
+    core.Clip: _clip,
+    Adam: optimizers.adam,
+    AdamW: optimizers.adam,
+    RMSprop: optimizers.rmsprop,
+}
 
 
 # What Keras does not take as an argument of a constructor, or not of each one (`trainable`).

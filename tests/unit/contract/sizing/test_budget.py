@@ -103,7 +103,7 @@ def test_memory_is_the_sum_of_the_formula() -> None:
     [
         ({"type": "SGD"}, 2),
         ({"type": "SGD", "momentum": 0.9}, 3),
-        ({"type": "RMSprop"}, 3),
+        ({"type": "RMSprop"}, 4),
         ({"type": "RMSprop", "momentum": 0.9, "centered": True}, 5),
         ({"type": "Adam"}, 4),
         ({"type": "Adam", "amsgrad": True}, 5),
