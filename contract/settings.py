@@ -180,8 +180,8 @@ class Settings(BaseSettings):
     requests_per_second: float = Field(
         50, gt=0, description="per key: requests in the long run, twice as many at once"
     )
-    max_layers: int = Field(100, ge=1, description="budget: layers of a model")
-    max_parameters: int = Field(50_000_000, ge=1, description="budget: parameters of a model")
+    max_layers: int = Field(1_000, ge=1, description="budget: layers of a model")
+    max_parameters: int = Field(100_000_000, ge=1, description="budget: parameters of a model")
     max_epochs: int = Field(10_000, ge=1, description="budget: epochs of a run")
     max_examples: int = Field(
         1_000_000_000, ge=1, description="budget: training examples x epochs of a run"

@@ -162,3 +162,81 @@ def _cut(draw: st.DrawFn, text: bytes) -> bytes:
 def _garbled(draw: st.DrawFn, text: bytes) -> bytes:
     at = draw(st.integers(0, len(text)))
     return text[:at] + draw(st.binary(min_size=1, max_size=20)) + text[at:]
+
+
+def _deep(draw: st.DrawFn) -> list[Any]:
+    layer: dict[str, Any] = {"type": "LSTM", "units": 3}
+    for _ in range(draw(st.integers(2, 50))):
+        wrapper = draw(
+            st.sampled_from(["TimeDistributed", "Bidirectional", "SpectralNormalization"])
+        )
+        layer = {"type": wrapper, "layer": layer}
+    return [layer]
+
+
+def _many_inputs(draw: st.DrawFn) -> list[Any]:
+    count = draw(st.sampled_from([2, 100, 1_000, 1_999]))
+    return [{"type": "Input", "name": f"i{number}"} for number in range(count)]
+
+
+def _ring(draw: st.DrawFn) -> list[Any]:
+    size = draw(st.integers(1, 900))
+    return [
+        {"type": "Dense", "units": 2, "name": f"d{n}", "inputs": [f"d{(n + 1) % size}"]}
+        for n in range(size)
+    ]
+
+
+def _shared_in_a_ring(draw: st.DrawFn) -> list[Any]:
+    size = draw(st.integers(1, 900))
+    again = [
+        {"layer": f"a{(n + 1) % size}", "name": f"a{n}", "inputs": [f"a{(n + 1) % size}"]}
+        for n in range(size)
+    ]
+    return [{"type": "Dense", "units": 2, "name": "d"}, *again]
+
+
+def _unnamed(draw: st.DrawFn) -> list[Any]:
+    name = draw(st.sampled_from(["x", "", "é" * 50, "a/b", "__proto__", "\u0000", "a" * 400]))
+    return [{"type": "Add", "inputs": [name] * draw(st.integers(1, 2_000))}]
+
+
+def _huge(draw: st.DrawFn) -> list[Any]:
+    huge = draw(st.sampled_from([10**9, 2**31 - 1, 2**31, 2**63, 10**18]))
+    return draw(
+        st.sampled_from(
+            [
+                [{"type": "Embedding", "input_dim": huge, "output_dim": huge}],
+                [{"type": "LSTM", "units": huge}],
+                [{"type": "RepeatVector", "n": huge}, {"type": "GRU", "units": 1}],
+                [{"type": "Flatten"}, {"type": "RepeatVector", "n": huge}],
+                [{"type": "Conv1D", "filters": huge, "kernel_size": huge}],
+                [{"type": "Conv2DTranspose", "filters": 1, "kernel_size": 1, "strides": huge}],
+                [{"type": "UpSampling1D", "size": huge}, {"type": "Flatten"}],
+                [{"type": "EinsumDense", "equation": "abc,cd->abd", "output_shape": [huge, huge]}],
+                [{"type": "MultiHeadAttention", "num_heads": huge, "key_dim": huge}],
+                [{"type": "GroupNormalization", "groups": huge}],
+                [{"type": "Cropping1D", "cropping": huge}],
+            ]
+        )
+    )
+
+
+def _einsum(draw: st.DrawFn) -> list[Any]:
+    equation = draw(st.text("abc,->. 1\u00e9", max_size=2_000))
+    return [{"type": "EinsumDense", "equation": equation, "output_shape": [2]}]
+
+
+_OF_NEW_KINDS = (_deep, _many_inputs, _ring, _shared_in_a_ring, _unnamed, _huge, _einsum)
+
+
+@st.composite
+def models(draw: st.DrawFn) -> dict[str, Any]:
+    """An experiment with a model that cannot be: of pictures, so that no sequence layer fits."""
+    layers = draw(st.sampled_from(_OF_NEW_KINDS))(draw)
+    return {
+        "name": "hostile",
+        "dataset": {"name": "digits"},
+        "model": {"layers": layers},
+        "training": {"optimizer": {"type": "SGD"}, "loss": "mse", "epochs": 1},
+    }

@@ -17,6 +17,8 @@ from contract.experiment.pointers import Path
 
 # An experiment has some 10; what handles JSON by recursion fails at some hundreds.
 MAX_DEPTH = 64
+# Of one object; a name for each class is the most that an experiment has.
+MAX_MEMBERS = 2_000
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -51,6 +53,10 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(members):
         (twice, _), *_ = Counter(name for name, _ in members).most_common(1)
         raise ValueError(f"the member {json.dumps(twice)[:100]} is there twice in one object")
+    if len(found) > MAX_MEMBERS:
+        raise ValueError(
+            f"an object has {len(found):,} members, of which at most {MAX_MEMBERS:,} are taken"
+        )
     return found
 
 

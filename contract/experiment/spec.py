@@ -3,7 +3,8 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import PydanticKnownError
 
 from contract.errors import SpecRefused
 from contract.experiment.base import Count, Flag, NonNegative, Part, Positive, Seed, Whole
@@ -34,6 +35,31 @@ else:
 
 # Of a model; loss and metrics of several are not told apart yet.
 MOST_OUTPUTS = 1
+MOST_LAYERS = 2000
+# Layers that are checked together take about as many characters of JSON, or are one.
+_TOGETHER = 20_000
+
+
+def _a_few_at_a_time(layers: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """What is wrong with the first layers that are wrong.
+
+    Pydantic finds all errors of a list at once, three in each member of 40,000, and the event loop
+    would wait for that. Nobody reads more than the first 20.
+    """
+    if not isinstance(layers, list):
+        return check(layers)
+    if len(layers) > MOST_LAYERS:
+        context = {"field_type": "List", "max_length": MOST_LAYERS, "actual_length": len(layers)}
+        raise PydanticKnownError("too_long", context)
+    checked: tuple[Any, ...] = ()
+    waiting: list[Any] = []
+    size = 0
+    for layer in layers:
+        waiting.append(layer)
+        size += len(str(layer))
+        if size > _TOGETHER:
+            checked, waiting, size = check([*checked, *waiting]), [], 0
+    return check([*checked, *waiting])
 
 
 class Model(Part):
@@ -47,7 +73,11 @@ class Model(Part):
     `keras.optimizers.LossScaleOptimizer`.
     """
 
-    layers: Annotated[tuple[AnyLayer, ...], Field(min_length=1, max_length=1000)]
+    layers: Annotated[
+        tuple[AnyLayer, ...],
+        Field(min_length=1, max_length=MOST_LAYERS),
+        WrapValidator(_a_few_at_a_time),
+    ]
     outputs: Annotated[tuple[LayerName, ...], Field(max_length=MOST_OUTPUTS)] = ()
     dtype_policy: DTypePolicy = "float32"
 

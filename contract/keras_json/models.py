@@ -71,7 +71,10 @@ class _Scope:
         self.config = expect(given.get("config"), dict, (*self.path, "config"), "an object")
         at = (*self.path, "config", "layers")
         self.layers = {}
-        for number, layer in enumerate(expect(self.config.get("layers"), list, at, "a list")):
+        layers = expect(self.config.get("layers"), list, at, "a list")
+        if len(layers) > _MOST_ENTRIES:
+            raise _too_many(self.path)
+        for number, layer in enumerate(layers):
             told = expect(layer, dict, (*at, number), "a layer")
             config = expect(told.get("config"), dict, (*at, number, "config"), "an object")
             name = told.get("name", config.get("name"))
@@ -192,7 +195,7 @@ class _Translation:
     def _add(self, scope: _Scope, name: str, node: int, wire: Wire) -> None:
         number, told = scope.layers[name]
         if len(self._found) >= _MOST_ENTRIES:
-            raise Untranslatable(scope.path, f"the model has more than {_MOST_ENTRIES:,} layers")
+            raise _too_many(scope.path)
         entry: dict[str, Any] = {"name": wire}
         if told.get("class_name") == "InputLayer":
             part: dict[str, Any] = {"type": "Input"}
@@ -246,3 +249,7 @@ def _policies(document: Mapping[str, Any]) -> Iterator[str]:
             yield from _policies(layer)
         elif layer.get("class_name") != "InputLayer" and dtype is not None:
             yield str(dtype["config"]["name"]) if isinstance(dtype, dict) else str(dtype)
+
+
+def _too_many(path: Path) -> Untranslatable:
+    return Untranslatable(path, f"the model has more than {_MOST_ENTRIES:,} layers")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from contract.experiment.spec import Experiment
 from tests import jobs
-from tests.hostile_specs import bodies
+from tests.hostile_specs import bodies, models
 from tests.sites import FAKE, Site, site_on
 
 BODIES = 1_000
@@ -35,7 +35,7 @@ class Asked:
     milliseconds: list[float] = field(default_factory=list)
     accepted: list[dict[str, Any]] = field(default_factory=list)
 
-    def ask(self, body: bytes) -> None:
+    def ask(self, body: bytes) -> httpx.Response:
         answer, taken = self._timed(body)
         if taken > MAX_MILLISECONDS:  # once more, before the machine's other work is blamed on it
             taken = min(taken, self._timed(body)[1])
@@ -46,6 +46,7 @@ class Asked:
         else:
             assert 400 <= answer.status_code < 500, (body[:1000], answer.text)
             assert answer.headers["content-type"] == "application/problem+json"
+        return answer
 
     def _timed(self, body: bytes) -> tuple[httpx.Response, float]:
         began = time.perf_counter()
@@ -67,7 +68,7 @@ def _pieces(body: bytes, size: int = 1 << 16) -> Iterator[bytes]:
     return (body[start : start + size] for start in range(0, len(body), size))
 
 
-def drawn(ask: Callable[[bytes], None]) -> None:
+def drawn(ask: Callable[[bytes], object]) -> None:
     """Draw all the bodies. One that fails is not made smaller: what failed may be its time."""
 
     @settings(
@@ -101,6 +102,28 @@ def test_each_is_answered_soon(database_url: str, tmp_path: Path) -> None:
         assert worker.process.poll() is None
         good = site.submit(jobs.experiment().model_dump(exclude_unset=True))
         assert site.wait_for_end(good)[0].status == "succeeded"
+
+
+def test_a_model_that_cannot_be_is_refused_with_a_pointer(sqlite_url: str, tmp_path: Path) -> None:
+    with site_on(sqlite_url, "memory://", tmp_path) as site, site.api() as client:
+        asked = Asked(client)
+
+        @settings(
+            max_examples=BODIES,
+            phases=[Phase.generate],
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(model=models())
+        def each(model: dict[str, Any]) -> None:
+            answer = asked.ask(json.dumps(model).encode())
+            assert answer.status_code in (400, 422), (str(model)[:1000], answer.text)
+            assert answer.json()["detail"].startswith("/model"), answer.text[:2000]
+
+        each()
+        print(asked)
+        assert max(asked.milliseconds) < PATIENCE * MAX_MILLISECONDS, str(asked)
+        assert client.get("/v1/jobs").json()["data"] == []
 
 
 @pytest.mark.slow

@@ -113,7 +113,7 @@ def test_the_experiments_that_other_tests_draw_are_within_the_budget(
         ("dataset.scaling", "zscore"),
         ("dataset.limit", 0),
         ("model.layers", []),
-        ("model.layers", [{"type": "Flatten"}] * 1001),
+        ("model.layers", [{"type": "Flatten"}] * 2001),
         ("model.layers.0.type", "Lambda"),
         ("model.layers.1.unit", 5),
         ("model.layers.1.units", "100"),
