@@ -1,6 +1,6 @@
 """`python -m benchmarks.training [--rounds 5] [WORKLOAD...]`: a table for each workload.
 
-All ways take turns, on one thread each and one at a time. Needs mnist.npz in PLATEAU_DATA_DIR;
+All ways take turns, on one thread each and one at a time. Some need mnist.npz in PLATEAU_DATA_DIR;
 PyTorch and JAX come from the environment that `make rivals` makes, where it is there.
 Ratios are of the processor's time: on a machine that is not idle it says more than the clock.
 """
@@ -17,8 +17,7 @@ from statistics import median
 
 import numpy as np
 
-from benchmarks.training.workloads import WORKLOADS
-from contract.experiment.datasets import Dataset, facts_of
+from benchmarks.training.workloads import SEQUENCES, WORKLOADS
 from contract.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +28,7 @@ OURS = (
     "model.fit",
     "model.fit, steps_per_execution",
 )
-# XLA does not take the CNN's max pooling.
+# XLA does not take max pooling, and the products of an MLP are easily told.
 MLP_ONLY = ("plateau, jit_compile", "matrix products alone")
 THEIRS = ("PyTorch loop", "JAX scan")
 BASELINES = ("model.fit", "matrix products alone")
@@ -39,17 +38,18 @@ Seconds = dict[str, list[tuple[float, float]]]
 def ways(workload: str) -> list[tuple[str, str]]:
     """(module, way) of all that can train it here."""
     found = [("ours", way) for way in OURS]
-    if workload != "cnn":
+    if workload in ("question", "digits", "reference"):
         found += [("ours", way) for way in MLP_ONLY]
     if workload in ("question", "digits"):
         found += [("ours", "NumPy by hand")]
-    return found + ([("rivals", way) for way in THEIRS] if RIVALS.exists() else [])
+    theirs = "sequence_rivals" if workload in SEQUENCES else "rivals"
+    return found + ([(theirs, way) for way in THEIRS] if RIVALS.exists() else [])
 
 
 @contextmanager
 def started(module: str, way: str, workload: str, file: Path) -> Iterator[subprocess.Popen[str]]:
     """A process that has prepared itself to train."""
-    python = RIVALS if module == "rivals" else Path(sys.executable)
+    python = Path(sys.executable) if module == "ours" else RIVALS
     command = [str(python), "-m", "benchmarks.training.way", module, way, workload, str(file)]
     with subprocess.Popen(
         command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -79,11 +79,10 @@ def train(process: subprocess.Popen[str]) -> tuple[float, float]:
 
 
 def measure(workload: str, rounds: int, folder: Path, data_dir: Path) -> Seconds:
-    from worker.training.data.load import load
+    from benchmarks.training.ours import arrays_of
 
-    name = WORKLOADS[workload].dataset
-    arrays = load(Dataset.model_validate({"name": name}), facts_of(name), data_dir)
-    file = folder / f"{name}.npz"
+    arrays = arrays_of(WORKLOADS[workload], data_dir)
+    file = folder / f"{workload}.npz"
     np.savez(file, allow_pickle=False, **vars(arrays))
     with ExitStack() as stack:
         processes = {
@@ -102,7 +101,9 @@ def show(workload: str, seconds: Seconds) -> None:
     used = {way: [used for _, used in runs] for way, runs in seconds.items()}
     baselines = [way for way in BASELINES if way in used]
     heads = "".join(f"  / {way}" for way in baselines)
-    print(f"\n{workload}: {work.epochs} epochs of {work.dataset}, batches of {work.batch_size}")
+    made = work.dataset
+    data = made if isinstance(made, str) else f"{made.examples:,} examples of {made.shape}"
+    print(f"\n{workload}: {work.epochs} epochs of {data}, batches of {work.batch_size}")
     print(f"{'':32}  clock  processor  (least to most){heads}")
     for way, runs in seconds.items():
         ratios = "".join(

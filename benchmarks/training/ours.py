@@ -12,19 +12,55 @@ import numpy as np
 from benchmarks.agreement import Silent, plain_optimizer
 from benchmarks.training.way import Way
 from benchmarks.training.workloads import WORKLOADS, Workload
-from contract.experiment.datasets import facts_of
+from contract.experiment.datasets import Dataset, Facts, facts_of
 from contract.experiment.spec import Experiment
+from worker.training.data.load import Arrays, load
 from worker.training.runtime import configure
 
 Array = np.ndarray[Any, Any]
 
 
+def facts_for(work: Workload) -> Facts:
+    """What is known of its dataset, in the catalogue or made."""
+    made = work.dataset
+    if isinstance(made, str):
+        return facts_of(made)
+    low, high = (0.0, made.words - 1.0) if made.words else (-10.0, 10.0)
+    return Facts(
+        "classification", made.shape, made.classes, made.examples, made.examples // 5,
+        (low, high), 4, "made", "drawn for a benchmark",
+    )  # fmt: skip
+
+
+def arrays_of(work: Workload, data_dir: Path) -> Arrays:
+    """The dataset itself. What is made depends on nothing but its description."""
+    made = work.dataset
+    if isinstance(made, str):
+        return load(Dataset.model_validate({"name": made}), facts_of(made), data_dir)
+    generator = np.random.default_rng(0)
+
+    def drawn(examples: int) -> tuple[Array, Array]:
+        if made.words:
+            x = generator.integers(1, made.words, (examples, *made.shape))
+            y = x.reshape(examples, -1)[:, :10].sum(axis=1) % made.classes
+        else:
+            x = generator.normal(size=(examples, *made.shape))
+            y = generator.integers(0, made.classes, examples)
+        return x.astype(np.float32), y.astype(np.int32)
+
+    return Arrays(*drawn(made.examples), *drawn(made.examples // 5))
+
+
 def experiment_of(work: Workload, **more: Any) -> Experiment:
     """Without validation and signals, unless `more` says otherwise."""
+    in_catalogue = isinstance(work.dataset, str)
     return Experiment.model_validate(
         {
             "name": "benchmark",
-            "dataset": {"name": work.dataset, "scaling": "unit"},
+            "dataset": {
+                "name": work.dataset if in_catalogue else f"ds_{0:026}",
+                "scaling": "unit" if in_catalogue else "none",
+            },
             "model": {"layers": list(work.layers)},
             "training": {
                 "optimizer": work.optimizer,
@@ -42,13 +78,12 @@ def experiment_of(work: Workload, **more: Any) -> Experiment:
 def plateau(workload: str, file: str, **more: Any) -> Callable[[], object]:
     """The loop of a job: epochs and checkpoints, and what `more` asks for."""
     configure(threads=1)
-    from worker.training.data.load import Arrays
     from worker.training.data.prepare import prepare
     from worker.training.loop import Loop
     from worker.training.program.program import assemble
 
     work = WORKLOADS[workload]
-    experiment, facts = experiment_of(work, **more), facts_of(work.dataset)
+    experiment, facts = experiment_of(work, **more), facts_for(work)
     with np.load(file) as stored:
         data = prepare(experiment, facts, Arrays(**stored))
     program = assemble(experiment, facts, data)
@@ -75,10 +110,10 @@ def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]
     work = WORKLOADS[workload]
     experiment = experiment_of(work)
     with np.load(file) as stored:
-        x = stored["x_train"].astype(np.float32) / 255
-        y = keras.utils.to_categorical(stored["y_train"], 10)
+        x = scaled(work, stored["x_train"])
+        y = keras.utils.to_categorical(stored["y_train"])
     steps = -(-len(x) // work.batch_size)
-    model = build(experiment.model, (28, 28)).keras
+    model = build(experiment.model, x.shape[1:]).keras
     model.compile(
         plain_optimizer(experiment.training.optimizer),
         "categorical_crossentropy",
@@ -88,6 +123,11 @@ def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]
     train = partial(model.fit, x, y, batch_size=work.batch_size, verbose=0)
     train(epochs=1)
     return partial(train, epochs=work.epochs)
+
+
+def scaled(work: Workload, x: Array) -> Array:
+    """Pictures of the catalogue to [0, 1]; what is made stays as it is."""
+    return x.astype(np.float32) / (255 if isinstance(work.dataset, str) else 1)
 
 
 def by_hand(workload: str, file: str) -> Callable[[], object]:
@@ -126,7 +166,7 @@ def floor(workload: str, file: str) -> Callable[[], object]:
     _one_thread()
     import tensorflow as tf
 
-    work, examples = WORKLOADS[workload], facts_of(WORKLOADS[workload].dataset).train_examples
+    work, examples = WORKLOADS[workload], facts_for(WORKLOADS[workload]).train_examples
     widths = [784, *(layer["units"] for layer in work.layers if layer["type"] == "Dense")]
     # Variables, because a product of constants would be taken once for all steps.
     values = [tf.Variable(tf.random.normal([work.batch_size, width])) for width in widths]

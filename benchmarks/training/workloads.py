@@ -7,10 +7,23 @@ Layers = tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True)
-class Workload:
-    """`layers` and `optimizer` as in an experiment; categorical cross-entropy, inputs in [0, 1]."""
+class Made:
+    """A dataset that is drawn: ids below `words`, or numbers around 0 where that is None."""
 
-    dataset: str
+    shape: tuple[int, ...]
+    classes: int
+    examples: int
+    words: int | None = None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """`layers` and `optimizer` as in an experiment; categorical cross-entropy.
+
+    `dataset` is one of the catalogue, with pictures scaled to [0, 1], or one that is `Made`.
+    """
+
+    dataset: str | Made
     layers: Layers
     optimizer: dict[str, Any]
     batch_size: int
@@ -36,7 +49,94 @@ def _convolution(filters: int) -> Layers:
     )
 
 
-WORKLOADS = {
+def _residual(name: str, taken: str, filters: int) -> Layers:
+    """Two convolutions and what goes round them; `taken` has as many channels."""
+    same: dict[str, Any] = {"filters": filters, "kernel_size": 3, "padding": "same"}
+    return (
+        {"type": "Conv2D", "name": f"{name}a", "inputs": [taken], "activation": "relu", **same},
+        {"type": "Conv2D", "name": f"{name}b", **same},
+        {"type": "Add", "name": f"{name}s", "inputs": [f"{name}b", taken]},
+        {"type": "Activation", "activation": "relu", "name": name},
+    )
+
+
+_ADAM: dict[str, Any] = {"type": "Adam", "learning_rate": 0.001}
+_TWO: dict[str, Any] = {"type": "Dense", "units": 2, "activation": "softmax"}
+# Each has a loop of its own among the rivals.
+SEQUENCES = {
+    "lstm": Workload(
+        Made((80,), 2, 5_000, words=5_000),
+        (
+            {"type": "Embedding", "input_dim": 5_000, "output_dim": 32},
+            {"type": "LSTM", "units": 32},
+            _TWO,
+        ),
+        _ADAM,
+        32,
+        2,
+    ),
+    "conv1d": Workload(
+        Made((128, 9), 6, 7_000),
+        (
+            {"type": "Conv1D", "filters": 64, "kernel_size": 3, "activation": "relu"},
+            {"type": "Conv1D", "filters": 64, "kernel_size": 3, "activation": "relu"},
+            {"type": "MaxPooling1D"},
+            {"type": "Flatten"},
+            {"type": "Dense", "units": 100, "activation": "relu"},
+            {"type": "Dense", "units": 6, "activation": "softmax"},
+        ),
+        _ADAM,
+        32,
+        2,
+    ),
+    "resnet": Workload(
+        Made((32, 32, 3), 10, 1_000),
+        (
+            {
+                "type": "Conv2D",
+                "name": "stem",
+                "filters": 16,
+                "kernel_size": 3,
+                "padding": "same",
+                "activation": "relu",
+            },
+            *_residual("one", "stem", 16),
+            *_residual("two", "one", 16),
+            *_residual("three", "two", 16),
+            {"type": "GlobalAveragePooling2D"},
+            _OUTPUT,
+        ),
+        _ADAM,
+        32,
+        2,
+    ),
+    "transformer": Workload(
+        Made((64,), 2, 2_000, words=5_000),
+        (
+            {"type": "Embedding", "name": "words", "input_dim": 5_000, "output_dim": 32},
+            {
+                "type": "MultiHeadAttention",
+                "name": "attention",
+                "inputs": ["words", "words"],
+                "num_heads": 2,
+                "key_dim": 32,
+            },
+            {"type": "Add", "name": "seen", "inputs": ["words", "attention"]},
+            {"type": "LayerNormalization", "name": "first", "epsilon": 1e-6},
+            {"type": "Dense", "units": 32, "activation": "relu"},
+            {"type": "Dense", "name": "thought", "units": 32},
+            {"type": "Add", "inputs": ["first", "thought"]},
+            {"type": "LayerNormalization", "epsilon": 1e-6},
+            {"type": "GlobalAveragePooling1D"},
+            {"type": "Dense", "units": 20, "activation": "relu"},
+            _TWO,
+        ),
+        _ADAM,
+        32,
+        2,
+    ),
+}
+WORKLOADS = SEQUENCES | {
     "question": Workload("mnist", _MLP, _SGD, 100, 15),
     "digits": Workload("digits", _MLP, _SGD, 100, 60),
     "reference": Workload(

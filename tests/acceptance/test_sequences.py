@@ -34,6 +34,11 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*overflow encountered in cast"),
 ]
 
+# With each, every stack is traced anew.
+POLICIES = [
+    pytest.param(policy, marks=pytest.mark.slow) if policy == "mixed_float16" else policy
+    for policy in get_args(DTypePolicy)
+]
 NORM = {"type": "MaxNorm", "max_value": 1.0}
 STACKS: dict[str, Layers] = {
     "recurrent": [
@@ -200,7 +205,7 @@ def test_a_stop_changes_no_bit(name: str, tmp_path: Path) -> None:
     assert all(np.isfinite(moment["loss"]) for moment in moments)
 
 
-@pytest.mark.parametrize("policy", get_args(DTypePolicy))
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", STACKS)
 def test_every_precision_trains_and_is_stored_as_plain_keras(
     name: str, policy: str, tmp_path: Path

@@ -77,6 +77,11 @@ VOLUMES: Layers = [
     {"type": "GlobalMaxPooling3D", "keepdims": True},
     {"type": "GlobalAveragePooling3D"},
 ]
+# Each stack is traced anew for each, which takes half a minute.
+POLICIES = [
+    policy if policy == "float32" else pytest.param(policy, marks=pytest.mark.slow)
+    for policy in get_args(DTypePolicy)
+]
 STACKS = {"sequences": SEQUENCES, "images": IMAGES, "volumes": VOLUMES}
 
 
@@ -86,7 +91,7 @@ def test_none_is_left_out() -> None:
     assert {layer["type"] for layer in chain(*STACKS.values())} - {"Dense"} == spatial
 
 
-@pytest.mark.parametrize("policy", get_args(DTypePolicy))
+@pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_run_is_the_same_when_it_is_run_again(stack: str, policy: str, tmp_path: Path) -> None:
     runs = []
