@@ -16,6 +16,7 @@ from contract.experiment.layers.layer import Layer, LayerName
 from contract.experiment.losses import Loss
 from contract.experiment.metrics import METRICS
 from contract.experiment.optimizers import Optimizer
+from contract.experiment.unions import ByKind
 
 # Without control characters: Postgres stores no NUL, and a log line is a line.
 Name = Annotated[
@@ -123,8 +124,8 @@ class EarlyStopping(Part):
 class Training(Part):
     """What `model.compile` and `model.fit` are told.
 
-    `jit_compile` has XLA compile the training loop. A run that has trained for `max_seconds`, over
-    all attempts, ends as failed.
+    `jit_compile` has XLA compile the training loop, `auto` where that is quicker. A run that has
+    trained for `max_seconds`, over all attempts, ends as failed.
     """
 
     optimizer: Optimizer
@@ -136,7 +137,7 @@ class Training(Part):
     validation: Validation = Validation()
     early_stopping: EarlyStopping | None = None
     terminate_on_nan: Flag = True
-    jit_compile: Flag = False
+    jit_compile: Annotated[Flag | Literal["auto"], ByKind()] = "auto"
     max_seconds: Positive | None = None
 
 

@@ -11,14 +11,14 @@ from pydantic_core import CoreSchema, core_schema
 from contract.experiment.base import Part
 
 # The kinds of values by which a member is chosen. An error's location has them as steps.
-WHOLE, NUMBER, TEXT, LIST, LISTS, OBJECT = KINDS = (
-    "<whole>", "<number>", "<text>", "<list>", "<lists>", "<object>",
+FLAG, WHOLE, NUMBER, TEXT, LIST, LISTS, OBJECT = KINDS = (
+    "<flag>", "<whole>", "<number>", "<text>", "<list>", "<lists>", "<object>",
 )  # fmt: skip
-_KIND_OF = {int: WHOLE, float: NUMBER, str: TEXT, list: LIST, tuple: LIST, dict: OBJECT}
+_KIND_OF = {bool: FLAG, int: WHOLE, float: NUMBER, str: TEXT, list: LIST, tuple: LIST, dict: OBJECT}
 
 
 def kind_of(value: Any) -> str | None:
-    """The kind of a JSON value or of a Part; None for null, true and false."""
+    """The kind of a JSON value or of a Part; None for null."""
     return _KIND_OF.get(type(value)) or (OBJECT if isinstance(value, Part) else None)
 
 
@@ -62,6 +62,8 @@ class ByKind:
 def _taken(member: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     """The kinds of values that a member takes, and what it takes in words."""
     match member["type"]:
+        case "bool":
+            return (FLAG,), "true or false"
         case "int":
             return (WHOLE,), "a whole number"
         case "float":

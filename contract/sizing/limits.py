@@ -64,7 +64,7 @@ def _check_layers(experiment: Experiment, settings: Settings) -> None:
 
 
 def _check_compilation(experiment: Experiment) -> None:
-    if not experiment.training.jit_compile:
+    if experiment.training.jit_compile is not True:
         return
     for node in experiment.model.graph.nodes:
         if fault := node.layer.xla_fault:

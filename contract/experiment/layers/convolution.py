@@ -27,7 +27,7 @@ from contract.experiment.layers.arguments import (
     places,
     sides,
 )
-from contract.experiment.layers.layer import Misfit, Outcome, Shape, activated
+from contract.experiment.layers.layer import InXLA, Misfit, Outcome, Shape, activated
 
 W = TypeVar("W", bound=Sizes)
 R = TypeVar("R", bound=Sizes)
@@ -36,6 +36,11 @@ R = TypeVar("R", bound=Sizes)
 class _Convolution(Weighted):
     has_units: ClassVar[bool] = True
     rank: ClassVar[int]
+
+    @property
+    @override
+    def in_xla(self) -> InXLA:
+        return "slower"
 
 
 class _Conv(_Convolution, Generic[W]):

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 from typing_extensions import override
@@ -15,6 +15,7 @@ Shape = tuple[int, ...]
 # Keras takes any but for a slash; these also stand in a pointer, a path and a URL as they are.
 LayerName = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$")]
 MOST_INPUTS = 1000
+InXLA = Literal["quicker", "alike", "slower"]
 Inputs = Annotated[tuple[LayerName, ...], Field(min_length=1, max_length=MOST_INPUTS)]
 
 
@@ -88,6 +89,11 @@ class Layer(Part):
     def xla_fault(self) -> str:
         """Why XLA cannot compile the training of it, in words; empty where it can."""
         return ""
+
+    @property
+    def in_xla(self) -> InXLA:
+        """How fast it trains on a CPU where XLA compiles the loop, beside TensorFlow's kernels."""
+        return "alike"
 
     @property
     def in_float32(self) -> tuple[str, ...]:

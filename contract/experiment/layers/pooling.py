@@ -18,7 +18,7 @@ from contract.experiment.layers.arguments import (
     places,
     sides,
 )
-from contract.experiment.layers.layer import Layer, Misfit, Outcome, Shape
+from contract.experiment.layers.layer import InXLA, Layer, Misfit, Outcome, Shape
 
 _NO_GRADIENT = "has no deterministic gradient, which a resumed run needs, of max pooling"
 # On a CPU there is no pooling of volumes in 16 bits of this form.
@@ -34,6 +34,11 @@ class _Pooling(Layer, Generic[W]):
     pool_size: W = TWO
     strides: W | None = None
     padding: Padding = "valid"
+
+    @property
+    @override
+    def in_xla(self) -> InXLA:
+        return "slower"
 
     @property
     @override
@@ -162,6 +167,11 @@ class _AdaptivePooling(Layer, Generic[W]):
 
     type: str
     output_size: W
+
+    @property
+    @override
+    def in_xla(self) -> InXLA:
+        return "slower"
 
     @property
     @override

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field
 from typing_extensions import override
 
-from contract.experiment.layers.layer import ALONE, Layer, Misfit, Outcome, Shape, inside
+from contract.experiment.layers.layer import ALONE, InXLA, Layer, Misfit, Outcome, Shape, inside
 
 if TYPE_CHECKING:  # unions of the layers that there are, which the package makes
     OneInput: TypeAlias = Layer
@@ -25,6 +25,11 @@ class _Wrapper(Layer):
 
     @property
     @override
+    def in_xla(self) -> InXLA:
+        return self.layer.in_xla
+
+    @property
+    @override
     def in_float32(self) -> tuple[str, ...]:
         return self.layer.in_float32
 
@@ -34,6 +39,11 @@ class TimeDistributed(_Wrapper):
 
     type: Literal["TimeDistributed"] = "TimeDistributed"
     layer: Annotated["OneInput", ALONE]
+
+    @property
+    @override
+    def in_xla(self) -> InXLA:
+        return "slower"  # to compile: Keras puts a copy of the layer into the loop for each step
 
     @override
     def output(self, shape: Shape) -> Outcome:

@@ -18,6 +18,7 @@ from diagnosis.run.signals import DataSignals
 from worker.training.built_model import BuiltModel
 from worker.training.data.prepare import Affine, Part, Prepared, lay_out
 from worker.training.program.build import build, construct, construct_loss
+from worker.training.program.compilation import compiles
 from worker.training.program.graphs import Examples, Passes
 from worker.training.program.metrics import (
     ClassificationTally,
@@ -108,7 +109,7 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Program:
         validation = on_device(data.validation)
     batch_size = min(training.batch_size, len(train))
     loss = construct_loss(training.loss)
-    jit = training.jit_compile
+    jit = compiles(experiment, facts, len(train))
     largest = max(math.prod(layer.output_shape) for layer in trace(experiment.model, facts.shape))
     passes = Passes(model, optimizer, loss, tally, data.inputs, batch_size, jit, largest)
     passes.trace(train)
