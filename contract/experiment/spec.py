@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from pydantic import Field
 
 from contract.errors import SpecRefused
-from contract.experiment.base import Count, Flag, NonNegative, Part, Positive, Seed, Whole
+from contract.experiment.base import (
+    Count,
+    Flag,
+    Fraction,
+    NonNegative,
+    Part,
+    Positive,
+    Seed,
+    Whole,
+)
 from contract.experiment.datasets import Dataset
 from contract.experiment.graph import Entry, Graph, GraphFault, graph_of
 from contract.experiment.layers import Again, AnyLayer
@@ -90,6 +99,22 @@ class EarlyStopping(Part):
     start_from_epoch: Whole = 0
 
 
+class ReduceLROnPlateau(Part):
+    """`keras.callbacks.ReduceLROnPlateau`; the learning rate must be a number, not a schedule."""
+
+    monitor: Monitor = "val_loss"
+    factor: Annotated[
+        Fraction, Field(description="what the learning rate is multiplied by when it falls")
+    ] = 0.1
+    patience: Annotated[
+        Whole,
+        Field(description="epochs without anything better after which the learning rate falls"),
+    ] = 10
+    min_delta: NonNegative = 1e-4
+    cooldown: Whole = 0
+    min_lr: NonNegative = 0.0
+
+
 class Training(Part):
     """What `model.compile` and `model.fit` are told.
 
@@ -105,6 +130,7 @@ class Training(Part):
     shuffle: Flag = True
     validation: Validation = Validation()
     early_stopping: EarlyStopping | None = None
+    reduce_lr_on_plateau: ReduceLROnPlateau | None = None
     terminate_on_nan: Flag = True
     jit_compile: Flag = False
     max_seconds: Positive | None = None
