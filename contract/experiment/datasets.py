@@ -50,6 +50,7 @@ class Facts:
 
     `classes` is None without classes, `bytes_per_value` that of stored inputs; `targets` counts a
     label's numbers: 0 and 1 each for multi-label sets, or quantities. `finite`: none of all is NaN.
+    `class_names` are those of class 0, 1, ...; None where they are not known.
     """
 
     task: Task
@@ -63,6 +64,7 @@ class Facts:
     description: str
     targets: int = 1
     finite: bool = True
+    class_names: tuple[str, ...] | None = None
 
     @property
     def outputs(self) -> int:

@@ -24,6 +24,7 @@ from contract.experiment.layers.layer import Layer, LayerName
 from contract.experiment.losses import Loss
 from contract.experiment.metrics import METRICS
 from contract.experiment.optimizers import Optimizer
+from contract.experiment.unions import ByKind
 
 # Without control characters: Postgres stores no NUL, and a log line is a line.
 Name = Annotated[
@@ -40,6 +41,8 @@ else:
     _STOPS = [metric.name for metric in METRICS.values() if metric.stops]
     Monitor = Literal[tuple(prefix + name for prefix in ("", "val_") for name in _STOPS)]
 
+ClassName = Annotated[str, Field(strict=True, max_length=100)]
+ClassWeights = Annotated[dict[ClassName, NonNegative], Field(min_length=1, max_length=1000)]
 
 # Of a model; loss and metrics of several are not told apart yet.
 MOST_OUTPUTS = 1
@@ -118,8 +121,9 @@ class ReduceLROnPlateau(Part):
 class Training(Part):
     """What `model.compile` and `model.fit` are told.
 
-    `jit_compile` has XLA compile the training loop. A run that has trained for `max_seconds`, over
-    all attempts, ends as failed.
+    `class_weight` weights the examples of a class in the loss of training alone; `balanced` gives
+    all classes of the training part the same weight together. `jit_compile` has XLA compile the
+    training loop. A run that has trained for `max_seconds`, over all attempts, ends as failed.
     """
 
     optimizer: Optimizer
@@ -131,6 +135,7 @@ class Training(Part):
     validation: Validation = Validation()
     early_stopping: EarlyStopping | None = None
     reduce_lr_on_plateau: ReduceLROnPlateau | None = None
+    class_weight: Annotated[Literal["balanced"] | ClassWeights, ByKind()] | None = None
     terminate_on_nan: Flag = True
     jit_compile: Flag = False
     max_seconds: Positive | None = None

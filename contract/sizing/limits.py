@@ -7,6 +7,7 @@ from contract.experiment.datasets import Facts
 from contract.experiment.metrics import measured
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
+from contract.sizing.class_weights import class_weights
 from contract.sizing.cost import Cost, cost, largest_batch, training_examples
 from contract.sizing.label_layout import label_layout
 from contract.sizing.trace import LayerFacts
@@ -28,6 +29,7 @@ def check(experiment: Experiment, facts: Facts, settings: Settings) -> Cost:
     _check_memory(experiment, facts, expected, settings)
     _check_work(experiment, expected, settings)
     label_layout(experiment, facts, expected.output_shape)
+    class_weights(experiment, facts)
     _check_callbacks(experiment, facts)
     return expected
 
@@ -183,10 +185,11 @@ def _check_callbacks(experiment: Experiment, facts: Facts) -> None:
     for name in ("early_stopping", "reduce_lr_on_plateau"):
         if (callback := getattr(training, name)) is not None:
             _check_monitor(experiment, facts, f"/training/{name}/monitor", callback.monitor)
-    if training.reduce_lr_on_plateau and not isinstance(training.optimizer.learning_rate, float):
+    rate = training.optimizer.learning_rate
+    if training.reduce_lr_on_plateau is not None and not isinstance(rate, float):
         raise SpecRefused(
             "/training/reduce_lr_on_plateau",
-            f"the learning rate is a schedule, {training.optimizer.learning_rate.type}, which "
+            f"the learning rate is a schedule, {type(rate).__name__}, which "
             f"decides by the step alone; expected a number: give one as "
             f"training.optimizer.learning_rate, or leave reduce_lr_on_plateau out",
         )

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.utils.class_weight import compute_class_weight
 
 from benchmarks.agreement import SPECS, compare, experiment, plain_models, plain_optimizer
 from contract.errors import CheckpointUnusable, RunFailed
@@ -181,6 +182,18 @@ def keras_callbacks(experiment: Experiment, model: Any) -> list[Any]:
     return callbacks
 
 
+def keras_class_weight(experiment: Experiment, data: Prepared) -> dict[int, float] | None:
+    """As Keras takes it; what is balanced is scikit-learn's."""
+    told, y = experiment.training.class_weight, data.train.y
+    if told is None:
+        return None
+    if isinstance(told, str):
+        classes = np.unique(y)
+        weights = compute_class_weight(told, classes=classes, y=y)
+        return dict(zip(classes.tolist(), weights.tolist(), strict=True))
+    return {int(number): weight for number, weight in told.items()}
+
+
 def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[dict[str, float]]:
     """`model.fit`, one epoch at a time, over examples put into our order beforehand."""
     training = experiment.training
@@ -208,6 +221,7 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
             y,
             batch_size=training.batch_size,
             shuffle=False,
+            class_weight=keras_class_weight(experiment, data),
             validation_data=xy(data.test),
             verbose=0,
         )
@@ -303,6 +317,23 @@ FOLLOWED = {
         {"name": "moons", "samples": 203},
         optimizer={"type": "AdamW"},
         loss="binary_crossentropy",
+    ),
+    "two classes in one unit, weighted": spec(
+        [*DENSE, {"type": "Dense", "units": 1, "activation": "sigmoid"}],
+        {"name": "moons", "samples": 203},
+        loss="binary_crossentropy",
+        class_weight={"1": 5, "0": 0.5},
+    ),
+    "balanced classes, XLA": spec(
+        [*FLAT, {**DENSE[0], "kernel_regularizer": L2}, *SOFTMAX],
+        jit_compile=True,
+        class_weight="balanced",
+    ),
+    "weighted classes, float16": spec(
+        [*FLAT, *DENSE, *SOFTMAX],
+        dtype_policy="mixed_float16",
+        loss="sparse_categorical_crossentropy",
+        class_weight={"3": 20, "7": 0},
     ),
 }
 
@@ -422,7 +453,8 @@ RESUMED = spec(
     optimizer={"type": "Adam", "learning_rate": 0.02},
     epochs=12,
     early_stopping={"monitor": "val_loss", "patience": 2, "restore_best_weights": True},
-    reduce_lr_on_plateau={"monitor": "loss", "patience": 1, "min_delta": 0.1, "cooldown": 1},
+    reduce_lr_on_plateau={"monitor": "loss", "patience": 1, "min_delta": 0.3, "cooldown": 1},
+    class_weight="balanced",
 )
 
 

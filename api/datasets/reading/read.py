@@ -137,4 +137,5 @@ def _facts(assembly: Assembly, media: Media, value_range: tuple[float, float]) -
         description=f"{inputs.examples:,} uploaded examples, {media}, {labels.task}",
         targets=labels.targets,
         finite=assembly.finite,
+        class_names=None if labels.classes is None else tuple(labels.classes),
     )

@@ -79,7 +79,9 @@ class Program:
     def bytes(self) -> int:
         """What it keeps in memory, but for graphs and what is mapped from files."""
         parts = [self.data.train, self.data.validation, self.data.test]
-        arrays = [array for part in parts if part is not None for array in (part.x, part.y)]
+        kept = [part for part in parts if part is not None]
+        several = [(part.x, part.y, part.weights) for part in kept]
+        arrays = [array for arrays in several for array in arrays if array is not None]
         variables = self._parts(self.model, self.optimizer)
         total: int = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in variables)
         return total + sum(array.nbytes for array in arrays if not isinstance(array, np.memmap))
@@ -101,7 +103,7 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Program:
     tally = _tally(experiment, facts, layout, model.output_shape[-1], data.targets)
 
     def on_device(part: Part) -> Examples:
-        return Examples.of(part.x, lay_out(part.y, layout, facts.classes))
+        return Examples.of(part.x, lay_out(part.y, layout, facts.classes), part.weights)
 
     train, test = on_device(data.train), on_device(data.test)
     validation = test if data.validation is data.test else None

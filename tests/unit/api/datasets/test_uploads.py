@@ -55,7 +55,7 @@ def test_parts_are_kept_as_they_were_sent(tmp_path: Path) -> None:
     assert read.facts == Facts(
         task="classification", shape=(6, 5, 3), classes=4, train_examples=30, test_examples=10,
         value_range=(0, 255), bytes_per_value=1, source="upload",
-        description="40 uploaded examples, npz, classification",
+        description="40 uploaded examples, npz, classification", class_names=("0", "1", "2", "3"),
     )  # fmt: skip
     assert read.report.value_range == (sent["x_train"].min(), sent["x_train"].max())
     assert read.report.train.class_counts == np.bincount(sent["y_train"]).tolist()
