@@ -122,8 +122,9 @@ class Training(Part):
     """What `model.compile` and `model.fit` are told.
 
     `class_weight` weights the examples of a class in the loss of training alone; `balanced` gives
-    all classes of the training part the same weight together. `jit_compile` has XLA compile the
-    training loop. A run that has trained for `max_seconds`, over all attempts, ends as failed.
+    all classes of the training part the same weight together. `sample_weight` says whether the
+    weights count that a dataset has for its examples. `jit_compile` has XLA compile the training
+    loop. A run that has trained for `max_seconds`, over all attempts, ends as failed.
     """
 
     optimizer: Optimizer
@@ -136,6 +137,7 @@ class Training(Part):
     early_stopping: EarlyStopping | None = None
     reduce_lr_on_plateau: ReduceLROnPlateau | None = None
     class_weight: Annotated[Literal["balanced"] | ClassWeights, ByKind()] | None = None
+    sample_weight: Switch = "on"
     terminate_on_nan: Flag = True
     jit_compile: Flag = False
     max_seconds: Positive | None = None

@@ -10,8 +10,8 @@ def class_weights(experiment: Experiment, facts: Facts) -> dict[int, float]:
     """What `experiment` gives to classes by name or number; empty where it gives none to any.
 
     Where all its keys are names of classes they are taken as that, else as numbers: a set whose
-    labels are 1 and 2 has the classes 0 and 1. Raises SpecRefused, with a pointer, for other tasks
-    and for unknown classes.
+    labels are 1 and 2 has the classes 0 and 1. Raises SpecRefused, with a pointer, for other tasks,
+    beside weights of the examples, and for unknown classes.
     """
     given = experiment.training.class_weight
     if given is None:
@@ -21,6 +21,12 @@ def class_weights(experiment: Experiment, facts: Facts) -> dict[int, float]:
             "/training/class_weight",
             f"class_weight belongs to classification; {experiment.dataset.name} is {facts.task}: "
             f"leave it out",
+        )
+    if facts.weighted and experiment.training.sample_weight == "on":
+        raise SpecRefused(
+            "/training/class_weight",
+            f"the examples of {experiment.dataset.name} have weights of their own, and Keras takes "
+            f'either: set training.sample_weight to "off", or leave class_weight out',
         )
     if isinstance(given, str):
         return {}

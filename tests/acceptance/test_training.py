@@ -208,6 +208,7 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
         metrics=keras_metrics(experiment, facts),
     )
     layout = label_layout(experiment, facts, model.output_shape[1:])
+    class_weight, weights = keras_class_weight(experiment, data), data.train.weights
 
     def xy(part: Any, order: Any = slice(None)) -> tuple[Any, Any]:
         return data.inputs(part.x[order]), lay_out(part.y[order], layout, facts.classes)
@@ -221,7 +222,8 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
             y,
             batch_size=training.batch_size,
             shuffle=False,
-            class_weight=keras_class_weight(experiment, data),
+            class_weight=class_weight,
+            sample_weight=None if class_weight or weights is None else weights[order],
             validation_data=xy(data.test),
             verbose=0,
         )

@@ -84,7 +84,10 @@ def prepare(experiment: Experiment, facts: Facts, arrays: Arrays) -> Prepared:
     test = part(arrays.x_test, arrays.y_test)
     split = part(arrays.x_train[held_out], arrays.y_train[held_out])
     validated = {"test": test, "split": split, "none": None}[validation.on]
-    train = part(x_train, y_train, example_weights(experiment, facts, y_train))
+    weights = None if arrays.w_train is None else arrays.w_train[kept]
+    if weights is None or experiment.training.sample_weight == "off":
+        weights = of_classes(experiment, facts, y_train)
+    train = part(x_train, y_train, weights)
     return Prepared(train, validated, test, inputs, targets)
 
 
@@ -103,8 +106,8 @@ def select(
     return order[:train], order[train:]
 
 
-def example_weights(experiment: Experiment, facts: Facts, labels: Array) -> Array | None:
-    """Those of training examples with these `labels`, as their class is weighted."""
+def of_classes(experiment: Experiment, facts: Facts, labels: Array) -> Array | None:
+    """The weights of training examples with these `labels`, where classes are weighted."""
     told = experiment.training.class_weight
     if told is None or facts.classes is None:
         return None

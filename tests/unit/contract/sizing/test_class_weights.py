@@ -69,6 +69,16 @@ def test_classes_that_there_are_not(told: Any, facts: Facts, pointer: str, detai
     assert detail in refused.value.detail
 
 
+def test_examples_have_weights_of_one_kind() -> None:
+    """Keras raises where it is told both."""
+    facts, balanced = replace(uploaded.facts("classification"), weighted=True), spec("balanced")
+    with pytest.raises(SpecRefused, match="weights of their own") as refused:
+        check(balanced, facts, Settings())
+    assert refused.value.pointer == "/training/class_weight"
+    without = balanced.training.model_copy(update={"sample_weight": "off"})
+    check(balanced.model_copy(update={"training": without}), facts, Settings())
+
+
 @pytest.mark.parametrize("told", ["balanced", {"0": 2}])
 @pytest.mark.parametrize("task", ["multi_label", "regression"])
 def test_only_classes_have_weights(task: Task, told: Any) -> None:

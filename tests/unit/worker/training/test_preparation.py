@@ -1,5 +1,6 @@
 """Selecting, splitting, scaling, and laying out labels."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,28 @@ def test_balanced_classes_are_those_of_scikit_learn_in_the_training_part() -> No
         assert data.validation.weights is None
     plain, _ = prepared(dataset)
     assert plain.train.weights is None
+
+
+def test_weights_go_with_their_examples() -> None:
+    """A limit and a split choose among both alike."""
+    arrays = uploaded.arrays("regression")
+    weights = arrays["x_train"][:, 0] + 10
+    for told, expected in (("on", True), ("off", False)):
+        training = {"sample_weight": told, "validation": {"on": "split", "fraction": 0.3}}
+        experiment = Experiment.model_validate(
+            {
+                "name": "t",
+                "dataset": {"name": uploaded.ID, "limit": 50},
+                "model": {"layers": [DENSE]},
+                "training": {"optimizer": {"type": "SGD"}, "loss": "mse", "epochs": 1, **training},
+            }
+        )
+        facts = replace(uploaded.facts("regression"), weighted=True)
+        part = prepare(experiment, facts, Arrays(**arrays, w_train=weights)).train
+        assert len(part.x) == 35
+        assert (part.weights is not None) == expected
+        if part.weights is not None:
+            assert np.array_equal(part.weights, part.x[:, 0] + 10)
 
 
 def test_targets_are_scaled_where_asked() -> None:

@@ -1,4 +1,4 @@
-"""The corners of Keras' callbacks; acceptance tests compare whole runs."""
+"""The corners of Keras' callbacks; test_training compares whole runs."""
 
 from collections.abc import Sequence
 from functools import cache
