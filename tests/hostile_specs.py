@@ -75,6 +75,8 @@ EXTREMES: st.SearchStrategy[tuple[Path, Any]] = st.sampled_from(
             {"type": "CosineDecay", "initial_learning_rate": 0, "decay_steps": 10**12},
         ),
         (("training", "early_stopping"), {"monitor": "loss", "patience": 10**12}),
+        (("training", "reduce_lr_on_plateau"), {"monitor": "loss", "factor": 0, "min_lr": 3e38}),
+        (("training", "class_weight"), {"0": 3e38, "1": 0}),
         (("training", "validation"), {"on": "split", "fraction": 0.5}),
         (("model", "layers", 0), {"type": "Rescaling", "scale": 3e38, "offset": -3e38}),
         (("model", "layers", 0), {"type": "Clip", "x_min": -3e38, "x_max": -2.9e38}),

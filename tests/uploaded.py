@@ -1,6 +1,7 @@
 """Uploaded datasets as a worker meets them: a file, and what is known of it."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ Array = np.ndarray[Any, Any]
 ID = f"ds_{'0' * 26}"
 KEY = f"datasets/{ID}.npz"
 TRAIN, TEST, FEATURES = 150, 45, 6
+
+
+WEIGHTS = np.random.default_rng(1).exponential(size=TRAIN).astype(np.float32)
 
 
 def facts(task: Task) -> Facts:
@@ -46,6 +50,8 @@ def arrays(task: Task) -> dict[str, Array]:
 
 
 def write(path: Path, task: Task, **changes: Array) -> Upload:
-    """The file at `path`, compressed as the API stores it; `changes` replace arrays."""
+    """The file at `path`, compressed as the API stores it; `changes` replace arrays, or
+    are its weights."""
     np.savez_compressed(path, allow_pickle=False, **(arrays(task) | changes))
-    return Upload(facts(task), KEY, hashlib.sha256(path.read_bytes()).hexdigest())
+    found = replace(facts(task), weighted="w_train" in changes)
+    return Upload(found, KEY, hashlib.sha256(path.read_bytes()).hexdigest())

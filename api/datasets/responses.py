@@ -46,6 +46,7 @@ class KnownDataset(BaseModel):
     )
     class_counts: ClassCounts | None = Field(None, description="null for regression")
     targets: int = Field(description="numbers that a label consists of")
+    weighted: bool = Field(False, description="whether training examples have weights of their own")
     train_examples: int
     test_examples: int
     value_range: tuple[float, float] = Field(description="that unit scaling maps to [0, 1]")

@@ -50,6 +50,8 @@ class Facts:
 
     `classes` is None without classes, `bytes_per_value` that of stored inputs; `targets` counts a
     label's numbers: 0 and 1 each for multi-label sets, or quantities. `finite`: none of all is NaN.
+    `class_names` are those of class 0, 1, ...; None where they are not known. `weighted`: training
+    examples have weights of their own.
     """
 
     task: Task
@@ -63,6 +65,8 @@ class Facts:
     description: str
     targets: int = 1
     finite: bool = True
+    class_names: tuple[str, ...] | None = None
+    weighted: bool = False
 
     @property
     def outputs(self) -> int:
@@ -76,7 +80,8 @@ class Upload:
 
     The file `key` in the artifact store is an npz of x_train, y_train, x_test, y_test. Inputs are
     uint8 or float32, (n, *shape); labels int32, (n,) for classes, (n, targets) of 0 and 1 for
-    multi-label; regression targets float32, (n,) or (n, targets).
+    multi-label; regression targets float32, (n,) or (n, targets). Where the set is weighted there
+    is w_train, too: float32, (n,), not negative.
     """
 
     facts: Facts

@@ -7,7 +7,16 @@ from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticKnownError
 
 from contract.errors import SpecRefused
-from contract.experiment.base import Count, Flag, NonNegative, Part, Positive, Seed, Whole
+from contract.experiment.base import (
+    Count,
+    Flag,
+    Fraction,
+    NonNegative,
+    Part,
+    Positive,
+    Seed,
+    Whole,
+)
 from contract.experiment.datasets import Dataset
 from contract.experiment.graph import Entry, Graph, GraphFault, graph_of
 from contract.experiment.layers import Again, AnyLayer
@@ -33,6 +42,8 @@ else:
     _STOPS = [metric.name for metric in METRICS.values() if metric.stops]
     Monitor = Literal[tuple(prefix + name for prefix in ("", "val_") for name in _STOPS)]
 
+ClassName = Annotated[str, Field(strict=True, max_length=100)]
+ClassWeights = Annotated[dict[ClassName, NonNegative], Field(min_length=1, max_length=1000)]
 
 # Of a model; loss and metrics of several are not told apart yet.
 MOST_OUTPUTS = 1
@@ -121,11 +132,30 @@ class EarlyStopping(Part):
     start_from_epoch: Whole = 0
 
 
+class ReduceLROnPlateau(Part):
+    """`keras.callbacks.ReduceLROnPlateau`; the learning rate must be a number, not a schedule."""
+
+    monitor: Monitor = "val_loss"
+    factor: Annotated[
+        Fraction, Field(description="what the learning rate is multiplied by when it falls")
+    ] = 0.1
+    patience: Annotated[
+        Whole,
+        Field(description="epochs without anything better after which the learning rate falls"),
+    ] = 10
+    min_delta: NonNegative = 1e-4
+    cooldown: Whole = 0
+    min_lr: NonNegative = 0.0
+
+
 class Training(Part):
     """What `model.compile` and `model.fit` are told.
 
-    `jit_compile` has XLA compile the training loop, `auto` where that is quicker. A run that has
-    trained for `max_seconds`, over all attempts, ends as failed.
+    `class_weight` weights the examples of a class in the loss of training alone; `balanced` gives
+    all classes of the training part the same weight together. `sample_weight` says whether the
+    weights count that a dataset has for its examples. `jit_compile` has XLA compile the training
+    loop, `auto` where that is quicker. A run that has trained for `max_seconds`, over all attempts,
+    ends as failed.
     """
 
     optimizer: Optimizer
@@ -136,6 +166,9 @@ class Training(Part):
     shuffle: Flag = True
     validation: Validation = Validation()
     early_stopping: EarlyStopping | None = None
+    reduce_lr_on_plateau: ReduceLROnPlateau | None = None
+    class_weight: Annotated[Literal["balanced"] | ClassWeights, ByKind()] | None = None
+    sample_weight: Switch = "on"
     terminate_on_nan: Flag = True
     jit_compile: Annotated[Flag | Literal["auto"], ByKind()] = "auto"
     max_seconds: Positive | None = None

@@ -70,7 +70,7 @@ def _taken(member: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
             return (WHOLE, NUMBER), "a number"
         case "literal":
             *names, last = member["expected"]
-            return (TEXT,), f"one of {', '.join(names)} or {last}"
+            return (TEXT,), f"one of {', '.join(names)} or {last}" if names else f"{last!r}"
         case "tuple":
             nested = member["items_schema"][0]["type"] == "tuple"
             return (LISTS if nested else LIST,), "a list"
@@ -78,6 +78,6 @@ def _taken(member: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
             return (OBJECT,), f"an object whose type is one of {', '.join(member['choices'])}"
         case "function-before":
             return _taken(member["schema"])
-        case "model" | "definition-ref":
+        case "model" | "definition-ref" | "dict":
             return (OBJECT,), "an object"
     raise TypeError(f"no kind of values is known that a {member['type']} takes")

@@ -7,6 +7,7 @@ from contract.experiment.datasets import Facts
 from contract.experiment.metrics import measured
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
+from contract.sizing.class_weights import class_weights
 from contract.sizing.cost import Cost, cost, largest_batch, training_examples
 from contract.sizing.label_layout import label_layout
 from contract.sizing.trace import LayerFacts
@@ -28,7 +29,8 @@ def check(experiment: Experiment, facts: Facts, settings: Settings) -> Cost:
     _check_memory(experiment, facts, expected, settings)
     _check_work(experiment, expected, settings)
     label_layout(experiment, facts, expected.output_shape)
-    _check_monitor(experiment, facts)
+    class_weights(experiment, facts)
+    _check_callbacks(experiment, facts)
     return expected
 
 
@@ -178,17 +180,28 @@ def _largest_use(experiment: Experiment, facts: Facts, expected: Cost, settings:
     return max(expected.layers, key=lambda layer: layer.activations).node.pointer
 
 
-def _check_monitor(experiment: Experiment, facts: Facts) -> None:
+def _check_callbacks(experiment: Experiment, facts: Facts) -> None:
     training = experiment.training
-    if training.early_stopping is None:
-        return
-    monitor = training.early_stopping.monitor
+    for name in ("early_stopping", "reduce_lr_on_plateau"):
+        if (callback := getattr(training, name)) is not None:
+            _check_monitor(experiment, facts, f"/training/{name}/monitor", callback.monitor)
+    rate = training.optimizer.learning_rate
+    if training.reduce_lr_on_plateau is not None and not isinstance(rate, float):
+        raise SpecRefused(
+            "/training/reduce_lr_on_plateau",
+            f"the learning rate is a schedule, {type(rate).__name__}, which "
+            f"decides by the step alone; expected a number: give one as "
+            f"training.optimizer.learning_rate, or leave reduce_lr_on_plateau out",
+        )
+
+
+def _check_monitor(experiment: Experiment, facts: Facts, pointer: str, monitor: str) -> None:
     known = _monitors(experiment, facts)
     if monitor not in known:
         raise SpecRefused(
-            "/training/early_stopping/monitor",
+            pointer,
             f"{monitor} is not measured in this run, where training.validation.on is "
-            f'"{training.validation.on}" and {experiment.dataset.name} is a '
+            f'"{experiment.training.validation.on}" and {experiment.dataset.name} is a '
             f"{facts.task} set: expected one of {', '.join(known)}",
         )
 

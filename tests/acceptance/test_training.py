@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score
+from sklearn.utils.class_weight import compute_class_weight
 
 from benchmarks.agreement import SPECS, compare, experiment, plain_models, plain_optimizer
 from contract.errors import CheckpointUnusable, RunFailed
@@ -169,6 +170,30 @@ def keras_metrics(experiment: Experiment, facts: Facts) -> list[Any]:
     return [keras.metrics.MeanAbsoluteError(name="mae"), keras.metrics.R2Score(name="r2")]
 
 
+def keras_callbacks(experiment: Experiment, model: Any) -> list[Any]:
+    """Keras' own, of the names and arguments of the spec, before their first epoch."""
+    plateau = experiment.training.reduce_lr_on_plateau
+    callbacks = []
+    if plateau is not None:
+        callbacks.append(keras.callbacks.ReduceLROnPlateau(**plateau.model_dump()))
+    for callback in callbacks:
+        callback.set_model(model)
+        callback.on_train_begin()
+    return callbacks
+
+
+def keras_class_weight(experiment: Experiment, data: Prepared) -> dict[int, float] | None:
+    """As Keras takes it; what is balanced is scikit-learn's."""
+    told, y = experiment.training.class_weight, data.train.y
+    if told is None:
+        return None
+    if isinstance(told, str):
+        classes = np.unique(y)
+        weights = compute_class_weight(told, classes=classes, y=y)
+        return dict(zip(classes.tolist(), weights.tolist(), strict=True))
+    return {int(number): weight for number, weight in told.items()}
+
+
 def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[dict[str, float]]:
     """`model.fit`, one epoch at a time, over examples put into our order beforehand."""
     training = experiment.training
@@ -183,11 +208,12 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
         metrics=keras_metrics(experiment, facts),
     )
     layout = label_layout(experiment, facts, model.output_shape[1:])
+    class_weight, weights = keras_class_weight(experiment, data), data.train.weights
 
     def xy(part: Any, order: Any = slice(None)) -> tuple[Any, Any]:
         return data.inputs(part.x[order]), lay_out(part.y[order], layout, facts.classes)
 
-    history = []
+    history, callbacks = [], keras_callbacks(experiment, model)
     for epoch in range(1, training.epochs + 1):
         order = order_of(len(data.train.x), training.seed, epoch, training.shuffle).numpy()
         x, y = xy(data.train, order)
@@ -196,10 +222,14 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
             y,
             batch_size=training.batch_size,
             shuffle=False,
+            class_weight=class_weight,
+            sample_weight=None if class_weight or weights is None else weights[order],
             validation_data=xy(data.test),
             verbose=0,
         )
         history.append({name: values[0] for name, values in told.history.items()})
+        for callback in callbacks:
+            callback.on_epoch_end(epoch - 1, history[-1])
     return history
 
 
@@ -212,6 +242,7 @@ CNN: Layers = [
     *SOFTMAX,
 ]
 COLUMN = [*DENSE, {"type": "Dense", "units": 1}]
+PLATEAU = {"patience": 1, "min_delta": 0.05, "factor": 0.3, "cooldown": 1, "min_lr": 0.002}
 FOLLOWED = {
     "SGD in stored order, L2": spec(
         [
@@ -270,11 +301,41 @@ FOLLOWED = {
         optimizer={"type": "RMSprop", "learning_rate": 0.01, "clipnorm": 1.0},
         loss="huber",
     ),
+    "a learning rate that falls": spec(
+        [*FLAT, *DENSE, *SOFTMAX],
+        optimizer={"type": "Adam", "learning_rate": 0.05},
+        epochs=12,
+        reduce_lr_on_plateau=PLATEAU,
+    ),
+    "a learning rate that falls, float16": spec(
+        [*FLAT, *DENSE, *SOFTMAX],
+        dtype_policy="mixed_float16",
+        optimizer={"type": "SGD", "learning_rate": 0.5, "momentum": 0.9},
+        epochs=8,
+        reduce_lr_on_plateau={**PLATEAU, "monitor": "val_accuracy"},
+    ),
     "two classes in one unit": spec(
         [*DENSE, {"type": "Dense", "units": 1, "activation": "sigmoid"}],
         {"name": "moons", "samples": 203},
         optimizer={"type": "AdamW"},
         loss="binary_crossentropy",
+    ),
+    "two classes in one unit, weighted": spec(
+        [*DENSE, {"type": "Dense", "units": 1, "activation": "sigmoid"}],
+        {"name": "moons", "samples": 203},
+        loss="binary_crossentropy",
+        class_weight={"1": 5, "0": 0.5},
+    ),
+    "balanced classes, XLA": spec(
+        [*FLAT, {**DENSE[0], "kernel_regularizer": L2}, *SOFTMAX],
+        jit_compile=True,
+        class_weight="balanced",
+    ),
+    "weighted classes, float16": spec(
+        [*FLAT, *DENSE, *SOFTMAX],
+        dtype_policy="mixed_float16",
+        loss="sparse_categorical_crossentropy",
+        class_weight={"3": 20, "7": 0},
     ),
 }
 
@@ -287,7 +348,8 @@ def test_every_epoch_is_that_of_model_fit(name: str, tmp_path: Path) -> None:
     facts = facts_of(experiment.dataset.name)
     expected = keras_history(experiment, facts, prepared(experiment))
     for row, told in zip(rows, expected, strict=True):
-        ours = {metric: row.metrics[metric] for metric in told}
+        known = {**row.metrics, "learning_rate": row.learning_rate}
+        ours = {name: known[name] for name in told}
         assert ours == pytest.approx(told, rel=2e-4, abs=1e-6)
 
 
@@ -393,6 +455,8 @@ RESUMED = spec(
     optimizer={"type": "Adam", "learning_rate": 0.02},
     epochs=12,
     early_stopping={"monitor": "val_loss", "patience": 2, "restore_best_weights": True},
+    reduce_lr_on_plateau={"monitor": "loss", "patience": 1, "min_delta": 0.3, "cooldown": 1},
+    class_weight="balanced",
 )
 
 
@@ -405,6 +469,7 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
     end = run(RESUMED, tmp_path_factory.mktemp("unbroken"), hooks)
     assert isinstance(end, Finished)
     assert end.reason == "early_stopping"
+    assert len({row.learning_rate for row in hooks.rows}) > 1
     return end, hooks
 
 

@@ -1,6 +1,7 @@
 """Uploaded datasets through real training: classes, several labels, several targets."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -62,8 +63,11 @@ def task_of(experiment: Experiment) -> Task:
     return next(task for task in get_args(Task) if task == experiment.name)
 
 
-def trained(experiment: Experiment, folder: Path) -> tuple[Finished, list[FinishedEpoch]]:
-    upload = uploaded.write(folder / "dataset.npz", task_of(experiment))
+def trained(
+    experiment: Experiment, folder: Path, **more: uploaded.Array
+) -> tuple[Finished, list[FinishedEpoch]]:
+    """On the uploaded arrays, and weights if there are `more`."""
+    upload = uploaded.write(folder / "dataset.npz", task_of(experiment), **more)
     check(experiment, upload.facts, Settings())
     hooks = Recorder()
     end = train(
@@ -99,6 +103,25 @@ def test_every_epoch_is_that_of_model_fit(name: str, tmp_path: Path) -> None:
     for row, told in zip(rows, keras_history(experiment, facts, data), strict=True):
         ours = {metric: row.metrics[metric] for metric in told}
         assert ours == pytest.approx(told, rel=2e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_weighted_examples_are_those_of_model_fit(name: str, tmp_path: Path) -> None:
+    """The second time from arrays that the first has kept."""
+    experiment, more = SPECS[name], {"w_train": uploaded.WEIGHTS}
+    facts = replace(uploaded.facts(task_of(experiment)), weighted=True)
+    data = prepare(experiment, facts, Arrays(**uploaded.arrays(facts.task), **more))
+    expected = keras_history(experiment, facts, data)
+    first, again = (trained(experiment, tmp_path, **more)[1] for _ in range(2))
+    for row, told in zip(first, expected, strict=True):
+        ours = {metric: row.metrics[metric] for metric in told}
+        assert ours == pytest.approx(told, rel=2e-4, abs=1e-5)
+    assert bits(again) == bits(first)
+    off = experiment.training.model_copy(update={"sample_weight": "off"})
+    without = trained(experiment.model_copy(update={"training": off}), tmp_path, **more)[1]
+    (tmp_path / "plain").mkdir()
+    assert bits(without) == bits(trained(experiment, tmp_path / "plain")[1])
+    assert bits(without) != bits(first)
 
 
 @pytest.mark.parametrize(("name", "threshold"), [("labels", 0.5), ("labels from logits", 0.0)])

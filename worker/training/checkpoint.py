@@ -9,6 +9,7 @@ import numpy as np
 
 from contract.errors import CheckpointUnusable
 from contract.store.documents import read
+from worker.training.callbacks import Watched
 from worker.training.hooks import Reason
 from worker.training.signals.unreported import Unreported
 
@@ -20,16 +21,15 @@ _GROUPS = ("model", "optimizer", "totals", "best_weights")
 class Position:
     """How far a run is: `epoch` epochs are finished and `step` steps of the next one done.
 
-    `epoch_seconds` were spent on that next one, `train_seconds` on all. `best` and `wait` are
-    early stopping's; `reason` says why no epoch follows.
+    `epoch_seconds` were spent on that next one, `train_seconds` on all. `watched` is what each
+    callback remembers, by its name in the spec; `reason` says why no epoch follows.
     """
 
     epoch: int = 0
     step: int = 0
     epoch_seconds: float = 0.0
     train_seconds: float = 0.0
-    best: float | None = None
-    wait: int = 0
+    watched: dict[str, Watched] = field(default_factory=dict)
     reason: Reason | None = None
 
 
@@ -78,9 +78,11 @@ class Checkpoint:
 
 
 def _position(stored: dict[str, Any]) -> Position:
-    """Another version may count other times, but where the run is must be told."""
+    """Another version may count other times, but where the run is must be told, and what its
+    callbacks remember."""
     position = read(Position, stored)
-    if (position.epoch, position.step) != (stored["epoch"], stored["step"]):
+    found = position.epoch, position.step, position.watched.keys()
+    if found != (stored["epoch"], stored["step"], stored["watched"].keys()):
         raise ValueError(f"expected a position, received {stored}")
     return position
 

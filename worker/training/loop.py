@@ -9,9 +9,9 @@ from pathlib import Path
 
 from contract.experiment.spec import Training
 from contract.jobs.reports import FinishedEpoch
+from worker.training.callbacks import Callbacks
 from worker.training.checkpoint import Checkpoint, Position, assign, require
 from worker.training.data.shuffling import Orders
-from worker.training.early_stopping import Patience
 from worker.training.hooks import Hooks, Reason, Stopped
 from worker.training.program.graphs import Examples, Pace
 from worker.training.program.program import Program
@@ -25,7 +25,7 @@ class StopAsked(Exception):
 
 
 class Loop:
-    """Epochs, validation, early stopping and checkpoints of one run."""
+    """Epochs, validation, callbacks and checkpoints of one run."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Loop:
         self._hooks = hooks
         self._scratch = scratch
         self._checkpoint_seconds = checkpoint_seconds
-        self._patience = Patience(training.early_stopping) if training.early_stopping else None
+        self._callbacks = Callbacks(training, program.model, program.optimizer)
         self._orders = Orders(len(program.train), training)
         self._train_pace, self._evaluation_pace = Pace(), Pace()
         self._rows: list[FinishedEpoch] = []
@@ -55,7 +55,7 @@ class Loop:
         while (reason := self.position.reason) is None:
             self.train_epoch()
             self.close_epoch(self.validate())
-        self.restore_best_weights()
+        self._callbacks.restore_best_weights()
         return reason
 
     def train_epoch(self) -> None:
@@ -118,11 +118,6 @@ class Loop:
         examples = len(self._program.train) * self.position.epoch
         return {"train_seconds": seconds, "examples_per_second": examples / seconds}
 
-    def restore_best_weights(self) -> None:
-        """Take the best epoch's weights where early stopping kept them, as Keras does."""
-        if self._patience is not None and self._patience.best_weights:
-            self._program.model.set_weights(self._patience.best_weights)
-
     def stop(self) -> Stopped:
         """Save where the run stands, and report what is not yet reported."""
         if self.position == self._saved:
@@ -145,16 +140,12 @@ class Loop:
         self.position = checkpoint.position
         self._saved = replace(self.position)
         self._watch.unreported = checkpoint.signals
-        if self._patience is not None:
-            self._patience.best, self._patience.wait = self.position.best, self.position.wait
-            self._patience.best_weights = checkpoint.best_weights
+        self._callbacks.resume(self.position.watched, checkpoint.best_weights)
 
     def _reason_to_end(self, metrics: dict[str, float]) -> Reason | None:
         epoch, training = self.position.epoch, self._training
-        over = False
-        if self._patience is not None:
-            over = self._patience.is_over(epoch, metrics, self._program.model.get_weights)
-            self.position.best, self.position.wait = self._patience.best, self._patience.wait
+        over = self._callbacks.end_epoch(epoch, metrics)
+        self.position.watched = self._callbacks.watched
         if training.terminate_on_nan and not math.isfinite(metrics["loss"]):
             return "non_finite"
         if epoch == training.epochs:
@@ -186,7 +177,7 @@ class Loop:
             [variable.numpy() for variable in program.optimizer.variables],
             [program.passes.totals.numpy()],
             self._watch.unreported,
-            self._patience.best_weights if self._patience is not None else [],
+            self._callbacks.best_weights,
         ).write(path)
         self._saved = replace(position)
         return path

@@ -15,12 +15,14 @@ from contract.errors import DatasetRefused
 
 PARTED = ("x_train", "y_train", "x_test", "y_test")
 WHOLE = ("x", "y")
+# Each form may have the weights of the examples, too: those of the training part.
+FORMS = (WHOLE, (*WHOLE, "w"), PARTED, (*PARTED, "w_train"))
 # Signature, disk, disk of the directory, entries here and in all, the directory's bytes and
 # offset, the comment's length (APPNOTE.TXT 4.3.16).
 _END = struct.Struct("<4s4H2LH")
 _LOCAL_HEADER_BYTES = 30
 _LOCATOR_BYTES = 20
-# zipfile takes the directory into memory at once; four entries take 300 bytes.
+# zipfile takes the directory into memory at once; five entries take 400 bytes.
 _MAX_DIRECTORY_BYTES = 16_384
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -112,19 +114,20 @@ def _check_end(source: Path) -> tuple[int, int]:
     zip64 = tail[: -_END.size].startswith(b"PK\6\7")
     if not plain or zip64 or offset + length + _END.size != size or length > _MAX_DIRECTORY_BYTES:
         raise DatasetRefused(
-            f"the zip directory is not that of an npz: expected {len(PARTED)} entries at most, in "
-            f"{_MAX_DIRECTORY_BYTES:,} bytes just before the end, no comment, one disk; received "
-            f"{entries:,} entries in {length:,} bytes at {offset:,} of {size:,}: {_SAVE}"
+            f"the zip directory is not that of an npz: expected {len(FORMS[-1])} entries at "
+            f"most, in {_MAX_DIRECTORY_BYTES:,} bytes just before the end, no comment, one disk; "
+            f"received {entries:,} entries in {length:,} bytes at {offset:,} of {size:,}: {_SAVE}"
         )
     return int(offset), int(entries)
 
 
 def _check_names(received: list[str], count: int) -> tuple[str, ...]:
-    for names in (WHOLE, PARTED):
+    for names in FORMS:
         if sorted(received) == sorted(f"{name}.npy" for name in names) and len(names) == count:
             return names
     raise DatasetRefused(
-        "expected the arrays x and y, or x_train, y_train, x_test and y_test, and nothing else; "
+        "expected the arrays x and y, or x_train, y_train, x_test and y_test, perhaps the weights "
+        "w or w_train, and nothing else; "
         f"received {listed(received) or 'none'}, of {count:,} announced: name them in "
         "numpy.savez(file, x=..., y=...)"
     )

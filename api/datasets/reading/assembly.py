@@ -12,8 +12,9 @@ from api.datasets.reading.holdout import Held
 from api.datasets.reading.inputs import Inputs, Spread
 from api.datasets.reading.labels import Labels
 from api.datasets.reading.options import Limits
+from api.datasets.reading.source import Source
 from api.datasets.reading.tally import Tally
-from api.datasets.reading.workspace import BLOCK, Workspace, spans
+from api.datasets.reading.workspace import BLOCK, Spool, Workspace, spans
 from contract.errors import DatasetRefused
 
 # With fewer, nothing can be said of a part.
@@ -38,9 +39,10 @@ class Part:
 class Assembly:
     """One dataset; `held` tells which examples are for testing."""
 
-    def __init__(self, inputs: Inputs, labels: Labels, held: Held, workspace: Workspace) -> None:
-        self.inputs = inputs
-        self.labels = labels
+    def __init__(self, source: Source, held: Held, workspace: Workspace) -> None:
+        self.inputs = inputs = source.inputs
+        self.labels = labels = source.labels
+        self.weights = source.weights
         self.train = Part("train", inputs, labels, workspace)
         self.test = Part("test", inputs, labels, workspace)
         self._held = held
@@ -54,11 +56,12 @@ class Assembly:
         if min(self.train_examples, self.test_examples) < _MIN_EXAMPLES:
             raise DatasetRefused(self._too_few())
         example = self.inputs.values * self.inputs.dtype.itemsize + self.labels.targets * 4
-        if (total := self.inputs.examples * example) > limits.max_dataset_bytes:
+        weights = 0 if self.weights is None else self.train_examples * 4
+        if (total := self.inputs.examples * example + weights) > limits.max_dataset_bytes:
             raise DatasetRefused(
                 f"expected at most {limits.max_dataset_bytes:,} bytes (PLATEAU_MAX_DATASET_BYTES) "
-                f"with inputs as {self.inputs.dtype} and labels of 4 bytes, as they are kept; "
-                f"received {total:,}: send fewer examples, or pictures as uint8"
+                f"with inputs as {self.inputs.dtype} and labels (and weights) of 4 bytes, "
+                f"as they are kept; received {total:,}: send fewer examples, or pictures as uint8"
             )
 
     def _too_few(self) -> str:
@@ -82,6 +85,8 @@ class Assembly:
             self._write_inputs(file)
             self._write_labels(file, self.train, self.train_examples)
             self._write_labels(file, self.test, self.test_examples)
+            if self.weights is not None:
+                self._write_weights(file, self.weights)
 
     @property
     def finite(self) -> bool:
@@ -122,3 +127,8 @@ class Assembly:
                 rows = labels.rows(start, stop)[held if part is self.test else ~held]
                 part.tally.see(rows)
                 write(rows.reshape(len(rows), *labels.row))
+
+    def _write_weights(self, file: ZipFile, weights: Spool) -> None:
+        with array(file, "w_train", weights.dtype, (self.train_examples,)) as write:
+            for start, stop in spans(weights.length, 4, BLOCK // 4):
+                write(weights.rows(start, stop)[~self._held(start, stop)])

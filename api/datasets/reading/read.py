@@ -41,7 +41,7 @@ def read(source: Path, media: Media, wanted: Wanted, limits: Limits, folder: Pat
         with Workspace(folder) as workspace, np.errstate(all="ignore"):
             found = FORMATS[media].reader()(source, wanted, limits, workspace)
             held = _held(found, wanted, workspace)
-            assembly = Assembly(found.inputs, found.labels, held, workspace)
+            assembly = Assembly(found, held, workspace)
             assembly.check(limits)
             assembly.write(file)
             value_range = _value_range(assembly)
@@ -137,4 +137,6 @@ def _facts(assembly: Assembly, media: Media, value_range: tuple[float, float]) -
         description=f"{inputs.examples:,} uploaded examples, {media}, {labels.task}",
         targets=labels.targets,
         finite=assembly.finite,
+        class_names=None if labels.classes is None else tuple(labels.classes),
+        weighted=assembly.weights is not None,
     )

@@ -19,7 +19,6 @@ import numpy as np
 
 from contract.experiment.datasets import Dataset, Facts
 from contract.store.artifacts import sha256_of
-from worker.training.data import image_files
 from worker.training.data.load import Arrays, load
 
 Array = np.ndarray[Any, Any]
@@ -82,6 +81,7 @@ class DatasetCache:
             hashes = {
                 array: _save(part / f"{array}.npy", values)
                 for array, values in vars(arrays).items()
+                if values is not None
             }
             (part / _MANIFEST).write_text(json.dumps(hashes))
             with suppress(OSError):  # another trainer was quicker
@@ -135,17 +135,15 @@ def _mapped(kept: Path) -> Arrays | None:
     """None where nothing whole is kept."""
     try:
         hashes = json.loads((kept / _MANIFEST).read_text())
-        if any(sha256_of(kept / f"{name}.npy") != hashes[name] for name in image_files.ARRAYS):
+        if any(sha256_of(kept / f"{name}.npy") != sha256 for name, sha256 in hashes.items()):
             return None
         # The clock's own time: by default the kernel writes that of its last tick, up to 4 ms ago,
         # and two that were opened within a tick would go in any order.
         opened_at = time.time_ns()
         os.utime(kept, ns=(opened_at, opened_at))
         # Copy-on-write, because TensorFlow takes over no array that says it is read-only.
-        return Arrays(
-            *(np.load(kept / f"{name}.npy", mmap_mode="c") for name in image_files.ARRAYS)
-        )
-    except (OSError, ValueError, LookupError):
+        return Arrays(**{name: np.load(kept / f"{name}.npy", mmap_mode="c") for name in hashes})
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 

@@ -23,13 +23,14 @@ class Arrays:
     """Inputs (n, *shape), uint8 for pictures, else float32.
 
     Labels are int32, (n,) for classes and (n, targets) for multi-label, targets of regression
-    float32, (n,) or (n, targets).
+    float32, (n,) or (n, targets). `w_train`, float32 (n,), weights the training examples.
     """
 
     x_train: Array
     y_train: Array
     x_test: Array
     y_test: Array
+    w_train: Array | None = None
 
 
 def load(dataset: Dataset, facts: Facts, data_dir: Path, upload: Path | None = None) -> Arrays:
@@ -58,9 +59,11 @@ def _uploaded(file: Path, facts: Facts) -> Arrays:
     """The arrays that `contract.experiment.datasets.Upload` promises."""
     try:
         with file.open("rb") as whole, np.load(whole, allow_pickle=False) as npz:
-            arrays = Arrays(*(npz[name] for name in image_files.ARRAYS))
+            weights = ["w_train"] if facts.weighted else []
+            arrays = Arrays(**{name: npz[name] for name in [*image_files.ARRAYS, *weights]})
         _check(arrays.x_train, arrays.y_train, facts.train_examples, facts)
         _check(arrays.x_test, arrays.y_test, facts.test_examples, facts)
+        _check_weights(arrays.w_train, facts)
     except MemoryError:
         raise
     except Exception as error:  # whatever a damaged byte makes of zip and NumPy
@@ -81,6 +84,15 @@ def _check(x: Array, y: Array, examples: int, facts: Facts) -> None:
         shapes.add((examples, facts.targets))
     if y.shape not in shapes or y.dtype != kind:
         raise ValueError(f"expected {kind} labels {max(shapes)}, found {y.dtype} {y.shape}")
+
+
+def _check_weights(weights: Array | None, facts: Facts) -> None:
+    if weights is None:
+        return
+    expected = (facts.train_examples,)
+    if weights.shape != expected or weights.dtype != np.float32:
+        found = f"{weights.dtype} {weights.shape}"
+        raise ValueError(f"expected float32 weights {expected}, found {found}")
 
 
 def _bundled(name: str) -> tuple[Array, Array]:

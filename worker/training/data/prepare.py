@@ -8,6 +8,7 @@ import numpy as np
 
 from contract.experiment.datasets import Facts, Scaling, split_at
 from contract.experiment.spec import Experiment, Validation
+from contract.sizing.class_weights import class_weights
 from contract.sizing.label_layout import Layout
 from worker.training.data.load import Arrays
 
@@ -38,10 +39,14 @@ IDENTITY = affine(0, 1)
 
 @dataclass(frozen=True)
 class Part:
-    """Inputs as stored (uint8 or float32), not yet scaled; labels int32, targets scaled float32."""
+    """Inputs as stored (uint8 or float32), not yet scaled; labels int32, targets scaled float32.
+
+    `weights`, float32 (n,), are those of the examples in the loss; None where all count alike.
+    """
 
     x: Array
     y: Array
+    weights: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -73,13 +78,17 @@ def prepare(experiment: Experiment, facts: Facts, arrays: Arrays) -> Prepared:
     inputs = input_scaling(dataset.scaling, x_train, facts.value_range)
     targets = standard(y_train) if dataset.target_scaling == "standard" else IDENTITY
 
-    def part(x: Array, y: Array) -> Part:
-        return Part(x, targets(y) if facts.task == "regression" else y)
+    def part(x: Array, y: Array, weights: Array | None = None) -> Part:
+        return Part(x, targets(y) if facts.task == "regression" else y, weights)
 
     test = part(arrays.x_test, arrays.y_test)
     split = part(arrays.x_train[held_out], arrays.y_train[held_out])
     validated = {"test": test, "split": split, "none": None}[validation.on]
-    return Prepared(part(x_train, y_train), validated, test, inputs, targets)
+    weights = None if arrays.w_train is None else arrays.w_train[kept]
+    if weights is None or experiment.training.sample_weight == "off":
+        weights = of_classes(experiment, facts, y_train)
+    train = part(x_train, y_train, weights)
+    return Prepared(train, validated, test, inputs, targets)
 
 
 def select(
@@ -95,6 +104,20 @@ def select(
     split = validation.on == "split"
     train = split_at(len(order), validation.fraction) if split else len(order)
     return order[:train], order[train:]
+
+
+def of_classes(experiment: Experiment, facts: Facts, labels: Array) -> Array | None:
+    """The weights of training examples with these `labels`, where classes are weighted."""
+    told = experiment.training.class_weight
+    if told is None or facts.classes is None:
+        return None
+    of_class = np.ones(facts.classes)
+    if told == "balanced":
+        counts = np.bincount(labels, minlength=facts.classes)
+        of_class = len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+    for number, weight in class_weights(experiment, facts).items():
+        of_class[number] = weight
+    return of_class.astype(np.float32)[labels]
 
 
 def input_scaling(scaling: Scaling, x: Array, value_range: tuple[float, float]) -> Affine:

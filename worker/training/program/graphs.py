@@ -16,6 +16,7 @@ from worker.training.data.prepare import Affine
 from worker.training.program.metrics import Tally, Totals
 from worker.training.program.steps import Losses, Steps
 
+Array = np.ndarray[Any, Any]
 CHUNK_SECONDS = 1.0
 # From 100 to 1,000 examples evaluate equally fast; no layer's output takes more than the bytes.
 EVALUATION_BATCH, EVALUATION_BYTES = 500, 2**26
@@ -25,25 +26,30 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class Examples:
-    """Tensors on the device: inputs not yet scaled, labels as the loss takes them."""
+    """Tensors on the device: inputs not yet scaled, labels as the loss takes them.
+
+    `weights` are those of the examples in the loss of training; None where all count alike.
+    """
 
     x: Any
     y: Any
+    weights: Any = None
 
     @classmethod
-    def of(cls, x: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> "Examples":
-        """Inputs (n, *shape) and labels as the loss takes them, brought to the device."""
+    def of(cls, x: Array, y: Array, weights: Array | None = None) -> "Examples":
+        """Inputs (n, *shape), labels as the loss takes them and weights (n,), brought to the
+        device."""
         inputs = _tensor(x)
         if inputs.dtype == tf.uint8 and "GPU" in inputs.device:
             # TensorFlow gathers no uint8 on a GPU; float16 holds 0 to 255 exactly as well.
             inputs = tf.cast(inputs, tf.float16)
-        return cls(inputs, _tensor(y))
+        return cls(inputs, _tensor(y), None if weights is None else _tensor(weights))
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
 
 
-def _tensor(array: np.ndarray[Any, Any]) -> Any:
+def _tensor(array: Array) -> Any:
     """On the device; in the array's own memory where that is the processor's, and can be."""
     if array.ctypes.data % ALIGNMENT or not (array.flags.writeable and array.flags.c_contiguous):
         return tf.convert_to_tensor(array)
@@ -86,7 +92,8 @@ class Passes:
 
     def trace(self, examples: Examples) -> None:
         """Build and optimize the graphs: to train on `examples`, and to evaluate any number."""
-        self._steps.trace(examples.x, examples.y)
+        parts = examples.x, examples.y, examples.weights
+        self._steps.trace([part for part in parts if part is not None])
         x, y = (tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in (examples.x, examples.y))
         step, sums = tf.TensorSpec([], tf.int32), (self._no_sums, self._no_confusion)
         graph = tf.function(self._evaluation_steps, autograph=False)
@@ -126,13 +133,13 @@ class Passes:
         """Set the sums of the evaluation to 0."""
         self.evaluated, self.confusion = self._no_sums, self._no_confusion
 
-    def _train_step(self, x: Any, labels: Any) -> tuple[Any, Any]:
-        weights = self._model.trainable_variables
+    def _train_step(self, x: Any, labels: Any, weights: Any = None) -> tuple[Any, Any]:
+        variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self._model(self._scaled(x), training=True)
-            loss = self._total_loss(labels, outputs)
+            loss = self._total_loss(labels, outputs, weights)
             scaled = self._optimizer.scale_loss(loss)
-        self._optimizer.apply(tape.gradient(scaled, weights), weights)
+        self._optimizer.apply(tape.gradient(scaled, variables), variables)
         return loss, self._tally.of_batch(loss, labels, outputs)
 
     def _evaluation_steps(
@@ -157,10 +164,10 @@ class Passes:
         # Pictures stay uint8 in memory: a quarter of the traffic, for a cast in the cache.
         return (tf.cast(x, tf.float32) - self._inputs.offset) / self._inputs.scale
 
-    def _total_loss(self, labels: Any, outputs: Any) -> Any:
+    def _total_loss(self, labels: Any, outputs: Any, weights: Any = None) -> Any:
         # Penalties on outputs come in the precision of these.
         penalties = [tf.cast(penalty, tf.float32) for penalty in self._model.losses]
-        return tf.add_n([self._loss(labels, outputs), *penalties])
+        return tf.add_n([self._loss(labels, outputs, weights), *penalties])
 
 
 class Pace:

@@ -71,7 +71,8 @@ class Program:
     def learning_rate(self, training: Training) -> float:
         """Of the next step; shown as the float32 that it is, 0.01, not 0.009999999776482582."""
         rate = training.optimizer.learning_rate
-        if not isinstance(rate, float):  # to read a variable costs a small epoch 5 %
+        # To read a variable costs a small epoch 5 %.
+        if training.reduce_lr_on_plateau is not None or not isinstance(rate, float):
             rate = keras.ops.convert_to_numpy(self.optimizer.learning_rate)
         return float(str(np.float32(rate)))
 
@@ -79,7 +80,9 @@ class Program:
     def bytes(self) -> int:
         """What it keeps in memory, but for graphs and what is mapped from files."""
         parts = [self.data.train, self.data.validation, self.data.test]
-        arrays = [array for part in parts if part is not None for array in (part.x, part.y)]
+        kept = [part for part in parts if part is not None]
+        several = [(part.x, part.y, part.weights) for part in kept]
+        arrays = [array for arrays in several for array in arrays if array is not None]
         variables = self._parts(self.model, self.optimizer)
         total: int = sum(math.prod(v.shape) * np.dtype(v.dtype).itemsize for v in variables)
         return total + sum(array.nbytes for array in arrays if not isinstance(array, np.memmap))
@@ -101,7 +104,7 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Program:
     tally = _tally(experiment, facts, layout, model.output_shape[-1], data.targets)
 
     def on_device(part: Part) -> Examples:
-        return Examples.of(part.x, lay_out(part.y, layout, facts.classes))
+        return Examples.of(part.x, lay_out(part.y, layout, facts.classes), part.weights)
 
     train, test = on_device(data.train), on_device(data.test)
     validation = test if data.validation is data.test else None

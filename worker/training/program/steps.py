@@ -1,14 +1,14 @@
 """Training steps, many to a graph call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 Losses = np.ndarray[tuple[int], np.dtype[np.float32]]
-# Trains on a batch of inputs and labels, and gives its loss and its sums (see Tally).
-Step = Callable[[Any, Any], tuple[Any, Any]]
+# Trains on a batch of inputs, labels and perhaps weights; gives its loss and its sums (see Tally).
+Step = Callable[..., tuple[Any, Any]]
 
 
 class Steps:
@@ -25,11 +25,12 @@ class Steps:
         self._batch_size = batch_size
         self._jit_compile = jit_compile
 
-    def trace(self, x: Any, y: Any) -> None:
-        """Build and optimize, or compile, for these examples; no step is taken."""
+    def trace(self, parts: Sequence[Any]) -> None:
+        """Build and optimize, or compile, for examples of these parts, which `step` takes in their
+        order; no step is taken."""
         # Captured, because each argument costs a call 10 us.
-        self._x, self._y = x, y
-        order, zero = tf.range(x.shape[0], dtype=tf.int64), tf.constant(0)
+        self._parts, self._examples = parts, int(parts[0].shape[0])
+        order, zero = tf.range(self._examples, dtype=tf.int64), tf.constant(0)
         nothing = order, zero, zero, tf.zeros(self._width, tf.float64)
         graph = tf.function(self._epoch, autograph=False, jit_compile=self._jit_compile)
         self._graph = graph.get_concrete_function(*nothing)
@@ -42,7 +43,7 @@ class Steps:
 
     def _epoch(self, order: Any, first: Any, last: Any, totals: Any) -> tuple[Any, Any]:
         """As many losses as the epoch has steps, zero but for first..last-1; and the new totals."""
-        full, rest = divmod(int(self._x.shape[0]), self._batch_size)
+        full, rest = divmod(self._examples, self._batch_size)
         loops: list[tuple[int | None, Any]] = [(None, last)]
         if self._jit_compile or not rest:
             loops = [(self._batch_size, tf.minimum(last, full)), (rest, last)]
@@ -56,12 +57,13 @@ class Steps:
         self, size: int | None, order: Any, end: Any, number: Any, losses: Any, totals: Any
     ) -> Any:
         """The state after steps `number`..`end`-1, of `size` examples (None: all left, at most)."""
-        examples = int(self._x.shape[0])
 
         def step(number: Any, losses: Any, totals: Any) -> tuple[Any, Any, Any]:
             at = number * self._batch_size
-            rows = tf.slice(order, [at], [size or tf.minimum(self._batch_size, examples - at)])
-            loss, sums = self._step(tf.gather(self._x, rows), tf.gather(self._y, rows))
+            rows = tf.slice(
+                order, [at], [size or tf.minimum(self._batch_size, self._examples - at)]
+            )
+            loss, sums = self._step(*(tf.gather(part, rows) for part in self._parts))
             losses = tf.tensor_scatter_nd_update(losses, [[number]], [loss])
             return number + 1, losses, totals + sums
 

@@ -47,7 +47,8 @@ def probe_of(
     chosen = np.sort(generator.choice(len(data.train.x), rows, replace=False))
     x = data.inputs(data.train.x[chosen])
     y = lay_out(data.train.y[chosen], layout, facts.classes)
-    return Probe(built, loss, optimizer, stations(built.graph), x, y)
+    weights = None if data.train.weights is None else data.train.weights[chosen]
+    return Probe(built, loss, optimizer, stations(built.graph), x, y, weights)
 
 
 def _probe_rows(expected: Cost) -> int:

@@ -25,7 +25,8 @@ Array = np.ndarray[Any, Any]
 class Reading:
     """`outputs` and `pre_activations` (one array per station) have a row per row of the probe.
 
-    `gradients` are those of the loss, one array per trainable weight.
+    `gradients` are those of what training makes small, one array per trainable weight: of the loss,
+    with the weights of the examples. `loss` is without these.
     """
 
     loss: float
@@ -37,6 +38,7 @@ class Reading:
 
 class Probe:
     """A batch that the model is looked at with: `x` is scaled, `y` laid out as the loss takes it.
+    `weights` are those of its rows in the loss of training.
 
     Dropout and noise are off. Batch normalization takes the statistics of the probe itself, as it
     does in training: its moving averages mean little before many steps. All is computed in
@@ -53,6 +55,7 @@ class Probe:
         stations: Sequence[Station],
         x: Array,
         y: Array,
+        weights: Array | None = None,
     ) -> None:
         self._built = built
         self._model = built.keras
@@ -62,7 +65,7 @@ class Probe:
         self._seen_at = {station.at for station in stations}
         self.x = tf.constant(x)
         self.y = tf.constant(y)
-        self._everyone = tf.ones(len(x))
+        self._everyone = tf.ones(len(x)) if weights is None else tf.constant(weights)
         self.has_curvature = True
         self._yes, self._no = tf.constant(True), tf.constant(False)
         self.weights = [variable.value for variable in self._model.trainable_variables]
@@ -81,7 +84,7 @@ class Probe:
     def gradients_of(self, rows: slice) -> Sequence[Array]:
         """Those of the mean loss over some of the rows."""
         share = np.zeros(len(self), np.float32)
-        share[rows] = len(self) / len(share[rows])
+        share[rows] = self._everyone.numpy()[rows] * (len(self) / len(share[rows]))
         return self._reading(tf.constant(share)).gradients
 
     def hessian_product(self, x: Any, vector: Sequence[Array]) -> list[Array]:
@@ -117,9 +120,9 @@ class Probe:
             with tf.GradientTape(watch_accessed_variables=False) as first:
                 first.watch(self.weights)
                 outputs, seen, penalties = self._forward(x)
-                rows = self._loss.call(y, outputs) * share
-                loss = tf.add_n([tf.reduce_mean(rows), *penalties, *self._model.losses])
-            gradients = _whole(first.gradient(loss, self.weights, unconnected_gradients=none))
+                rows, penalties = self._loss.call(y, outputs), [*penalties, *self._model.losses]
+                weighted = tf.add_n([tf.reduce_mean(rows * share), *penalties])
+            gradients = _whole(first.gradient(weighted, self.weights, unconnected_gradients=none))
 
         def product() -> Any:
             found = second.gradient(
@@ -132,6 +135,7 @@ class Probe:
         except LookupError:  # TensorFlow knows no second derivative of softsign
             self.has_curvature, products = False, list(vector)
         rate = tf.cast(self._optimizer.learning_rate, tf.float32)
+        loss = tf.add_n([tf.reduce_mean(rows), *penalties])
         return loss, rate, outputs, [seen[s.at] for s in self._stations], gradients, products
 
     def _forward(self, x: Any) -> tuple[Any, dict[int, Any], list[Any]]:

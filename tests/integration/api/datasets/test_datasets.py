@@ -30,7 +30,7 @@ from contract.store.artifacts import ArtifactStore
 from contract.store.documents import read
 from contract.store.tables import LOCAL, Dataset, Job
 from tests import jobs, keyring, processes, uploads
-from tests.hostile_uploads import good_csv, good_npz
+from tests.hostile_uploads import GOOD_X, GOOD_Y, good_csv, good_npz, npy, npz
 from tests.integration.contract.jobs.test_races import at_once
 from tests.keyring import ask
 from tests.served import Api, problem, serving, settings_for
@@ -221,6 +221,24 @@ def test_a_spec_is_held_against_the_uploads_facts(api: Api) -> None:
     wrong["model"]["layers"][-1]["units"] = 3
     told = problem(api.client.post("/v1/jobs", json=wrong), 422)
     assert told["errors"][0]["pointer"] == "/model/layers/0"
+
+
+def test_a_job_may_weight_an_uploads_classes_by_name_or_its_examples(api: Api) -> None:
+    """But not both."""
+    weights = npy(np.arange(20.0) + 1)
+    table, arrays = sent(api)["id"], npz(x=GOOD_X, y=GOOD_Y, w=weights)
+    weighted = sent(api, content=arrays, media="application/x-npz", label=[])
+    assert weighted["weighted"]
+    for dataset, class_weight, status in (
+        (table, {"cat": 2, "dog": 0.5}, 202),
+        (table, {"0": 2}, 202),
+        (table, {"bird": 2}, 422),
+        (weighted["id"], None, 202),
+        (weighted["id"], "balanced", 422),
+    ):
+        posted = spec(dataset)
+        posted["training"]["class_weight"] = class_weight
+        assert api.client.post("/v1/jobs", json=posted).status_code == status, class_weight
 
 
 def test_a_dataset_stays_while_a_job_uses_it(api: Api) -> None:

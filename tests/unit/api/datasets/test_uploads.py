@@ -55,13 +55,50 @@ def test_parts_are_kept_as_they_were_sent(tmp_path: Path) -> None:
     assert read.facts == Facts(
         task="classification", shape=(6, 5, 3), classes=4, train_examples=30, test_examples=10,
         value_range=(0, 255), bytes_per_value=1, source="upload",
-        description="40 uploaded examples, npz, classification",
+        description="40 uploaded examples, npz, classification", class_names=("0", "1", "2", "3"),
     )  # fmt: skip
     assert read.report.value_range == (sent["x_train"].min(), sent["x_train"].max())
     assert read.report.train.class_counts == np.bincount(sent["y_train"]).tolist()
     assert read.report.test.class_counts == np.bincount(sent["y_test"], minlength=4).tolist()
     assert read.report.split.by == "sender"
     assert [path.name for path in tmp_path.iterdir()] == ["dataset.npz"]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8, np.int64, np.bool_])
+def test_weights_are_kept_of_the_training_part(dtype: Any, tmp_path: Path) -> None:
+    """Those of the examples that are held out are dropped; `x` tells which is which."""
+    weights = (RANDOM.random(50) * 5).astype(dtype)
+    x = np.arange(50.0)[:, None]
+    read = read_bytes(npz(x=x, y=CLASSES, w=weights), "npz", tmp_path)
+    got = arrays_of(read)
+    assert got.keys() == {"x_train", "y_train", "x_test", "y_test", "w_train"}
+    assert got["w_train"].dtype == np.float32
+    kept = got["x_train"][:, 0].astype(int)
+    assert np.array_equal(got["w_train"], weights[kept].astype(np.float32))
+    assert read.facts.weighted
+    sent = {"x_train": x, "y_train": CLASSES, "x_test": x, "y_test": CLASSES, "w_train": weights}
+    got = arrays_of(read_bytes(npz(**sent), "npz", tmp_path))
+    assert np.array_equal(got["w_train"], weights.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (-np.ones(50), "w has the value -1.0; expected finite numbers"),
+        (np.full(50, np.nan), "w has the value nan"),
+        (np.full(50, np.inf), "w has the value inf"),
+        (np.full(50, 1e39), "w has the value 1e"),
+        (np.zeros(50), "no weight above 0"),
+        (np.ones(49), "x and w must have as many examples; received 50 and 49"),
+        (np.ones((50, 1)), r"w has shape (50, 1); expected one weight an example, shape (50,)"),
+        (np.array(["1"] * 50), "w has dtype"),
+    ],
+)
+def test_what_is_no_weight_is_refused(weights: Array, said: str, tmp_path: Path) -> None:
+    with pytest.raises(DatasetRefused) as refusal:
+        read_bytes(npz(x=X, y=CLASSES, w=weights), "npz", tmp_path)
+    assert said in str(refusal.value)
+    assert list(tmp_path.glob("dataset.npz")) == []
 
 
 def test_a_fifth_of_each_class_is_held_out_and_order_is_kept(tmp_path: Path) -> None:

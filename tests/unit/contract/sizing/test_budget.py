@@ -342,19 +342,35 @@ def test_sparse_labels_need_no_more_than_enough_outputs() -> None:
         (PAIRS, "test", "val_accuracy", False),
     ],
 )
-def test_early_stopping_monitors_what_is_measured(
-    dataset: str, on: str, monitor: str, measured: bool
+@pytest.mark.parametrize("callback", ["early_stopping", "reduce_lr_on_plateau"])
+def test_callbacks_monitor_what_is_measured(
+    callback: str, dataset: str, on: str, monitor: str, measured: bool
 ) -> None:
     outputs = (UPLOADS.get(dataset) or facts_of(dataset)).outputs
-    stopping = {"validation": {"on": on}, "early_stopping": {"monitor": monitor}}
+    stopping = {"validation": {"on": on}, callback: {"monitor": monitor}}
     spec = experiment([dense(outputs)], {"name": dataset}, loss="mse", **stopping)
     if measured:
         accepted(spec)
     else:
         error = refused(spec)
-        assert error.pointer == "/training/early_stopping/monitor"
+        assert error.pointer == f"/training/{callback}/monitor"
         assert error.detail.startswith(f"{monitor} is not measured")
         assert "expected one of loss, " in error.detail
+
+
+def test_a_schedule_leaves_no_learning_rate_to_reduce() -> None:
+    """Keras raises when it first would."""
+    falling = {"type": "ExponentialDecay", "initial_learning_rate": 0.1}
+    schedule = {**falling, "decay_steps": 10, "decay_rate": 0.9}
+    for rate, is_refused in ((schedule, True), (0.1, False), (1, False)):
+        told = {"optimizer": {"type": "SGD", "learning_rate": rate}, "reduce_lr_on_plateau": {}}
+        spec = experiment([dense(3)], {"name": "iris"}, **told)
+        if is_refused:
+            error = refused(spec)
+            assert error.pointer == "/training/reduce_lr_on_plateau"
+            assert "a schedule, ExponentialDecay" in error.detail
+        else:
+            accepted(spec)
 
 
 def test_a_hundred_layers_are_checked_in_a_moment() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from contract.errors import CheckpointUnusable
 from contract.jobs.reports import Signal
+from worker.training.callbacks import Watched
 from worker.training.checkpoint import Checkpoint, Position
 from worker.training.signals.unreported import Unreported
 
@@ -31,7 +32,11 @@ def contents(read: Checkpoint) -> list[tuple[str, bytes]]:
 
 
 def test_everything_comes_back(tmp_path: Path) -> None:
-    position = Position(epoch=3, step=2, epoch_seconds=0.1, best=math.inf, reason="completed")
+    watched = {
+        "early_stopping": Watched(math.inf, epoch=2, wait=1),
+        "reduce_lr_on_plateau": Watched(cooldown=3),
+    }
+    position = Position(3, 2, epoch_seconds=0.1, watched=watched, reason="completed")
     written = checkpoint(position)
     written.write(tmp_path / "c.npz")
     read = Checkpoint.read(tmp_path / "c.npz")
@@ -41,8 +46,9 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_first_value_of_nan_comes_back(tmp_path: Path) -> None:
-    checkpoint(Position(best=math.nan)).write(tmp_path / "c.npz")
-    best = Checkpoint.read(tmp_path / "c.npz").position.best
+    watched = {"early_stopping": Watched(math.nan)}
+    checkpoint(Position(watched=watched)).write(tmp_path / "c.npz")
+    best = Checkpoint.read(tmp_path / "c.npz").position.watched["early_stopping"].best
     assert best is not None
     assert math.isnan(best)
 

@@ -1,6 +1,7 @@
 """Decoded datasets on a node's disk: written once, checked, mapped, and never too many."""
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from tests import uploaded
 from worker.training.data.dataset_cache import DatasetCache, Fetch
 from worker.training.data.load import Arrays, load
 
-FACTS = uploaded.facts("classification")
+FACTS = replace(uploaded.facts("classification"), weighted=True)
 NO_FILES = Path("none")
 
 
@@ -22,7 +23,7 @@ def named(number: int) -> Dataset:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    uploaded.write(tmp_path / "dataset.npz", "classification")
+    uploaded.write(tmp_path / "dataset.npz", "classification", w_train=uploaded.WEIGHTS)
     return tmp_path / "dataset.npz"
 
 
@@ -76,7 +77,7 @@ def test_a_flipped_bit_is_found(tmp_path: Path, file: Path) -> None:
 def test_what_was_opened_longest_ago_goes_and_stays_readable(tmp_path: Path, file: Path) -> None:
     (unfinished := tmp_path / "kept" / ".unfinished" / "part").mkdir(parents=True)
     (unfinished / "x_train.npy").write_bytes(bytes(5_000))
-    cache = DatasetCache(tmp_path / "kept", limit_bytes=9_000)  # one takes 5,700
+    cache = DatasetCache(tmp_path / "kept", limit_bytes=9_000)  # one takes 6,500
     first = cache.arrays(named(0), FACTS, NO_FILES, there(file))
     cache.arrays(named(1), FACTS, NO_FILES, there(file))
     assert [kept.name for kept in (tmp_path / "kept").iterdir()] == [named(1).name]

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -125,7 +126,8 @@ def test_an_uploaded_set_is_its_arrays(task: Task, tmp_path: Path) -> None:
     upload = uploaded.write(tmp_path / "d.npz", task)
     found = load(Dataset(name=uploaded.ID), upload.facts, NO_FILES, tmp_path / "d.npz")
     expected = uploaded.arrays(task)
-    assert {name: array.dtype for name, array in vars(found).items()} == {
+    assert found.w_train is None
+    assert {name: getattr(found, name).dtype for name in expected} == {
         name: array.dtype for name, array in expected.items()
     }
     assert all(np.array_equal(getattr(found, name), expected[name]) for name in expected)
@@ -150,6 +152,28 @@ def test_an_uploaded_set_that_is_not_what_its_facts_say(
     np.savez(file, allow_pickle=True, **(uploaded.arrays(task) | {name: array}))
     with pytest.raises(DatasetUnavailable, match=said):
         load(Dataset(name=uploaded.ID), uploaded.facts(task), NO_FILES, file)
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        (uploaded.WEIGHTS, None),
+        (uploaded.WEIGHTS[1:], r"float32 weights \(150,\), found float32 \(149,\)"),
+        (uploaded.WEIGHTS.astype(np.float64), "found float64"),
+    ],
+)
+def test_weights_are_of_the_training_examples(
+    weights: uploaded.Array, said: str | None, tmp_path: Path
+) -> None:
+    facts = replace(uploaded.facts("regression"), weighted=True)
+    uploaded.write(tmp_path / "d.npz", "regression", w_train=weights)
+    if said is None:
+        found = load(Dataset(name=uploaded.ID), facts, NO_FILES, tmp_path / "d.npz")
+        assert found.w_train is not None
+        assert np.array_equal(found.w_train, weights)
+        return
+    with pytest.raises(DatasetUnavailable, match=said):
+        load(Dataset(name=uploaded.ID), facts, NO_FILES, tmp_path / "d.npz")
 
 
 def test_a_damaged_upload_is_an_error(tmp_path: Path) -> None:

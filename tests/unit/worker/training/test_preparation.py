@@ -1,11 +1,13 @@
 """Selecting, splitting, scaling, and laying out labels."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.class_weight import compute_sample_weight
 
 from contract.experiment.datasets import Task, facts_of
 from contract.experiment.spec import Experiment, Validation
@@ -111,6 +113,42 @@ def test_standard_scaling_is_fitted_on_the_training_part_alone() -> None:
     assert data.inputs(data.train.x).mean(axis=0) == pytest.approx(np.zeros(13), abs=1e-5)
     assert data.validation is not None
     assert abs(data.inputs(data.validation.x).mean(axis=0)).max() > 0.01
+
+
+def test_balanced_classes_are_those_of_scikit_learn_in_the_training_part() -> None:
+    dataset = {"name": "digits", "limit": 60}
+    for validation in ({"on": "split", "fraction": 0.5}, {"on": "test"}):
+        data, _ = prepared(dataset, validation=validation, class_weight="balanced")
+        expected = compute_sample_weight("balanced", data.train.y)
+        assert data.train.weights is not None
+        assert np.array_equal(data.train.weights, expected.astype(np.float32))
+        assert data.test.weights is None
+        assert data.validation is not None
+        assert data.validation.weights is None
+    plain, _ = prepared(dataset)
+    assert plain.train.weights is None
+
+
+def test_weights_go_with_their_examples() -> None:
+    """A limit and a split choose among both alike."""
+    arrays = uploaded.arrays("regression")
+    weights = arrays["x_train"][:, 0] + 10
+    for told, expected in (("on", True), ("off", False)):
+        training = {"sample_weight": told, "validation": {"on": "split", "fraction": 0.3}}
+        experiment = Experiment.model_validate(
+            {
+                "name": "t",
+                "dataset": {"name": uploaded.ID, "limit": 50},
+                "model": {"layers": [DENSE]},
+                "training": {"optimizer": {"type": "SGD"}, "loss": "mse", "epochs": 1, **training},
+            }
+        )
+        facts = replace(uploaded.facts("regression"), weighted=True)
+        part = prepare(experiment, facts, Arrays(**arrays, w_train=weights)).train
+        assert len(part.x) == 35
+        assert (part.weights is not None) == expected
+        if part.weights is not None:
+            assert np.array_equal(part.weights, part.x[:, 0] + 10)
 
 
 def test_targets_are_scaled_where_asked() -> None:
