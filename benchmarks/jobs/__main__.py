@@ -197,7 +197,7 @@ def compare(parts: Sequence[str], folder: Path, rounds: int) -> None:
     if not mnist.exists():
         raise SystemExit(f"{mnist} is needed: PLATEAU_DATA_DIR names its folder")
     arrays = load(Dataset(name="digits"), facts_of("digits"), folder)
-    np.savez(digits, allow_pickle=False, **vars(arrays))
+    np.savez(digits, allow_pickle=False, **arrays.by_name())
     with (
         services.running_redis(folder) as redis,
         service(folder / "redis", redis.url.removesuffix("0") + "1") as plateau,

@@ -83,7 +83,7 @@ def measure(workload: str, rounds: int, folder: Path, data_dir: Path) -> Seconds
 
     arrays = arrays_of(WORKLOADS[workload], data_dir)
     file = folder / f"{workload}.npz"
-    np.savez(file, allow_pickle=False, **vars(arrays))
+    np.savez(file, allow_pickle=False, **arrays.by_name())
     with ExitStack() as stack:
         processes = {
             way: stack.enter_context(started(module, way, workload, file))

@@ -40,12 +40,9 @@ def arrays_of(work: Workload, data_dir: Path) -> Arrays:
     generator = np.random.default_rng(0)
 
     def drawn(examples: int) -> tuple[Array, Array]:
-        if made.words:
-            x = generator.integers(1, made.words, (examples, *made.shape))
-            y = x.reshape(examples, -1)[:, :10].sum(axis=1) % made.classes
-        else:
-            x = generator.normal(size=(examples, *made.shape))
-            y = generator.integers(0, made.classes, examples)
+        size = (examples, *made.shape)
+        x = generator.integers(1, made.words, size) if made.words else generator.normal(size=size)
+        y = generator.integers(0, made.classes, examples)
         return x.astype(np.float32), y.astype(np.int32)
 
     return Arrays(*drawn(made.examples), *drawn(made.examples // 5))
@@ -68,7 +65,7 @@ def experiment_of(work: Workload, **more: Any) -> Experiment:
                 "batch_size": work.batch_size,
                 "epochs": work.epochs,
                 "validation": {"on": more.get("validation", "none")},
-                "jit_compile": more.get("jit_compile", False),
+                "jit_compile": more.get("jit_compile", "auto"),
             },
             "signals": more.get("signals", "off"),
         }

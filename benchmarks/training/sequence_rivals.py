@@ -5,6 +5,7 @@ one compiled scan. Their weights begin elsewhere than Keras', which costs no tim
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,41 +26,69 @@ def _data(workload: str, file: str) -> tuple[Made, Any, Any]:
 
 def torch_loop(workload: str, file: str) -> Callable[[], object]:
     import torch
-    from torch import nn
 
     torch.set_num_threads(1)
     work, (made, x, y) = SEQUENCES[workload], _data(workload, file)
     examples, labels = torch.from_numpy(x), torch.from_numpy(y)
+    model = _TORCH[workload](made.classes)
+    model(examples[: work.batch_size])  # lazy layers learn their sizes
+    optimizer = torch.optim.Adam(model.parameters(), lr=work.optimizer["learning_rate"])
+    loss = torch.nn.CrossEntropyLoss()
+
+    def train(epochs: int = work.epochs) -> None:
+        for _ in range(epochs):
+            for rows in torch.randperm(len(examples)).split(work.batch_size):
+                optimizer.zero_grad()
+                loss(model(examples[rows]), labels[rows]).backward()
+                optimizer.step()
+
+    train(1)
+    return train
+
+
+def _torch_lstm(classes: int) -> Any:
+    from torch import nn
 
     class LSTM(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.words, self.lstm = nn.Embedding(5_000, 32), nn.LSTM(32, 32, batch_first=True)
-            self.last = nn.Linear(32, made.classes)
+            self.last = nn.Linear(32, classes)
 
         def forward(self, x: Any) -> Any:
             return self.last(self.lstm(self.words(x))[0][:, -1])
+
+    return LSTM()
+
+
+def _torch_conv1d(classes: int) -> Any:
+    from torch import nn
 
     class Conv1D(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.first, self.second = nn.Conv1d(9, 64, 3), nn.Conv1d(64, 64, 3)
-            self.hidden, self.last = nn.LazyLinear(100), nn.Linear(100, made.classes)
+            self.hidden, self.last = nn.LazyLinear(100), nn.Linear(100, classes)
 
         def forward(self, x: Any) -> Any:
             x = self.second(self.first(x.transpose(1, 2)).relu()).relu()
             x = nn.functional.max_pool1d(x, 2).flatten(1)
             return self.last(self.hidden(x).relu())
 
+    return Conv1D()
+
+
+def _torch_resnet(classes: int) -> Any:
+    from torch import nn
+
     class ResNet(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             sizes = [3, *[16] * 7]
             self.convolutions = nn.ModuleList(
-                nn.Conv2d(taken, given, 3, padding=1)
-                for taken, given in zip(sizes, sizes[1:], strict=False)
+                nn.Conv2d(taken, given, 3, padding=1) for taken, given in pairwise(sizes)
             )
-            self.last = nn.Linear(16, made.classes)
+            self.last = nn.Linear(16, classes)
 
         def forward(self, x: Any) -> Any:
             stem, *rest = self.convolutions
@@ -67,6 +96,12 @@ def torch_loop(workload: str, file: str) -> Callable[[], object]:
             for first, second in zip(rest[::2], rest[1::2], strict=True):
                 x = (second(first(x).relu()) + x).relu()
             return self.last(x.mean((2, 3)))
+
+    return ResNet()
+
+
+def _torch_transformer(classes: int) -> Any:
+    from torch import nn
 
     class Transformer(nn.Module):
         def __init__(self) -> None:
@@ -76,7 +111,7 @@ def torch_loop(workload: str, file: str) -> Callable[[], object]:
             self.merged = nn.Linear(64, 32)
             self.norms = nn.ModuleList(nn.LayerNorm(32, eps=1e-6) for _ in range(2))
             self.wide, self.thought = nn.Linear(32, 32), nn.Linear(32, 32)
-            self.hidden, self.last = nn.Linear(32, 20), nn.Linear(20, made.classes)
+            self.hidden, self.last = nn.Linear(32, 20), nn.Linear(20, classes)
 
         def forward(self, x: Any) -> Any:
             x = self.words(x)
@@ -89,21 +124,7 @@ def torch_loop(workload: str, file: str) -> Callable[[], object]:
             x = self.norms[1](x + self.thought(self.wide(x).relu()))
             return self.last(self.hidden(x.mean(1)).relu())
 
-    kinds = {"lstm": LSTM, "conv1d": Conv1D, "resnet": ResNet, "transformer": Transformer}
-    model = kinds[workload]()
-    model(examples[: work.batch_size])  # lazy layers learn their sizes
-    optimizer = torch.optim.Adam(model.parameters(), lr=work.optimizer["learning_rate"])
-    loss = nn.CrossEntropyLoss()
-
-    def train(epochs: int = work.epochs) -> None:
-        for _ in range(epochs):
-            for rows in torch.randperm(len(examples)).split(work.batch_size):
-                optimizer.zero_grad()
-                loss(model(examples[rows]), labels[rows]).backward()
-                optimizer.step()
-
-    train(1)
-    return train
+    return Transformer()
 
 
 def jax_scan(workload: str, file: str) -> Callable[[], object]:
@@ -225,6 +246,12 @@ def _with_biases(**kernels: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     return {**kernels, **{f"{name}_bias": kernel[-1:] for name, kernel in kernels.items()}}
 
 
+_TORCH: dict[str, Callable[[int], Any]] = {
+    "lstm": _torch_lstm,
+    "conv1d": _torch_conv1d,
+    "resnet": _torch_resnet,
+    "transformer": _torch_transformer,
+}
 _OUTPUTS = {"lstm": _lstm, "conv1d": _conv1d, "resnet": _resnet, "transformer": _transformer}
 _SHAPES: dict[str, dict[str, tuple[int, ...]]] = {
     "lstm": {

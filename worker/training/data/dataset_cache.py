@@ -80,8 +80,7 @@ class DatasetCache:
             part.mkdir()
             hashes = {
                 array: _save(part / f"{array}.npy", values)
-                for array, values in vars(arrays).items()
-                if values is not None
+                for array, values in arrays.by_name().items()
             }
             (part / _MANIFEST).write_text(json.dumps(hashes))
             with suppress(OSError):  # another trainer was quicker

@@ -32,6 +32,10 @@ class Arrays:
     y_test: Array
     w_train: Array | None = None
 
+    def by_name(self) -> dict[str, Array]:
+        """Those that there are."""
+        return {name: array for name, array in vars(self).items() if array is not None}
+
 
 def load(dataset: Dataset, facts: Facts, data_dir: Path, upload: Path | None = None) -> Arrays:
     """The whole dataset, before `limit` and `scaling`; `upload` is the file of an uploaded one.
