@@ -56,7 +56,11 @@ def main() -> int:
 def script_seconds(folder: Path, runs: int) -> list[float]:
     """Each from the start of the process to its end."""
     images = folder / "digits.npz"
-    np.savez(images, **load(Dataset(name="digits"), facts_of("digits"), folder).by_name())
+    np.savez(
+        images,
+        allow_pickle=False,
+        **load(Dataset(name="digits"), facts_of("digits"), folder).by_name(),
+    )
     command = [sys.executable, str(ROOT / "benchmarks" / "script.py"), str(images), str(EPOCHS)]
     seconds = []
     for _ in range(runs):
