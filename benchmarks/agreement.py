@@ -1,6 +1,6 @@
 """Plateau's training against plain `model.fit`, by final test accuracy over several seeds.
 
-`python -m benchmarks.agreement` trains on 6,000 pictures of MNIST where PLATEAU_DATA_DIR names a
+`python -m benchmarks.agreement [NAME...]` trains on 6,000 pictures of MNIST where PLATEAU_DATA_DIR names a
 folder with mnist.npz, else on digits, and prints a table. Each side shuffles in its own way, so
 single runs differ; the means must not differ by more than one seed does from another.
 """
@@ -53,6 +53,72 @@ SPECS: dict[str, dict[str, Any]] = {
             {"type": "Dense", "units": 10, "activation": "softmax"},
         ],
         "optimizer": {"type": "Adam"},
+    },
+    "LSTM": {
+        "layers": [
+            {"type": "LSTM", "units": 32, "dropout": 0.1},
+            {"type": "Dense", "units": 10, "activation": "softmax"},
+        ],
+        "optimizer": {"type": "Adam", "learning_rate": 0.01},
+    },
+    "Conv1D": {
+        "layers": [
+            {"type": "Conv1D", "filters": 32, "kernel_size": 5, "activation": "relu"},
+            {"type": "MaxPooling1D"},
+            {"type": "Conv1D", "filters": 32, "kernel_size": 3, "activation": "relu"},
+            {"type": "GlobalMaxPooling1D"},
+            {"type": "Dense", "units": 10, "activation": "softmax"},
+        ],
+        "optimizer": {"type": "Adam", "learning_rate": 0.003},
+    },
+    "residual, augmented": {
+        "layers": [
+            {"type": "Reshape", "target_shape": [28, 28, 1]},
+            {"type": "RandomTranslation", "height_factor": 0.1, "width_factor": 0.1},
+            {"type": "Conv2D", "filters": 8, "kernel_size": 3, "activation": "relu", "name": "a"},
+            {
+                "type": "Conv2D",
+                "filters": 8,
+                "kernel_size": 3,
+                "padding": "same",
+                "activation": "relu",
+                "name": "b",
+            },
+            {"type": "Add", "inputs": ["a", "b"]},
+            {"type": "MaxPooling2D", "pool_size": 4},
+            {"type": "Flatten"},
+            {"type": "Dense", "units": 10, "activation": "softmax"},
+        ],
+        "optimizer": {"type": "Adam"},
+    },
+    "transformer": {
+        "layers": [
+            {"type": "Dense", "units": 32, "name": "rows"},
+            {
+                "type": "MultiHeadAttention",
+                "num_heads": 2,
+                "key_dim": 16,
+                "inputs": ["rows", "rows"],
+                "name": "attention",
+            },
+            {"type": "Add", "inputs": ["rows", "attention"]},
+            {"type": "LayerNormalization", "name": "seen"},
+            {"type": "Dense", "units": 64, "activation": "relu"},
+            {"type": "Dense", "units": 32, "name": "thought"},
+            {"type": "Add", "inputs": ["seen", "thought"]},
+            {"type": "LayerNormalization"},
+            {"type": "GlobalAveragePooling1D"},
+            {"type": "Dense", "units": 10, "activation": "softmax"},
+        ],
+        "optimizer": {"type": "Adam", "learning_rate": 0.003},
+    },
+    "frozen": {
+        "layers": [
+            {"type": "Flatten"},
+            {"type": "Dense", "units": 200, "activation": "relu", "trainable": False},
+            {"type": "Dense", "units": 10, "activation": "softmax"},
+        ],
+        "optimizer": {"type": "RMSprop"},
     },
 }
 
@@ -150,7 +216,59 @@ def plain_models() -> dict[str, Callable[[], Any]]:
             ],
             keras.optimizers.Adam(),
         ),
+        "LSTM": lambda: compiled(
+            [layers.LSTM(32, dropout=0.1), layers.Dense(10, activation="softmax")],
+            keras.optimizers.Adam(0.01),
+        ),
+        "Conv1D": lambda: compiled(
+            [
+                layers.Conv1D(32, 5, activation="relu"),
+                layers.MaxPooling1D(),
+                layers.Conv1D(32, 3, activation="relu"),
+                layers.GlobalMaxPooling1D(),
+                layers.Dense(10, activation="softmax"),
+            ],
+            keras.optimizers.Adam(0.003),
+        ),
+        "residual, augmented": lambda: compiled([_residual()], keras.optimizers.Adam()),
+        "transformer": lambda: compiled([_transformer()], keras.optimizers.Adam(0.003)),
+        "frozen": lambda: compiled(
+            [
+                layers.Flatten(),
+                layers.Dense(200, activation="relu", trainable=False),
+                layers.Dense(10, activation="softmax"),
+            ],
+            keras.optimizers.RMSprop(),
+        ),
     }
+
+
+def _residual() -> Any:
+    import keras
+    from keras import layers
+
+    given = keras.Input((28, 28))
+    x = layers.Reshape((28, 28, 1))(given)
+    x = layers.RandomTranslation(0.1, 0.1)(x)
+    a = layers.Conv2D(8, 3, activation="relu")(x)
+    b = layers.Conv2D(8, 3, padding="same", activation="relu")(a)
+    x = layers.Flatten()(layers.MaxPooling2D(4)(layers.Add()([a, b])))
+    return keras.Model(given, layers.Dense(10, activation="softmax")(x))
+
+
+def _transformer() -> Any:
+    import keras
+    from keras import layers
+
+    given = keras.Input((28, 28))
+    rows = layers.Dense(32)(given)
+    seen = layers.Add()([rows, layers.MultiHeadAttention(2, 16)(rows, rows)])
+    seen = layers.LayerNormalization()(seen)
+    thought = layers.Dense(64, activation="relu")(seen)
+    thought = layers.Dense(32)(thought)
+    x = layers.LayerNormalization()(layers.Add()([seen, thought]))
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(given, layers.Dense(10, activation="softmax")(x))
 
 
 def experiment(name: str, dataset: dict[str, Any], epochs: int, seed: int) -> Experiment:
@@ -240,7 +358,7 @@ def main() -> int:
     dataset = {"name": "mnist", "limit": 6000} if mnist else {"name": "digits"}
     print(f"{dataset}, 5 epochs, seeds {SEEDS}: mean test accuracy (seconds of training)")
     held = True
-    for name in SPECS:
+    for name in sys.argv[1:] or SPECS:
         result = compare(name, dataset, 5, SEEDS, data_dir)
         held = held and result.holds
         print(

@@ -401,7 +401,8 @@ def test_small_gradients_are_scaled_into_what_float16_holds(tmp_path: Path) -> N
     assert (np.abs(after - before) > 0.009).mean() > 0.3
 
 
-@pytest.mark.parametrize("name", SPECS)
+# The others are compared by `python -m benchmarks.agreement`, with five seeds.
+@pytest.mark.parametrize("name", list(SPECS)[:3])
 def test_final_accuracy_agrees_with_model_fit(name: str) -> None:
     dataset = {"name": "digits", "limit": 600}
     result = compare(name, dataset, 4, (0, 1, 2), NO_FILES)
