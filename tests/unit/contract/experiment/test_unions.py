@@ -9,7 +9,7 @@ from contract.experiment.initializers import Constant, Initializer
 from contract.experiment.layers.arguments import Window2D
 from contract.experiment.layers.reshaping import ZeroPadding2D
 from contract.experiment.losses import Loss
-from contract.experiment.optimizers import LearningRate
+from contract.experiment.schedules import LearningRate
 from contract.sweeps.axes import Axis, Number
 
 
