@@ -292,11 +292,12 @@ class ScheduleFreeAdamW(_Optimizer):
         return 2
 
 
+_KINDS: tuple[type[Part], ...] = tuple(kinds(_Optimizer))
 # By the names that stand for them with Keras' defaults, in capitals or not.
-OPTIMIZERS: dict[str, type[Part]] = {kind.__name__.lower(): kind for kind in kinds(_Optimizer)}
+OPTIMIZERS = {kind.__name__.lower(): kind for kind in _KINDS}
 if TYPE_CHECKING:
     Optimizer: TypeAlias = _Optimizer
     OptimizerObject: TypeAlias = _Optimizer
 else:
-    OptimizerObject = any_of([*OPTIMIZERS.values()])
+    OptimizerObject = any_of(_KINDS)
     Optimizer = Annotated[object_named(OPTIMIZERS, str.lower) | OptimizerObject, ByKind()]
