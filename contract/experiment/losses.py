@@ -21,8 +21,12 @@ from contract.experiment.base import (
 from contract.experiment.names import also_by_class, name_of
 from contract.experiment.unions import ByKind
 
-# The axes of the outputs, of which the first counts the examples of a batch; null is all of them.
-_Axis = Annotated[int, Field(strict=True, ge=-2, le=1)] | None
+_Axis = Annotated[
+    Annotated[int, Field(strict=True, ge=-2, le=1)] | None,
+    Field(
+        description="along which axis it adds up: 1 an example, 0 a class; null is the whole batch"
+    ),
+]
 
 
 class _Loss(Part):
@@ -78,7 +82,7 @@ class CategoricalFocalCrossentropy(_Loss):
     """Examples that are right already count less, the more so with `gamma`."""
 
     type: Literal["CategoricalFocalCrossentropy"]
-    alpha: NonNegative = 0.25
+    alpha: NonNegative = Field(0.25, description="what the loss is multiplied by")
     gamma: NonNegative = 2.0
     from_logits: Flag = False
     label_smoothing: Fraction = 0.0
@@ -114,7 +118,16 @@ class BinaryFocalCrossentropy(_OfYesAndNo):
 
     type: Literal["BinaryFocalCrossentropy"]
     apply_class_balancing: Flag = False
-    alpha: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.25
+    alpha: Annotated[
+        float,
+        Field(
+            strict=True,
+            ge=0,
+            le=1,
+            allow_inf_nan=False,
+            description="weight of yes, with apply_class_balancing; 1 - alpha is that of no",
+        ),
+    ] = 0.25
     gamma: NonNegative = 2.0
 
 
@@ -133,8 +146,8 @@ class Dice(_Loss):
 
 class Tversky(_Loss):
     type: Literal["Tversky"]
-    alpha: NonNegative = 0.5
-    beta: NonNegative = 0.5
+    alpha: NonNegative = Field(0.5, description="weight of what is predicted and wrong")
+    beta: NonNegative = Field(0.5, description="weight of what is there and not predicted")
     axis: _Axis = None
 
 

@@ -219,7 +219,7 @@ class Ftrl(_Optimizer):
     l1_regularization_strength: NonNegative = 0.0
     l2_regularization_strength: NonNegative = 0.0
     l2_shrinkage_regularization_strength: NonNegative = 0.0
-    beta: NonNegative = 0.0
+    beta: NonNegative = Field(0.0, description="what is added to the rate's denominator")
 
     @property
     @override
@@ -284,7 +284,7 @@ class ScheduleFreeAdamW(_Optimizer):
     beta_1: _Share = 0.9
     beta_2: Fraction = 0.999
     epsilon: Positive = 1e-8
-    warmup_steps: Whole = 0
+    warmup_steps: Whole = Field(0, description="steps in which the rate rises from 0")
 
     @property
     @override
