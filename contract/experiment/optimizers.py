@@ -38,7 +38,7 @@ class _Optimizer(Part, ABC):
     With `use_ema` the weights that count are a moving average of those of the steps, taken at the
     end of training, and every `ema_overwrite_frequency` steps. With `gradient_accumulation_steps`
     the weights change once in so many steps, by the mean of their gradients; a schedule counts
-    these changes.
+    all steps.
     """
 
     namespace: ClassVar[str] = "optimizers"

@@ -112,9 +112,7 @@ class Procedure:
     def rate_at(self, step: int) -> float:
         """The learning rate of the step after `step` steps (keras.optimizers.schedules)."""
         given = self.optimizer.get("learning_rate", self.usual_rate)
-        if not isinstance(given, Mapping):
-            return float(given)
-        return _scheduled(given, step // self.steps_per_update)
+        return _scheduled(given, step) if isinstance(given, Mapping) else float(given)
 
     @property
     def clipping(self) -> tuple[str, float] | None:

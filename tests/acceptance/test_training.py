@@ -241,6 +241,16 @@ CNN: Layers = [
     *FLAT,
     *SOFTMAX,
 ]
+AUGMENTATIONS: Layers = [
+    {"type": "RandomFlip"},
+    {"type": "RandomRotation", "factor": 0.1},
+    {"type": "RandomZoom", "height_factor": 0.2},
+    {"type": "RandomTranslation", "height_factor": 0.1, "width_factor": [-0.2, 0.1]},
+    {"type": "RandomShear", "x_factor": 0.2, "fill_mode": "constant"},
+    {"type": "RandomContrast", "factor": 0.2, "value_range": [0, 1]},
+    {"type": "RandomBrightness", "factor": 0.2, "value_range": [0, 1], "seed": 3},
+    {"type": "RandomErasing", "value_range": [0, 1]},
+]
 COLUMN = [*DENSE, {"type": "Dense", "units": 1}]
 PLATEAU = {"patience": 1, "min_delta": 0.05, "factor": 0.3, "cooldown": 1, "min_lr": 0.002}
 FOLLOWED = {
@@ -287,6 +297,7 @@ FOLLOWED = {
             },
         },
     ),
+    "augmentation": spec([CNN[0], *AUGMENTATIONS, *CNN[1:]]),
     "CNN, bfloat16": spec(CNN, dtype_policy="mixed_bfloat16", optimizer={"type": "Adam"}),
     "CNN, float16": spec(CNN, dtype_policy="mixed_float16", optimizer={"type": "Adam"}),
     "CNN, XLA": spec([*CNN[:2], {"type": "AveragePooling2D"}, *CNN[4:]], jit_compile=True),
@@ -599,15 +610,25 @@ def test_every_optimizer_goes_on_where_it_stopped(
     blobs = {"name": "blobs", "samples": 100, "scaling": "standard"}
     head = {"type": "Dense", "units": 3, "activation": "softmax"}
     experiment = spec([*DENSE, head], blobs, optimizer=named, epochs=2)
-    whole, stopped, resumed = Recorder(), Recorder(3), Recorder()
+    goes_on_where_it_stopped(experiment, tmp_path)
+
+
+@pytest.mark.parametrize("layer", AUGMENTATIONS, ids=lambda layer: layer["type"])
+def test_every_augmentation_goes_on_where_it_stopped(layer: dict[str, Any], tmp_path: Path) -> None:
+    layers = [CNN[0], layer, *FLAT, *SOFTMAX]
+    goes_on_where_it_stopped(spec(layers, {**DIGITS, "limit": 90}, epochs=2), tmp_path)
+
+
+def goes_on_where_it_stopped(experiment: Experiment, folder: Path) -> None:
+    whole, stopped, resumed = Recorder(), Recorder(2), Recorder()
     for name in ("whole", "stopped", "resumed"):
-        (tmp_path / name).mkdir()
-    expected = run(experiment, tmp_path / "whole", whole)
-    halfway = run(experiment, tmp_path / "stopped", stopped)
+        (folder / name).mkdir()
+    expected = run(experiment, folder / "whole", whole)
+    halfway = run(experiment, folder / "stopped", stopped)
     assert isinstance(halfway, Stopped)
     assert halfway.checkpoint is not None
     assert Checkpoint.read(halfway.checkpoint).position.step % 2 == 1
-    end = run(experiment, tmp_path / "resumed", resumed, halfway.checkpoint)
+    end = run(experiment, folder / "resumed", resumed, halfway.checkpoint)
     assert isinstance(expected, Finished)
     assert isinstance(end, Finished)
     assert bits(stopped.rows + resumed.rows) == bits(whole.rows)

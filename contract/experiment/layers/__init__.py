@@ -16,6 +16,7 @@ from contract.experiment.base import Part, any_of, kinds
 from contract.experiment.layers import (
     activation,
     attention,
+    augmentation,
     convolution,
     core,
     einsum,
@@ -36,6 +37,7 @@ __all__ = [
     "AnyLayer",
     "activation",
     "attention",
+    "augmentation",
     "convolution",
     "core",
     "einsum",
