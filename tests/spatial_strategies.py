@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from contract.experiment.constraints import Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm
 from contract.experiment.initializers import L1, L2, Regularizer
-from contract.experiment.layers import convolution, einsum, pooling, reshaping
+from contract.experiment.layers import augmentation, convolution, einsum, pooling, reshaping
 from contract.experiment.layers.layer import Layer, Shape
 
 ACTIVATIONS = st.sampled_from(["linear", "relu", "sigmoid", "softmax", "tanh", "leaky_relu"])
@@ -150,7 +150,29 @@ EINSUM = st.builds(
     units=st.one_of(st.integers(1, 4), st.tuples(st.integers(1, 4))),
     activation=ACTIVATIONS,
 )
+_RANGED: dict[str, st.SearchStrategy[Any]] = {
+    "factor": st.sampled_from([0.1, (0.0, 0.3)]),
+    "value_range": st.just((0.0, 1.0)),
+}
+AUGMENTATION: st.SearchStrategy[Layer] = st.one_of(
+    st.builds(augmentation.RandomFlip, mode=st.sampled_from(["horizontal", "vertical"])),
+    st.builds(augmentation.RandomRotation, factor=st.sampled_from([0.2, (-0.1, 0.3)])),
+    st.builds(
+        augmentation.RandomZoom,
+        height_factor=st.sampled_from([0.2, (-0.1, 0.3)]),
+        width_factor=st.sampled_from([None, 0.1]),
+        fill_mode=st.sampled_from(["reflect", "wrap", "constant", "nearest"]),
+    ),
+    st.builds(
+        augmentation.RandomTranslation, height_factor=st.just(0.2), width_factor=st.just(0.1)
+    ),
+    st.builds(augmentation.RandomShear, x_factor=st.sampled_from([0.0, 0.2])),
+    st.builds(augmentation.RandomContrast, **_RANGED),
+    st.builds(augmentation.RandomBrightness, **_RANGED),
+    st.builds(augmentation.RandomErasing, **_RANGED),
+)
 # Of each rank, as often one kind as another.
 SPATIAL: dict[int, list[st.SearchStrategy[Layer]]] = {
     rank: [*convolutions(rank), _poolings(rank), _reshapings(rank)] for rank in RANKS
 }
+SPATIAL[2].append(AUGMENTATION)

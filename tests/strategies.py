@@ -24,7 +24,8 @@ from contract.experiment.layers import (
 )
 from contract.experiment.layers.arguments import ActivationName
 from contract.experiment.layers.layer import Layer, Shape
-from contract.experiment.optimizers import SGD, Adagrad, Adam, AdamW, Nadam, Optimizer, RMSprop
+from contract.experiment.optimizers import OPTIMIZERS as KINDS_OF_OPTIMIZERS
+from contract.experiment.optimizers import Optimizer
 from contract.experiment.spec import DTypePolicy, Experiment, Model, Training, Validation
 from contract.sizing.trace import trace
 from tests.spatial_strategies import (
@@ -378,26 +379,49 @@ def attending(draw: st.DrawFn) -> tuple[Shape, Model]:
 
 
 RATES = st.sampled_from([0.0001, 0.01, 1.0])
-OPTIMIZERS: st.SearchStrategy[Optimizer] = st.one_of(
-    st.builds(
-        SGD,
-        type=st.just("SGD"),
-        learning_rate=RATES,
-        momentum=st.sampled_from([0.0, 0.9]),
-        nesterov=st.booleans(),
-    ),
-    st.builds(
-        RMSprop,
-        type=st.just("RMSprop"),
-        learning_rate=RATES,
-        momentum=st.sampled_from([0.0, 0.9]),
-        centered=st.booleans(),
-    ),
-    st.builds(Adam, type=st.just("Adam"), learning_rate=RATES, amsgrad=st.booleans()),
-    st.builds(AdamW, type=st.just("AdamW"), learning_rate=RATES, amsgrad=st.booleans()),
-    st.builds(Adagrad, type=st.just("Adagrad"), learning_rate=RATES),
-    st.builds(Nadam, type=st.just("Nadam"), learning_rate=RATES),
-)
+# Of each kind, what changes which variables it keeps; and what any kind takes.
+_CHOICES: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "SGD": {"momentum": st.sampled_from([0.0, 0.9]), "nesterov": st.booleans()},
+    "RMSprop": {"momentum": st.sampled_from([0.0, 0.9]), "centered": st.booleans()},
+    "Adam": {"amsgrad": st.booleans()},
+    "AdamW": {"amsgrad": st.booleans()},
+    "Adafactor": {"relative_step": st.booleans()},
+    "Ftrl": {"l1_regularization_strength": st.sampled_from([0.0, 0.01])},
+    "Muon": {"nesterov": st.booleans(), "rms_rate": st.sampled_from([None, 0.2])},
+    "ScheduleFreeAdamW": {"warmup_steps": st.sampled_from([0, 5])},
+}
+_ANY_OPTIMIZER: dict[str, st.SearchStrategy[Any]] = {
+    "learning_rate": RATES,
+    "use_ema": st.booleans(),
+    "gradient_accumulation_steps": st.sampled_from([None, None, 2, 3]),
+    "loss_scale_factor": st.sampled_from([None, 2.0]),
+}
+
+
+def optimizers_of(kind: type[Any]) -> st.SearchStrategy[Any]:
+    chosen = _CHOICES.get(kind.__name__, {})
+    return st.builds(kind, type=st.just(kind.__name__), **_ANY_OPTIMIZER, **chosen)
+
+
+OPTIMIZERS: st.SearchStrategy[Optimizer] = st.sampled_from(
+    [optimizers_of(kind) for kind in KINDS_OF_OPTIMIZERS.values()]
+).flatmap(lambda kind: kind)
+LOSSES_OF: dict[str, list[str]] = {
+    "regression": ["mean_squared_error", "huber", "log_cosh", "mean_absolute_percentage_error"],
+    "classification": [
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "categorical_focal_crossentropy",
+        "categorical_generalized_cross_entropy",
+        "binary_focal_crossentropy",
+        "categorical_hinge",
+        "squared_hinge",
+        "cosine_similarity",
+        "dice",
+        "tversky",
+        "mean_squared_error",
+    ],
+}
 VALIDATIONS = st.builds(
     Validation,
     on=st.sampled_from(["test", "split", "none"]),
@@ -421,13 +445,10 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
     name = draw(st.sampled_from(datasets))
     facts = CATALOGUE[name]
     classes = facts.classes or 1
-    losses = (
-        ["mean_squared_error", "huber"]
-        if facts.task == "regression"
-        else ["categorical_crossentropy", "sparse_categorical_crossentropy", "mean_squared_error"]
-    )
     head = core.Dense(units=classes, activation="linear" if classes == 1 else "softmax")
     stack = draw(stacks(facts.shape, largest=4))
+    optimizer = draw(OPTIMIZERS)
+    policies = [*get_args(DTypePolicy)][: 3 if optimizer.loss_scale_factor is None else 2]
     compiled = not any(layer.xla_fault for layer in stack) and draw(st.booleans())
     return Experiment(
         name=draw(st.text("abc -_é", min_size=1, max_size=20)),
@@ -439,11 +460,11 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
         ),
         model=Model(
             layers=(*stack, reshaping.Flatten(), head),
-            dtype_policy=draw(st.sampled_from(get_args(DTypePolicy))),
+            dtype_policy=draw(st.sampled_from(policies)),
         ),
         training=Training(
-            optimizer=draw(OPTIMIZERS),
-            loss=draw(st.sampled_from(losses)),
+            optimizer=optimizer,
+            loss=draw(st.sampled_from(LOSSES_OF[facts.task])),
             batch_size=draw(st.integers(1, 64)),
             epochs=draw(st.integers(1, 3)),
             seed=draw(st.integers(0, 2**31 - 1)),

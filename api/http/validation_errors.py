@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from api.http.pointers import Located, Source, located, pointer
+from contract.experiment.left_out import why
+from contract.experiment.nearest import example_of, kind_named, nearest
 
 MAX_FAULTS = 20
 # Wording costs microseconds an error, and a hostile body has thousands.
@@ -16,6 +18,9 @@ _LOOKED_AT = 500
 _SHOWN = 80
 # More names than these nobody reads in an error.
 _MOST_NAMES = 40
+# Of layers, where nothing is near.
+_COMMON = "Dense"
+_QUOTED = re.compile("'([^']*)'")
 _EXPECTED = {
     "bool_type": "true or false",
     "dict_type": "an object",
@@ -90,29 +95,37 @@ def _words(fault: Located) -> dict[str, str]:
             return {"detail": error["msg"].removeprefix("Value error, ")}
         case "union_tag_invalid":
             received = error["ctx"]["tag"]
-    expected = _expected(error)
+    expected, names = _expected(error, received)
     shown = _shown(received)
-    detail = f"expected {expected}; received {shown}{_meant(received, expected)}"
+    detail = f"expected {expected}; received {shown}{_meant(received, names)}"
     return {"detail": detail, "expected": expected, "received": shown}
 
 
-def _expected(error: Mapping[str, Any]) -> str:
+def _expected(error: Mapping[str, Any], received: Any) -> tuple[str, Sequence[str]]:
+    """In words, and the names among which one was to be chosen."""
     context = error.get("ctx", {})
     match error["type"]:
         case "literal_error" | "enum":
-            return f"one of {context['expected']}".replace("'", "")
+            expected = context["expected"]
+            return f"one of {expected}".replace("'", ""), _QUOTED.findall(expected)
         case "union_tag_invalid":
-            return _one_of(context["expected_tags"].replace("'", "").split(", "), context["tag"])
+            names = _QUOTED.findall(context["expected_tags"])
+            return _one_of(names, received), names
+        case "kind":
+            _, _, types = context["expected"].partition("whose type is one of ")
+            return context["expected"], types.split(", ") if types else ()
     told = _EXPECTED.get(error["type"])
-    return told.format(**context) if told else error["msg"].removeprefix("Input should be ")
+    return (told.format(**context) if told else error["msg"].removeprefix("Input should be ")), ()
 
 
 def _one_of(names: Sequence[str], received: Any) -> str:
-    """All of them, or, of many, those that are most like what was received."""
+    """All of them, or, of many, that which is most like what was received, and some others."""
     if len(names) <= _MOST_NAMES:
         return f"one of {', '.join(names)}"
-    like = get_close_matches(str(received)[:_SHOWN], names, 5, cutoff=0.4) or names[:5]
-    return f"one of {len(names)} names, such as {', '.join(like)}"
+    near = nearest(str(received), names)
+    like = get_close_matches(str(received)[:_SHOWN], names, 4, cutoff=0.4)
+    shown = dict.fromkeys([near, *like] if near else like or [_common(names), *names[:4]])
+    return f"one of {len(names)} names, such as {', '.join(shown)}"
 
 
 def _no_such_parameter(error: Mapping[str, Any]) -> dict[str, str]:
@@ -120,7 +133,7 @@ def _no_such_parameter(error: Mapping[str, Any]) -> dict[str, str]:
     if not known:
         return {"detail": "there is no such parameter: nothing takes any here"}
     expected = f"one of {', '.join(known)}"
-    meant = _meant(error["loc"][-1], expected)
+    meant = _meant(error["loc"][-1], known)
     detail = f"there is no such parameter; here are {', '.join(known)}{meant}"
     return {"detail": detail, "expected": expected}
 
@@ -129,18 +142,27 @@ def _no_such_field(fault: Located) -> dict[str, str]:
     if fault.owner is None:
         return {"detail": "there is no such field here"}
     fields = ", ".join(fault.owner.model_fields)
-    meant = _meant(fault.path[-1], f"one of {fields}")
+    meant = _meant(fault.path[-1], [*fault.owner.model_fields])
     detail = f"there is no such field; {fault.owner.__name__} has {fields}{meant}"
     return {"detail": detail, "expected": f"one of {fields}"}
 
 
-def _meant(received: Any, expected: str) -> str:
-    if not isinstance(received, str) or len(received) > _SHOWN or not expected.startswith("one of"):
+def _meant(received: Any, names: Sequence[str]) -> str:
+    """Why it is left out, or which of `names` is near; of a type, what would be taken."""
+    if not isinstance(received, str) or not names:
         return ""
-    # What follows ", or " is no name but a description of names.
-    names = re.findall(r"[\w-]+", expected.partition(", or ")[0])[2:]
-    close = get_close_matches(received, names, 1)
-    return f": did you mean {close[0]}?" if close else ""
+    if (reason := why(received, names)) is not None:
+        return f": Keras has it, but {reason}"
+    near = nearest(received, names)
+    kind = kind_named(near or _common(names))
+    shown = "" if kind is None else f" {json.dumps(example_of(kind, received))} would be taken"
+    if near is None:
+        return shown and f":{shown}"
+    return f": did you mean {near}?{shown}"
+
+
+def _common(names: Sequence[str]) -> str:
+    return _COMMON if _COMMON in names else names[0]
 
 
 def _shown(value: Any) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 from contract.experiment.base import Part
-from contract.experiment.constraints import Constraint
-from contract.experiment.initializers import InitializerObject, Regularizer
+from contract.experiment.constraints import ConstraintObject
+from contract.experiment.initializers import InitializerObject, RegularizerObject
 from contract.experiment.layers import KINDS
 from contract.experiment.losses import LossObject
-from contract.experiment.optimizers import Optimizer, Schedule
+from contract.experiment.optimizers import OptimizerObject
+from contract.experiment.schedules import Schedule
 
 WORDS = json.loads(Path(__file__).with_name("words.json").read_text("utf-8"))
 
@@ -26,12 +27,12 @@ def _parts(union: Any) -> Sequence[type[Part]]:
 # Where Keras has what a spec names; `Clip` is none of its layers.
 _KERAS = {
     "layers": KINDS,
-    "optimizers": _parts(Optimizer),
+    "optimizers": _parts(OptimizerObject),
     "optimizers.schedules": _parts(Schedule),
     "losses": _parts(LossObject),
     "initializers": _parts(InitializerObject),
-    "regularizers": _parts(Regularizer),
-    "constraints": _parts(Constraint),
+    "regularizers": _parts(RegularizerObject),
+    "constraints": _parts(ConstraintObject),
 }
 
 

@@ -1,12 +1,16 @@
-"""Constraints, which change a weight after each step: a class each, as Keras has it."""
+"""Constraints, which change a weight after each step: a class each, as Keras has it.
+
+A constraint is known by its name alone, too.
+"""
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 from typing_extensions import override
 
-from contract.experiment.base import NonNegative, any_of, kinds
+from contract.experiment.base import NonNegative, any_of, in_lower_case, kinds
 from contract.experiment.initializers import OfWeight
+from contract.experiment.names import also_by_class, object_named
 from contract.experiment.unions import ByKind
 
 _Axis = Annotated[int, Field(strict=True, ge=-8, le=7)]
@@ -75,7 +79,10 @@ class MinMaxNorm(_Norm):
         return self
 
 
+_KINDS = {in_lower_case(kind.__name__): kind for kind in kinds(_Constraint)}
 if TYPE_CHECKING:
     Constraint: TypeAlias = _Constraint
+    ConstraintObject: TypeAlias = _Constraint
 else:
-    Constraint = any_of(kinds(_Constraint))
+    ConstraintObject = any_of(list(_KINDS.values()))
+    Constraint = Annotated[object_named(_KINDS, also_by_class(_KINDS)) | ConstraintObject, ByKind()]

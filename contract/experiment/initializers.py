@@ -1,6 +1,6 @@
 """Initializers and regularizers: a class each, with the name and arguments that Keras gives it.
 
-A new one is a class here. An initializer is known by its name alone, too.
+A new one is a class here. Each is known by its name alone, too.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from contract.experiment.base import (
     in_lower_case,
     kinds,
 )
+from contract.experiment.names import also_by_class, name_of, object_named
 from contract.experiment.unions import ByKind
 
 
@@ -170,18 +171,42 @@ _KINDS = {
     in_lower_case(kind.__name__).removesuffix("_initializer"): kind
     for kind in sorted(kinds(_Initializer), key=lambda kind: kind.__name__)
 }
+# What Keras calls them besides.
+_OTHER_NAMES = {
+    "Identity": "identity",
+    "OrthogonalInitializer": "orthogonal",
+    "normal": "random_normal",
+    "one": "ones",
+    "uniform": "random_uniform",
+    "zero": "zeros",
+}
+_REGULARIZERS = {
+    {"l1l2": "l1_l2"}.get(name, name): kind
+    for name, kind in ((in_lower_case(kind.__name__), kind) for kind in kinds(_Regularizer))
+}
 if TYPE_CHECKING:
     InitializerName: TypeAlias = str
     InitializerObject: TypeAlias = _Initializer
+    Initializer: TypeAlias = str | _Initializer
     Regularizer: TypeAlias = _Regularizer
+    RegularizerObject: TypeAlias = _Regularizer
     ElementRegularizer: TypeAlias = _Regularizer
 else:
     InitializerName = Literal[tuple(_KINDS)]
     InitializerObject = any_of(list(_KINDS.values()))
-    Regularizer = any_of(kinds(_Regularizer))
+    Initializer = Annotated[
+        name_of(_KINDS, also_by_class(_KINDS, _OTHER_NAMES)) | InitializerObject, ByKind()
+    ]
+    RegularizerObject = any_of(list(_REGULARIZERS.values()))
+    _NAME = object_named(_REGULARIZERS, also_by_class(_REGULARIZERS, {"l1l2": "l1_l2"}))
+    Regularizer = Annotated[_NAME | RegularizerObject, ByKind()]
     # Of a bias, and of what a layer gives.
-    ElementRegularizer = any_of([kind for kind in kinds(_Regularizer) if not kind.least_axes])
-Initializer = Annotated[InitializerName | InitializerObject, ByKind()]
+    _ELEMENTS = {name: kind for name, kind in _REGULARIZERS.items() if not kind.least_axes}
+    ElementRegularizer = Annotated[
+        object_named(_ELEMENTS, also_by_class(_ELEMENTS, {"l1l2": "l1_l2"}))
+        | any_of(list(_ELEMENTS.values())),
+        ByKind(),
+    ]
 
 
 def initializer_of(given: Initializer) -> InitializerObject:

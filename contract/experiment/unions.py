@@ -76,7 +76,7 @@ def _taken(member: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
             return (LISTS if nested else LIST,), "a list"
         case "tagged-union":
             return (OBJECT,), f"an object whose type is one of {', '.join(member['choices'])}"
-        case "function-before":
+        case "function-before" | "function-after":
             return _taken(member["schema"])
         case "model" | "definition-ref" | "dict":
             return (OBJECT,), "an object"

@@ -5,13 +5,15 @@ have is left out where it says nothing: where it is empty, or one of the default
 """
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, get_args
 
 from contract.experiment.base import Part, in_lower_case, kinds
 from contract.experiment.initializers import InitializerName
 from contract.experiment.layers.arguments import ActivationName
+from contract.experiment.left_out import why
+from contract.experiment.nearest import nearest
 from contract.experiment.pointers import Path
 from contract.keras_json.fault import Untranslatable, expect
 
@@ -43,10 +45,7 @@ def part_of(document: Any, path: Path, known: Iterable[type[Part]], **fixed: Any
     config = expect(given.get("config"), dict, (*path, "config"), "an object of arguments")
     by_name = {kind.__name__: kind for kind in known}
     if name not in by_name:
-        raise Untranslatable(
-            (*path, "class_name"),
-            f"{name[:100]} cannot be taken; there are {', '.join(sorted(by_name))}",
-        )
+        raise Untranslatable((*path, "class_name"), _no_such(name, sorted(by_name)))
     kind = by_name[name]
     found: dict[str, Any] = {"type": name, **fixed}
     if name == "Bidirectional":
@@ -67,6 +66,14 @@ def part_of(document: Any, path: Path, known: Iterable[type[Part]], **fixed: Any
     if name == "Activation" and isinstance(applied, dict) and applied.get("type") == "Clip":
         return applied  # Keras has it as an operation, which an Activation applies
     return found
+
+
+def _no_such(name: str, known: Sequence[str]) -> str:
+    if (reason := why(name, known)) is not None:
+        return f"{name} cannot be taken: {reason}"
+    near = nearest(name, known)
+    meant = "" if near is None else f": did you mean {near}?"
+    return f"{name[:100]} cannot be taken; there are {', '.join(known)}{meant}"
 
 
 def _unforced(value: Any) -> Any:

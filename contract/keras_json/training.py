@@ -47,7 +47,9 @@ def training_of(training: Mapping[str, Any], path: Path = ()) -> dict[str, Any]:
                 "asked for here: leave this one out",
             )
     if isinstance(training.get("optimizer"), dict) and "class_name" in training["optimizer"]:
-        found["optimizer"] = part_of(training["optimizer"], (*path, "optimizer"), OPTIMIZERS)
+        found["optimizer"] = part_of(
+            training["optimizer"], (*path, "optimizer"), OPTIMIZERS.values()
+        )
     if isinstance(training.get("loss"), dict) and "class_name" in training["loss"]:
         found["loss"] = _loss(training["loss"], (*path, "loss"))
     return found

@@ -48,8 +48,10 @@ def _check_sparse(experiment: Experiment, facts: Facts) -> None:
     if facts.task == "classification":
         return
     better = "mean_squared_error" if facts.task == "regression" else "binary_crossentropy"
+    given = experiment.training.loss
+    loss = given if isinstance(given, str) else given.type
     raise SpecRefused(
         "/training/loss",
-        f"{experiment.training.loss} needs class numbers as labels; {experiment.dataset.name} is "
-        f"{facts.task}: use {better}",
+        f"{loss} needs class numbers as labels; {experiment.dataset.name} is {facts.task}: use "
+        f"{better}",
     )

@@ -66,6 +66,13 @@ def _check_layers(experiment: Experiment, settings: Settings) -> None:
 
 
 def _check_compilation(experiment: Experiment) -> None:
+    scaled = experiment.training.optimizer.loss_scale_factor is not None
+    if scaled and experiment.model.dtype_policy == "mixed_float16":
+        raise SpecRefused(
+            "/training/optimizer/loss_scale_factor",
+            "mixed_float16 scales the loss by itself, and its gradients would be divided by both "
+            "scales: leave loss_scale_factor out",
+        )
     if experiment.training.jit_compile is not True:
         return
     for node in experiment.model.graph.nodes:

@@ -23,7 +23,7 @@ _STABLE = 2.0
 def cause(case: Case) -> Cause | None:
     """Blames batches of at most 2, and batches of 12 % of the training part or more that left at
     most 600 steps."""
-    if case.procedure.batch_size <= _TINY:
+    if _is_tiny(case):
         return _too_small(case)
     large = _large(case) and case.steps <= _FEW_STEPS and not case.broken
     return _too_large(case) if large and case.smooth and case.procedure.excess > _LOW else None
@@ -37,12 +37,19 @@ def findings(setup: Setup) -> Iterator[Finding]:
     if size == 1 and normalized:
         detail = "Batch normalisation over batches of 1 leaves nothing of their differences."
         yield Finding(CODE, "error", pointer, detail, [changes.batch_size(_USUAL)])
-    elif size == 1:
+    elif size == 1 and setup.procedure.steps_per_update == 1:
         detail = "Each step follows a single example."
         yield Finding(CODE, "warning", pointer, detail, [changes.batch_size(_USUAL)])
     elif _large(setup) and setup.planned_examples // size * setup.procedure.epochs < _FEW_STEPS:
         detail = f"Batches of {size:,} of {setup.planned_examples:,} examples leave few steps."
         yield Finding(CODE, "warning", pointer, detail, [_smaller(setup)])
+
+
+def _is_tiny(setup: Setup) -> bool:
+    """Batches whose gradients are added up are small only to what normalises over them."""
+    procedure = setup.procedure
+    alone = procedure.steps_per_update == 1 or setup.network.of_type("BatchNormalization")
+    return procedure.batch_size * (1 if alone else procedure.steps_per_update) <= _TINY
 
 
 def _large(setup: Setup) -> bool:

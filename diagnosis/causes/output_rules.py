@@ -23,6 +23,9 @@ RANGES = {
 _PROBABLE = (0.1, 0.9)
 # Losses that take the output's logarithm, and activations after which there is one.
 _LOGARITHMS = ("poisson", "mean_squared_logarithmic_error")
+# Losses that divide by the labels.
+_QUOTIENTS = ("mean_absolute_percentage_error",)
+_PROBABILITIES = ("sigmoid", "hard_sigmoid", "softmax")
 _POSITIVE = ("sigmoid", "hard_sigmoid", "softmax", "relu", "relu6", "softplus", "exponential")
 _NOISY = ("Dropout", "GaussianNoise", "BatchNormalization", "LayerNormalization")
 
@@ -70,6 +73,10 @@ def _classification(setup: Setup) -> Iterator[Misfit]:
         yield from _class_output(setup, activation)
     elif kind == "binary":
         yield from _binary_output(setup, activation)
+    elif kind == "scores":
+        yield from _scores(setup, activation)
+    elif kind == "overlaps":
+        yield from _overlaps(setup, activation)
     else:
         yield from _measured(setup, activation)
 
@@ -99,20 +106,27 @@ def _binary_output(setup: Setup, activation: str) -> Iterator[Misfit]:
         return
     if activation == "softmax":
         if setup.classes > 2:
-            detail = "binary_crossentropy judges each class alone; softmax makes them compete."
+            loss = setup.procedure.loss
+            detail = f"{loss} judges each class alone; softmax makes them compete."
             yield Misfit("warning", "loss", detail)
     elif setup.procedure.from_logits:
         yield Misfit("warning", "output", f"Logits that pass {activation} are bounded.")
     else:
         yield Misfit(
-            "error", "output", f"binary_crossentropy takes probabilities, and the output ends in "
-            f"{activation}: what it gives beyond 0 and 1 has no gradient."
+            "error", "output", f"{setup.procedure.loss} takes probabilities, and the output ends "
+            f"in {activation}: what it gives beyond 0 and 1 has no gradient."
         )  # fmt: skip
 
 
 def _measured(setup: Setup, activation: str) -> Iterator[Misfit]:
     """A loss that measures distances, on labels of classes."""
     loss = setup.procedure.loss
+    if loss == "cosine_similarity":
+        yield from _angles(setup)
+        return
+    if loss in _QUOTIENTS:
+        yield Misfit("error", "loss", f"{loss} divides by the labels, and of those many are 0.")
+        return
     detail = f"{loss} measures distances, and the labels are classes"
     if activation in ("softmax", "sigmoid", "tanh", "hard_sigmoid"):
         detail += f": behind {activation} its gradient vanishes where the model is surely wrong"
@@ -121,16 +135,45 @@ def _measured(setup: Setup, activation: str) -> Iterator[Misfit]:
     yield Misfit("warning", "loss", f"{detail}.")
 
 
+def _scores(setup: Setup, activation: str) -> Iterator[Misfit]:
+    """A hinge wants numbers on either side of 0, and answers are parted there."""
+    if activation in RANGES and RANGES[activation][0] >= 0:
+        parted = setup.network.outputs == 1 or setup.task == "multi_label"
+        yield Misfit(
+            "error" if parted else "warning", "output", f"{setup.procedure.loss} takes scores "
+            f"above and below 0; an output that ends in {activation} is never below."
+        )  # fmt: skip
+
+
+def _overlaps(setup: Setup, activation: str) -> Iterator[Misfit]:
+    if activation not in _PROBABILITIES:
+        yield Misfit(
+            "error", "output", f"{setup.procedure.loss} takes probabilities, and the output ends "
+            f"in {activation}."
+        )  # fmt: skip
+
+
+def _angles(setup: Setup) -> Iterator[Misfit]:
+    if setup.network.outputs == 1:
+        detail = "cosine_similarity sees of a single output its sign alone: it has no gradient."
+        yield Misfit("error", "loss", detail)
+
+
 def _multi_label(setup: Setup) -> Iterator[Misfit]:
     activation, procedure = setup.network.output_activation, setup.procedure
     if activation == "softmax":
         detail = "Softmax lets one label win, and an example may have several or none."
         yield Misfit("error", "output", detail)
-    if procedure.loss_kind == "classes":
+    if procedure.loss_kind == "classes" or procedure.loss == "categorical_hinge":
         yield Misfit("error", "loss", f"{procedure.loss} takes one class for each example.")
     elif procedure.loss_kind == "binary":
         if activation != "softmax":
             yield from _binary_output(setup, activation)
+    elif procedure.loss_kind == "scores":
+        if activation != "softmax":
+            yield from _scores(setup, activation)
+    elif procedure.loss_kind == "overlaps":
+        yield from _overlaps(setup, activation)
     else:
         yield from _measured(setup, activation)
 
@@ -138,10 +181,16 @@ def _multi_label(setup: Setup) -> Iterator[Misfit]:
 def _regression_loss(setup: Setup, low: float | None, high: float | None) -> Iterator[Misfit]:
     loss, kind = setup.procedure.loss, setup.procedure.loss_kind
     inside = low is not None and high is not None and low >= 0 and high <= 1
-    if kind == "classes" or (kind == "binary" and not inside):
+    if kind in ("classes", "scores") or (kind in ("binary", "overlaps") and not inside):
         yield Misfit("error", "loss", f"{loss} is for classes, and the targets are quantities.")
     elif kind == "binary":
         yield from _binary_output(setup, setup.network.output_activation)
+    elif kind == "overlaps":
+        yield from _overlaps(setup, setup.network.output_activation)
+    elif loss == "cosine_similarity":
+        yield from _angles(setup)
+    elif loss in _QUOTIENTS and low is not None and high is not None and low <= 0 <= high:
+        yield Misfit("warning", "loss", f"{loss} divides by the targets, which come near 0.")
     elif loss in _LOGARITHMS and low is not None and low < 0:
         yield Misfit("error", "loss", f"{loss} takes no targets below 0, and there are some.")
     elif loss in _LOGARITHMS and setup.network.output_activation not in _POSITIVE:

@@ -9,6 +9,7 @@ from diagnosis import changes
 from diagnosis.report import Cause, Change, Finding
 from diagnosis.run.case import Case
 from diagnosis.run.network import Node
+from diagnosis.run.procedure import USUAL_RATE
 from diagnosis.run.setup import Setup
 from diagnosis.words import number, percent
 
@@ -23,7 +24,7 @@ _SOME, _FEW_UNITS, _FEW_PATHS = 0.3, 4.0, 0.1
 _PENALTY = 0.02
 # A penalty on absolute values pulls small weights as hard as large ones.
 _L1 = 4.0
-# AdamW's decay; Keras' default is 0.004.
+# Of AdamW, whose default in Keras is 0.004 and whose rate is 0.001; of others, what takes as much.
 _DECAY = 0.5
 # Noise over the size of what it is added to.
 _NOISE = 1.5
@@ -150,11 +151,19 @@ def _penalties(setup: Setup) -> Iterator[Excess]:
 
 
 def _decay(setup: Setup) -> Iterator[Excess]:
-    decay = float(setup.procedure.optimizer.get("weight_decay") or 0.0)
-    if decay >= _DECAY:
-        pointer = "/training/optimizer/weight_decay"
-        evidence = f"The weight decay is {number(decay)}; 0.004 is Keras' default."
-        yield Excess(0.92, evidence, pointer, [changes.put(pointer, 0.004)])
+    procedure = setup.procedure
+    decay = float(procedure.optimizer.get("weight_decay") or 0.0)
+    pointer = "/training/optimizer/weight_decay"
+    if procedure.name in ("AdamW", "Muon"):
+        if decay >= _DECAY:
+            evidence = f"The weight decay is {number(decay)}; 0.004 is Keras' default."
+            yield Excess(0.92, evidence, pointer, [changes.put(pointer, 0.004)])
+    elif decay * procedure.rate >= _DECAY * USUAL_RATE:
+        evidence = (
+            f"The weight decay takes {percent(min(1.0, decay * procedure.rate))} of the weights at "
+            f"each step."
+        )
+        yield Excess(0.92, evidence, pointer, [changes.put(pointer, None)])
 
 
 _KINDS: Sequence[Callable[[Setup], Iterator[Excess]]] = (

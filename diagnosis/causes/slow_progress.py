@@ -90,7 +90,7 @@ def _decay(case: Case) -> Brake | None:
 
 def _clipping(case: Case) -> Brake | None:
     clipping, start = case.procedure.clipping, case.readings.start
-    if clipping is None or case.procedure.name not in ("SGD", "Adagrad"):
+    if clipping is None or case.procedure.name not in ("SGD", "Adagrad", "Ftrl"):
         return None
     name, limit = clipping
     norm = start.gradient_norm if start is not None else None
@@ -121,7 +121,7 @@ def _stopped(case: Case) -> Brake | None:
 
 def _few_steps(case: Case) -> Brake | None:
     few = is_short(case)
-    going = case.falling or case.epochs < 3 or case.steps < _FEW_STEPS / 10
+    going = case.falling or case.epochs < 3 or case.weight_changes < _FEW_STEPS / 10
     if not case.smooth or not (going or few):
         return None
     still = "The loss still fell when the run ended" if case.falling else "The run ended"
@@ -150,8 +150,8 @@ def unmoved(case: Case) -> bool:
 
 
 def is_short(case: Case) -> bool:
-    """Whether there were few steps in all."""
-    return case.steps < _FEW_STEPS
+    """Whether the weights were changed few times in all."""
+    return case.weight_changes < _FEW_STEPS
 
 
 def unclipped(name: str) -> Change:
@@ -162,5 +162,5 @@ def unclipped(name: str) -> Change:
 
 def longer(case: Case) -> Change:
     """Four times the epochs, or more where that would still be few steps."""
-    factor = min(max(4, _ENOUGH_STEPS // case.steps), 20)
+    factor = min(max(4, _ENOUGH_STEPS // case.weight_changes), 20)
     return changes.epochs(factor * case.procedure.epochs)

@@ -94,6 +94,11 @@ class Case(Setup):
         return max(1, self.epochs) * self.steps_per_epoch
 
     @property
+    def weight_changes(self) -> int:
+        """How often the weights were changed: once a step, or once in several."""
+        return max(1, self.steps // self.procedure.steps_per_update)
+
+    @property
     def broken(self) -> bool:
         """Whether a loss was no number."""
         return self.summary.non_finite_epoch is not None
@@ -122,11 +127,10 @@ class Case(Setup):
 
         None for losses that have no such number.
         """
-        kind, data = self.procedure.loss_kind, self.signals.data
-        if kind == "classes":
-            return math.log(max(2, self.classes))
-        if kind == "binary":
-            return math.log(2)
+        data = self.signals.data
+        if self.procedure.has_even_loss:
+            binary = self.procedure.loss_kind == "binary"
+            return math.log(2 if binary else max(2, self.classes))
         if self.procedure.loss != "mean_squared_error" or data is None or not self.regression:
             return None
         square, mean = finite(data.target_mean_square), finite(data.target_mean)

@@ -5,19 +5,45 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-LossKind = Literal["classes", "binary", "values"]
+LossKind = Literal["classes", "binary", "scores", "overlaps", "values"]
 
-# Keras' defaults, but for Adagrad's, which its authors never meant to be 0.001 (Duchi et al. 2011).
-USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01}
+# Keras' defaults, but where the authors never meant its 0.001: Adagrad (Duchi et al. 2011), of
+# which Ftrl is a kind; Adadelta, whose steps want no rate at all (Zeiler 2012); Adafactor, whose
+# rate is a share of each weight's size (Shazeer and Stern 2018); Lion, whose steps are all of one
+# size (Chen et al. 2023).
+USUAL_RATES = {
+    "SGD": 0.01,
+    "Adagrad": 0.01,
+    "Ftrl": 0.01,
+    "Adadelta": 1.0,
+    "Adafactor": 0.01,
+    "Lion": 0.0001,
+    "ScheduleFreeAdamW": 0.0025,
+}
 USUAL_RATE = 0.001
 CLIPPINGS = ("clipnorm", "clipvalue", "global_clipnorm")
-_CLASSES = {
-    "categorical_crossentropy",
-    "sparse_categorical_crossentropy",
-    "kl_divergence",
-    "CategoricalCrossentropy",
+# What a loss takes, by its name or its class without case and underscores; values otherwise.
+_KINDS: Mapping[str, LossKind] = {
+    "categoricalcrossentropy": "classes",
+    "sparsecategoricalcrossentropy": "classes",
+    "categoricalfocalcrossentropy": "classes",
+    "categoricalgeneralizedcrossentropy": "classes",
+    "kldivergence": "classes",
+    "binarycrossentropy": "binary",
+    "binaryfocalcrossentropy": "binary",
+    "hinge": "scores",
+    "squaredhinge": "scores",
+    "categoricalhinge": "scores",
+    "dice": "overlaps",
+    "tversky": "overlaps",
 }
-_BINARY = {"binary_crossentropy", "BinaryCrossentropy"}
+# Of a guess that knows nothing they are ln C or ln 2; others are some other number.
+_PLAIN = (
+    "categoricalcrossentropy",
+    "sparsecategoricalcrossentropy",
+    "kldivergence",
+    "binarycrossentropy",
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +70,8 @@ class Procedure:
 
     @property
     def momentum(self) -> float:
-        """0 for an optimizer without any."""
-        return float(self.optimizer.get("momentum") or 0.0)
+        """0 for an optimizer without any, and for Muon, whose steps have a size of their own."""
+        return 0.0 if self.name == "Muon" else float(self.optimizer.get("momentum") or 0.0)
 
     @property
     def rate(self) -> float:
@@ -78,6 +104,11 @@ class Procedure:
         """Whether the learning rate is a schedule."""
         return isinstance(self.optimizer.get("learning_rate"), Mapping)
 
+    @property
+    def steps_per_update(self) -> int:
+        """Steps whose gradients are added up before the weights change once."""
+        return int(self.optimizer.get("gradient_accumulation_steps") or 1)
+
     def rate_at(self, step: int) -> float:
         """The learning rate of the step after `step` steps (keras.optimizers.schedules)."""
         given = self.optimizer.get("learning_rate", self.usual_rate)
@@ -97,10 +128,14 @@ class Procedure:
 
     @property
     def loss_kind(self) -> LossKind:
-        """What the loss compares: classes, yes and no, or values."""
-        if self.loss in _CLASSES:
-            return "classes"
-        return "binary" if self.loss in _BINARY else "values"
+        """What the loss compares: the probabilities of classes, or of yes and no; scores above and
+        below 0; overlaps of probabilities; or values."""
+        return _KINDS.get(_plain(self.loss), "values")
+
+    @property
+    def has_even_loss(self) -> bool:
+        """Whether it is the logarithm of the classes for a model that knows nothing."""
+        return _plain(self.loss) in _PLAIN
 
     @property
     def from_logits(self) -> bool:
@@ -122,12 +157,18 @@ class Procedure:
         return self.training.get("early_stopping")
 
 
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
 def _scheduled(schedule: Mapping[str, Any], step: int) -> float:
     kind = schedule.get("type")
     if kind == "PiecewiseConstantDecay":
         boundaries: Sequence[int] = schedule["boundaries"]
         return float(schedule["values"][sum(step > boundary for boundary in boundaries)])
     first = float(schedule.get("initial_learning_rate", 0.0))
+    if kind == "CosineDecayRestarts":
+        return first * _restarted(schedule, step / int(schedule["first_decay_steps"]))
     warm_up = int(schedule.get("warmup_steps") or 0)
     target = schedule.get("warmup_target")
     if kind == "CosineDecay" and target is not None and warm_up:
@@ -153,6 +194,21 @@ def _share(schedule: Mapping[str, Any], first: float, periods: float) -> float:
         return last + (1 - last) * math.pow(1 - done, float(schedule.get("power", 1.0)))
     alpha = float(schedule.get("alpha", 0.0))
     return alpha + (1 - alpha) * (1 + math.cos(math.pi * min(periods, 1.0))) / 2
+
+
+def _restarted(schedule: Mapping[str, Any], periods: float) -> float:
+    """What is left after `periods` times the steps of the first period."""
+    growth = float(schedule.get("t_mul", 2.0))
+    if growth == 1:
+        restarts = math.floor(periods)
+        done = periods - restarts
+    else:
+        restarts = math.floor(math.log(1 + periods * (growth - 1)) / math.log(growth))
+        begun = (growth**restarts - 1) / (growth - 1)
+        done = (periods - begun) / growth**restarts
+    alpha = float(schedule.get("alpha", 0.0))
+    height = float(schedule.get("m_mul", 1.0)) ** restarts
+    return alpha + (1 - alpha) * height * (1 + math.cos(math.pi * done)) / 2
 
 
 def _progress(periods: float, cycle: bool) -> float:

@@ -142,8 +142,12 @@ class Readings:
 
     @property
     def updates(self) -> float | None:
-        """The largest update-to-weight ratio of a kernel at the end, where one was measured."""
-        return _largest(layer.update_ratio for layer in self.kernels(self.end))
+        """The largest update-to-weight ratio of a kernel at the end, where one was measured.
+
+        A step that only adds to its gradients, for a later one to change the weights, has none.
+        """
+        found = _largest(layer.update_ratio for layer in self.kernels(self.end))
+        return None if found == 0 and self.procedure.steps_per_update > 1 else found
 
     @property
     def early_updates(self) -> float | None:

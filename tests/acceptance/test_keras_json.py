@@ -9,14 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contract.experiment.spec import Model
+from benchmarks.agreement import plain_optimizer
+from contract.experiment.losses import LOSSES, LossObject
+from contract.experiment.optimizers import Optimizer
+from contract.experiment.spec import Model, Training
 from contract.keras_json.models import model_of
 from contract.keras_json.training import training_of
 from contract.sizing.trace import trace
-from tests.strategies import INPUT_SHAPES, stacks
-from worker.training.program.build import build
+from tests.acceptance.test_schedules_keras import SCHEDULES
+from tests.strategies import INPUT_SHAPES, OPTIMIZERS, stacks
+from worker.training.program.build import build, construct
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+LOSSES_BY = {kind: name for name, kind in LOSSES.items()}
 # Those with 96x96 pictures that build in seconds.
 APPLICATIONS: dict[str, Callable[..., Any]] = {
     name: getattr(keras.applications, name)
@@ -83,3 +88,40 @@ def test_nested_shared_and_computed() -> None:
     compiled = training_of(model.get_compile_config())
     assert compiled["optimizer"]["type"] == "AdamW"
     assert compiled["loss"] == "categorical_crossentropy"
+
+
+def compiled(optimizer: Any, loss: Any) -> Training:
+    """What Keras writes of a model that was compiled with these, as our own."""
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.compile(optimizer, loss)
+    told = json.loads(json.dumps(model.get_compile_config()))
+    return Training.model_validate({**training_of(told), "epochs": 1})
+
+
+@settings(max_examples=60, derandomize=True, deadline=None)
+@given(OPTIMIZERS)
+def test_every_optimizer_that_was_compiled_with_comes_through(optimizer: Optimizer) -> None:
+    assert compiled(plain_optimizer(optimizer), "mse").optimizer == optimizer
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_every_schedule_comes_through(schedule: dict[str, Any]) -> None:
+    training = {"loss": "mse", "epochs": 1}
+    ours = Training.model_validate(
+        {"optimizer": {"type": "SGD", "learning_rate": schedule}, **training}
+    )
+    assert compiled(construct(ours.optimizer), "mse") == ours
+
+
+@pytest.mark.parametrize("kind", LOSSES.values())
+def test_every_loss_comes_through(kind: type[LossObject]) -> None:
+    plain = kind.model_validate({"type": kind.__name__})
+    names = {LOSSES_BY[kind], kind.__name__}
+    for given_ in (*names, construct(plain)):
+        assert compiled("adam", given_).loss == LOSSES_BY[kind]
+
+
+def test_a_loss_with_arguments_comes_through() -> None:
+    loss = keras.losses.Tversky(alpha=0.25, beta=0.75, axis=-1)
+    expected = {"type": "Tversky", "alpha": 0.25, "beta": 0.75, "axis": -1}
+    assert compiled("adam", loss).model_dump(mode="json")["loss"] == expected

@@ -40,6 +40,15 @@ SCHEDULES: list[dict[str, Any]] = [
         "warmup_target": 0.1,
         "warmup_steps": 5,
     },
+    {"type": "CosineDecayRestarts", "initial_learning_rate": 0.1, "first_decay_steps": 6},
+    {
+        "type": "CosineDecayRestarts",
+        "initial_learning_rate": 0.1,
+        "first_decay_steps": 8,
+        "t_mul": 1.0,
+        "m_mul": 0.5,
+        "alpha": 0.1,
+    },
     {"type": "PiecewiseConstantDecay", "boundaries": [5, 20], "values": [0.1, 0.01, 0.001]},
 ]
 
@@ -49,11 +58,15 @@ def training(optimizer: Optimizer) -> dict[str, Any]:
     return whole.model_dump(mode="json")
 
 
+@pytest.mark.parametrize("accumulated", [None, 3])
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=lambda schedule: schedule["type"])
-def test_a_schedule_is_read_as_keras_applies_it(schedule: dict[str, Any]) -> None:
-    optimizer = SGD.model_validate({"type": "SGD", "learning_rate": schedule})
+def test_a_schedule_is_read_as_keras_applies_it(
+    schedule: dict[str, Any], accumulated: int | None
+) -> None:
+    told = {"learning_rate": schedule, "gradient_accumulation_steps": accumulated}
+    optimizer = SGD.model_validate({"type": "SGD", **told})
     read = Procedure(training(optimizer))
     built = construct(optimizer)
     for step in (0, 1, 4, 5, 6, 7, 13, 20, 21, 33, 100):
-        built.iterations.assign(step)
+        built.variables[0].assign(step)
         assert read.rate_at(step) == pytest.approx(float(built.learning_rate), rel=1e-4)

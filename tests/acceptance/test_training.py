@@ -241,6 +241,16 @@ CNN: Layers = [
     *FLAT,
     *SOFTMAX,
 ]
+AUGMENTATIONS: Layers = [
+    {"type": "RandomFlip"},
+    {"type": "RandomRotation", "factor": 0.1},
+    {"type": "RandomZoom", "height_factor": 0.2},
+    {"type": "RandomTranslation", "height_factor": 0.1, "width_factor": [-0.2, 0.1]},
+    {"type": "RandomShear", "x_factor": 0.2, "fill_mode": "constant"},
+    {"type": "RandomContrast", "factor": 0.2, "value_range": [0, 1]},
+    {"type": "RandomBrightness", "factor": 0.2, "value_range": [0, 1], "seed": 3},
+    {"type": "RandomErasing", "value_range": [0, 1]},
+]
 COLUMN = [*DENSE, {"type": "Dense", "units": 1}]
 PLATEAU = {"patience": 1, "min_delta": 0.05, "factor": 0.3, "cooldown": 1, "min_lr": 0.002}
 FOLLOWED = {
@@ -287,6 +297,7 @@ FOLLOWED = {
             },
         },
     ),
+    "augmentation": spec([CNN[0], *AUGMENTATIONS, *CNN[1:]]),
     "CNN, bfloat16": spec(CNN, dtype_policy="mixed_bfloat16", optimizer={"type": "Adam"}),
     "CNN, float16": spec(CNN, dtype_policy="mixed_float16", optimizer={"type": "Adam"}),
     "CNN, XLA": spec([*CNN[:2], {"type": "AveragePooling2D"}, *CNN[4:]], jit_compile=True),
@@ -313,6 +324,31 @@ FOLLOWED = {
         optimizer={"type": "SGD", "learning_rate": 0.5, "momentum": 0.9},
         epochs=8,
         reduce_lr_on_plateau={**PLATEAU, "monitor": "val_accuracy"},
+    ),
+    "accumulated gradients, weight decay, restarts, focal": spec(
+        [*FLAT, {**DENSE[0], "kernel_constraint": "max_norm"}, *SOFTMAX],
+        optimizer={
+            "type": "Adam",
+            "gradient_accumulation_steps": 2,
+            "weight_decay": 0.01,
+            "loss_scale_factor": 8.0,
+            "learning_rate": {
+                "type": "CosineDecayRestarts",
+                "initial_learning_rate": 0.01,
+                "first_decay_steps": 3,
+            },
+        },
+        loss={"type": "CategoricalFocalCrossentropy", "gamma": 1.5, "label_smoothing": 0.1},
+    ),
+    "Lion, Tversky": spec(
+        [*FLAT, *DENSE, *SOFTMAX],
+        optimizer="lion",
+        loss={"type": "Tversky", "alpha": 0.3, "beta": 0.7, "axis": -1},
+    ),
+    "Muon, class numbers, logits": spec(
+        [*FLAT, *DENSE, {"type": "Dense", "units": 10}],
+        optimizer="muon",
+        loss={"type": "SparseCategoricalCrossentropy", "from_logits": True, "ignore_class": 3},
     ),
     "two classes in one unit": spec(
         [*DENSE, {"type": "Dense", "units": 1, "activation": "sigmoid"}],
@@ -442,6 +478,33 @@ def test_early_stopping_is_that_of_keras(tmp_path: Path) -> None:
     assert end.metrics["test_loss"] < rows[-1].metrics["val_loss"]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"ema_momentum": 0.9, "ema_overwrite_frequency": 3},
+        {"ema_momentum": 0.5, "gradient_accumulation_steps": 2},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_the_final_weights_are_the_averages_as_after_model_fit(
+    kind: str, more: dict[str, Any], tmp_path: Path
+) -> None:
+    optimizer = {"type": kind, "use_ema": True, **more}
+    experiment = spec([*FLAT, *DENSE, *SOFTMAX], optimizer=optimizer, shuffle=False)
+    end, _ = finish(experiment, tmp_path)
+    data = prepared(experiment)
+    keras.utils.set_random_seed(7)
+    model = program_build.build(experiment.model, (28, 28)).keras
+    model.compile(plain_optimizer(experiment.training.optimizer), "categorical_crossentropy")
+    x, y = data.inputs(data.train.x), lay_out(data.train.y, "one_hot", 10)
+    model.fit(x, y, epochs=3, shuffle=False, verbose=0)
+    ours = keras.models.load_model(end.model).get_weights()
+    for weight, expected in zip(ours, model.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-6)
+
+
 # Interrupted.
 
 RESUMED = spec(
@@ -533,6 +596,45 @@ def test_a_killed_run_repeats_only_what_was_not_reported(
     assert second.started_at == [2]
     assert bits(first.rows + second.rows) == bits(unbroken[1].rows)
     assert equal_parts(first.signals + second.signals) == equal_parts(unbroken[1].signals)
+
+
+ADDED_UP = {"gradient_accumulation_steps": 2, "use_ema": True, "clipnorm": 1.0}
+
+
+@pytest.mark.parametrize("more", [{}, ADDED_UP], ids=["plain", "averaged"])
+@pytest.mark.parametrize("kind", optimizers.OPTIMIZERS)
+def test_every_optimizer_goes_on_where_it_stopped(
+    kind: str, more: dict[str, Any], tmp_path: Path
+) -> None:
+    """After an odd number of steps, so that gradients are waiting to be applied."""
+    named = {"type": optimizers.OPTIMIZERS[kind].__name__, **more}
+    blobs = {"name": "blobs", "samples": 100, "scaling": "standard"}
+    head = {"type": "Dense", "units": 3, "activation": "softmax"}
+    experiment = spec([*DENSE, head], blobs, optimizer=named, epochs=2)
+    goes_on_where_it_stopped(experiment, tmp_path)
+
+
+@pytest.mark.parametrize("layer", AUGMENTATIONS, ids=lambda layer: layer["type"])
+def test_every_augmentation_goes_on_where_it_stopped(layer: dict[str, Any], tmp_path: Path) -> None:
+    layers = [CNN[0], layer, *FLAT, *SOFTMAX]
+    goes_on_where_it_stopped(spec(layers, {**DIGITS, "limit": 90}, epochs=2), tmp_path)
+
+
+def goes_on_where_it_stopped(experiment: Experiment, folder: Path) -> None:
+    whole, stopped, resumed = Recorder(), Recorder(2), Recorder()
+    for name in ("whole", "stopped", "resumed"):
+        (folder / name).mkdir()
+    expected = run(experiment, folder / "whole", whole)
+    halfway = run(experiment, folder / "stopped", stopped)
+    assert isinstance(halfway, Stopped)
+    assert halfway.checkpoint is not None
+    assert Checkpoint.read(halfway.checkpoint).position.step % 2 == 1
+    end = run(experiment, folder / "resumed", resumed, halfway.checkpoint)
+    assert isinstance(expected, Finished)
+    assert isinstance(end, Finished)
+    assert bits(stopped.rows + resumed.rows) == bits(whole.rows)
+    assert without_places(end) == without_places(expected)
+    assert all(np.isfinite(row.metrics["loss"]) for row in whole.rows)
 
 
 def test_short_epochs_share_a_report(tmp_path: Path) -> None:

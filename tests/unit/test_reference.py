@@ -12,6 +12,7 @@ from api.app import create_app
 from api.http.problems import kinds
 from contract.experiment.datasets import CATALOGUE
 from contract.experiment.layers.layer import Layer
+from contract.experiment.optimizers import OPTIMIZERS
 from contract.settings import Settings
 from tests.pages import page, rows, section, spans, without_code
 
@@ -20,7 +21,10 @@ API, DATA, EXPERIMENT = (page(f"docs/{name}.md") for name in ("api", "data", "ex
 # Another test compares it with what is served.
 DESCRIPTION = json.loads(page("docs/openapi.json"))
 DEFINED: dict[str, Schema] = DESCRIPTION["components"]["schemas"]
-CLIPPING = {"clipnorm", "clipvalue", "global_clipnorm"}
+# The same of each; it is told once.
+ANY_OPTIMIZER = set.intersection(
+    *(set(DEFINED[kind.__name__]["properties"]) for kind in OPTIMIZERS.values())
+) - {"type", "learning_rate", "weight_decay"}
 
 
 def described(text: str) -> dict[str, list[str]]:
@@ -143,7 +147,8 @@ def kinds_in(schema: Any) -> Iterator[str]:
 
 def test_the_page_has_every_class_with_its_arguments() -> None:
     """Layers, initializers, regularizers, optimizers, schedules and losses."""
-    told = {name: cells for name, cells in described(EXPERIMENT).items() if name[0].isupper()}
+    there = EXPERIMENT.partition("## What Keras has and Plateau has not")[0]
+    told = {name: cells for name, cells in described(there).items() if name[0].isupper()}
     schemas = {name: DEFINED[name] for name in set(kinds_in(DEFINED["Experiment"]))}
     assert {name: sorted(spans(cells[0])) for name, cells in told.items()} == {
         name: sorted(arguments(schema))
@@ -152,8 +157,15 @@ def test_the_page_has_every_class_with_its_arguments() -> None:
     }
 
 
+def test_the_page_has_what_every_optimizer_takes() -> None:
+    told = described(section(EXPERIMENT, "Optimizers"))
+    assert {name: told[name][0] for name in ANY_OPTIMIZER} == {
+        name: f"`{default_of(name, DEFINED['SGD'])}`" for name in ANY_OPTIMIZER
+    }
+
+
 def arguments(schema: Schema) -> Iterator[str]:
-    for name in schema["properties"].keys() - CLIPPING - Layer.model_fields.keys():
+    for name in schema["properties"].keys() - ANY_OPTIMIZER - Layer.model_fields.keys():
         default = default_of(name, schema)
         yield name if default is None else f"{name}={default}"
 
@@ -173,7 +185,7 @@ def test_the_page_has_every_name() -> None:
     """Of activations, initializers and losses, and all else that is chosen from some words."""
     told = {each.strip('"') for each in spans(without_code(EXPERIMENT))}
     schemas = [DEFINED[name] for name in {"Experiment", *kinds_in(DEFINED["Experiment"])}]
-    assert set(values_in(schemas)) - set(CATALOGUE) | CLIPPING <= told
+    assert set(values_in(schemas)) - set(CATALOGUE) <= told
 
 
 def test_the_page_has_the_catalogue() -> None:

@@ -55,6 +55,7 @@ class Loop:
         while (reason := self.position.reason) is None:
             self.train_epoch()
             self.close_epoch(self.validate())
+        self.take_averages()
         self._callbacks.restore_best_weights()
         return reason
 
@@ -117,6 +118,11 @@ class Loop:
         seconds = self.position.train_seconds
         examples = len(self._program.train) * self.position.epoch
         return {"train_seconds": seconds, "examples_per_second": examples / seconds}
+
+    def take_averages(self) -> None:
+        """Take the weights' moving averages where the optimizer keeps them, as `model.fit` does."""
+        program = self._program
+        program.optimizer.finalize_variable_values(program.model.trainable_variables)
 
     def stop(self) -> Stopped:
         """Save where the run stands, and report what is not yet reported."""

@@ -4,17 +4,19 @@ A class of a module that is imported here is a layer that may be posted; no list
 whole model costs is in `contract.sizing`.
 """
 
+import json
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, Discriminator, Tag
-from pydantic_core import PydanticKnownError
+from pydantic_core import PydanticCustomError
 
 from contract.experiment.base import Part, any_of, kinds
 from contract.experiment.layers import (
     activation,
     attention,
+    augmentation,
     convolution,
     core,
     einsum,
@@ -27,6 +29,7 @@ from contract.experiment.layers import (
     wrappers,
 )
 from contract.experiment.layers.layer import Inputs, Layer, LayerName, SeveralInputs
+from contract.experiment.nearest import example_of, nearest
 
 __all__ = [
     "KINDS",
@@ -34,6 +37,7 @@ __all__ = [
     "AnyLayer",
     "activation",
     "attention",
+    "augmentation",
     "convolution",
     "core",
     "einsum",
@@ -71,7 +75,16 @@ def _tag(value: Any) -> Any:
 def _an_object(value: Any) -> Any:
     if isinstance(value, dict | Part):
         return value
-    raise PydanticKnownError("model_attributes_type")
+    raise PydanticCustomError("kind", "{expected}", {"expected": _expected_of(value)})
+
+
+def _expected_of(value: Any) -> str:
+    """A name alone is no layer: what would be one."""
+    if not isinstance(value, str):
+        return "an object"
+    near = nearest(value, [kind.__name__ for kind in KINDS]) or "Dense"
+    kind = next(kind for kind in KINDS if kind.__name__ == near)
+    return f"an object, such as {json.dumps(example_of(kind, value))}"
 
 
 if TYPE_CHECKING:

@@ -7,11 +7,13 @@ import jsonpatch
 import pytest
 
 from contract.experiment.datasets import CATALOGUE, Facts
+from contract.experiment.losses import LOSSES
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
 from contract.sizing.limits import check
 from diagnosis.causes import head
 from diagnosis.causes.output_rules import misfits
+from diagnosis.run.procedure import Procedure
 from diagnosis.run.setup import Setup
 from tests.diagnosed import full
 
@@ -20,6 +22,7 @@ FACTS = {**{name: CATALOGUE[name] for name in ("digits", "moons", "diabetes")}, 
 NAMES = {"tags": "ds_00000000000000000000000000"}
 LOGITS = {"type": "CategoricalCrossentropy", "from_logits": True}
 BINARY_LOGITS = {"type": "BinaryCrossentropy", "from_logits": True}
+SPARSE_LOGITS = {"type": "SparseCategoricalCrossentropy", "from_logits": True}
 CLASSES, BINARY, SQUARES = "categorical_crossentropy", "binary_crossentropy", "mean_squared_error"
 
 
@@ -55,6 +58,19 @@ def setup(dataset: str, units: int, activation: str, loss: Any, **changes: Any) 
         ("tags", 5, "sigmoid", BINARY),
         ("diabetes", 1, "linear", SQUARES),
         ("diabetes", 1, "linear", "huber"),
+        ("digits", 10, "softmax", "categorical_focal_crossentropy"),
+        ("digits", 10, "softmax", "categorical_generalized_cross_entropy"),
+        ("digits", 10, "linear", SPARSE_LOGITS),
+        ("digits", 10, "linear", "categorical_hinge"),
+        ("digits", 10, "tanh", "squared_hinge"),
+        ("digits", 10, "softmax", "dice"),
+        ("digits", 10, "softmax", "cosine_similarity"),
+        ("moons", 1, "linear", "hinge"),
+        ("moons", 1, "sigmoid", "binary_focal_crossentropy"),
+        ("moons", 1, "sigmoid", "tversky"),
+        ("tags", 5, "sigmoid", "dice"),
+        ("tags", 5, "linear", "hinge"),
+        ("diabetes", 1, "linear", "mean_absolute_percentage_error"),
     ],
 )
 def test_what_fits(dataset: str, units: int, activation: str, loss: Any) -> None:
@@ -84,6 +100,20 @@ def test_what_fits(dataset: str, units: int, activation: str, loss: Any) -> None
         ("diabetes", 1, "sigmoid", SQUARES, "warning"),
         ("diabetes", 1, "linear", BINARY, "error"),
         ("diabetes", 1, "linear", CLASSES, "error"),
+        ("digits", 10, "linear", "categorical_focal_crossentropy", "error"),
+        ("digits", 10, "linear", "sparse_categorical_crossentropy", "error"),
+        ("digits", 10, "softmax", "categorical_hinge", "warning"),
+        ("digits", 10, "linear", "dice", "error"),
+        ("digits", 10, "softmax", "mean_absolute_percentage_error", "error"),
+        ("moons", 1, "sigmoid", "hinge", "error"),
+        ("moons", 1, "linear", "cosine_similarity", "error"),
+        ("moons", 1, "linear", "tversky", "error"),
+        ("tags", 5, "sigmoid", "squared_hinge", "error"),
+        ("tags", 5, "linear", "categorical_hinge", "error"),
+        ("tags", 5, "linear", "dice", "error"),
+        ("diabetes", 1, "linear", "hinge", "error"),
+        ("diabetes", 1, "sigmoid", "dice", "error"),
+        ("diabetes", 1, "linear", "cosine_similarity", "error"),
     ],
 )
 def test_what_does_not(dataset: str, units: int, activation: str, loss: Any, level: str) -> None:
@@ -159,3 +189,27 @@ def test_an_output_that_is_clipped(low: float, high: float, fits: bool) -> None:
     clipped = Setup(full({**clipped.spec, "model": {"layers": layers}}), clipped.facts)
     assert (misfits(clipped) == []) is fits
     mend(clipped)
+
+
+def test_a_percentage_of_targets_around_0_is_warned_of() -> None:
+    run = setup("diabetes", 1, "linear", "mean_absolute_percentage_error")
+    assert misfits(run, 25.0, 346.0) == []
+    (misfit,) = misfits(run, -2.0, 3.0)
+    assert (misfit.level, misfit.at) == ("warning", "loss")
+
+
+def test_every_loss_is_known_by_what_it_takes() -> None:
+    """A new one that compares classes must be told in `diagnosis/run/procedure.py`."""
+    kinds = {name: Procedure({"loss": name}).loss_kind for name in LOSSES}
+    assert {name for name, kind in kinds.items() if kind == "values"} == {
+        "cosine_similarity",
+        "huber",
+        "log_cosh",
+        "mean_absolute_error",
+        "mean_absolute_percentage_error",
+        "mean_squared_error",
+        "mean_squared_logarithmic_error",
+        "poisson",
+    }
+    for name, kind in LOSSES.items():
+        assert Procedure({"loss": {"type": kind.__name__}}).loss_kind == kinds[name]

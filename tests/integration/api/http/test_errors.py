@@ -73,7 +73,8 @@ def quickest(api: Api, content: bytes, status: int) -> dict[str, Any]:
             "samples only belong to generated datasets",
         ),
         ([*LAYERS], [], "/model/layers", "at least 1; received []"),
-        ([*LAYERS, 1], "Dense", "/model/layers/1", 'an object; received "Dense"'),
+        ([*LAYERS, 1], "dense", "/model/layers/1", 'an object, such as {"type": "Dense", "units"'),
+        ([*LAYERS, 1], 3, "/model/layers/1", "an object; received 3"),
         ([*LAYERS, 1], {"units": 3}, "/model/layers/1/type", "required"),
         ([*LAYERS, 1, "type"], "Densee", "/model/layers/1/type", "did you mean Dense?"),
         ([*LAYERS, 1, "unit"], 3, "/model/layers/1/unit", "did you mean units?"),
@@ -117,7 +118,12 @@ def quickest(api: Api, content: bytes, status: int) -> dict[str, Any]:
             "/training/optimizer/learning_rate/decay_steps",
             "at least 1; received 0",
         ),
-        (["training", "loss"], "mse2", "/training/loss", "one of categorical_crossentropy"),
+        (
+            ["training", "loss"],
+            "mean_sqared_error",
+            "/training/loss",
+            "did you mean mean_squared_error?",
+        ),
         (["training", "loss"], 3, "/training/loss", "or an object whose type is one of"),
     ],
 )

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from contract.experiment.initializers import Constant, Initializer
+from contract.experiment.constraints import Constraint
+from contract.experiment.initializers import Constant, Initializer, Regularizer
 from contract.experiment.layers.arguments import Window2D
 from contract.experiment.layers.reshaping import ZeroPadding2D
 from contract.experiment.losses import Loss
-from contract.experiment.optimizers import LearningRate
+from contract.experiment.optimizers import Optimizer
+from contract.experiment.schedules import LearningRate
 from contract.sweeps.axes import Axis, Number
 
 
@@ -46,7 +48,9 @@ def test_one_member_answers(kind: Any, value: Any, location: tuple[Any, ...]) ->
         (Window2D, "a whole number or a list"),
         (LearningRate, "a number or an object whose type is one of ExponentialDecay,"),
         (Initializer, "variance_scaling or zeros or an object whose type is one of Constant,"),
-        (Loss, "log_cosh or poisson or an object whose type is one of CategoricalCrossentropy,"),
+        (Loss, "squared_hinge or tversky or an object whose type is one of BinaryCrossentropy,"),
+        (Optimizer, "muon or schedulefreeadamw or an object whose type is one of SGD,"),
+        (Constraint, "min_max_norm or an object whose type is one of NonNeg, UnitNorm,"),
         (Axis, "a list or an object"),
     ],
 )
@@ -73,6 +77,36 @@ def test_two_lists_are_told_apart_by_what_is_in_them() -> None:
 def test_a_number_stays_what_it_is() -> None:
     read = TypeAdapter(Number).validate_python
     assert [repr(read(value)) for value in (3, 3.0, 10**13)] == ["3", "3.0", "10000000000000.0"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "written"),
+    [
+        (Optimizer, "adam", {"type": "Adam"}),
+        (Optimizer, "RMSprop", {"type": "RMSprop"}),
+        (Optimizer, "SGD", {"type": "SGD"}),
+        (Optimizer, {"type": "Lamb"}, {"type": "Lamb"}),
+        (Regularizer, "l2", {"type": "L2"}),
+        (Regularizer, "L1", {"type": "L1"}),
+        (Regularizer, "l1_l2", {"type": "L1L2"}),
+        (Regularizer, "orthogonal_regularizer", {"type": "OrthogonalRegularizer"}),
+        (Constraint, "non_neg", {"type": "NonNeg"}),
+        (Constraint, "MaxNorm", {"type": "MaxNorm"}),
+        (Initializer, "HeNormal", "he_normal"),
+        (Initializer, "uniform", "random_uniform"),
+        (Loss, "MSE", "mean_squared_error"),
+        (Loss, "BinaryCrossentropy", "binary_crossentropy"),
+        (Loss, "bce", "binary_crossentropy"),
+        (Loss, "kld", "kl_divergence"),
+        (Loss, {"type": "Poisson"}, "poisson"),
+        (Loss, {"type": "Huber", "delta": 2.0}, {"type": "Huber", "delta": 2.0}),
+    ],
+)
+def test_a_name_stands_for_what_keras_makes_of_it(kind: Any, name: Any, written: Any) -> None:
+    adapter: TypeAdapter[Any] = TypeAdapter(kind)
+    read = adapter.validate_python(name)
+    assert adapter.dump_python(read, exclude_unset=True, mode="json") == written
+    assert adapter.validate_python(written) == read, "what is written can be read again"
 
 
 @pytest.mark.parametrize("value", ["ones", {"type": "Constant", "value": 0.5}])

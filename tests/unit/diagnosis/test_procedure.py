@@ -1,0 +1,59 @@
+"""What an optimizer's arguments say of its steps."""
+
+from typing import Any
+
+import pytest
+
+from contract.experiment.optimizers import OPTIMIZERS
+from diagnosis.causes import batch_size, learning_rate, regularisation, undertrained
+from diagnosis.run.procedure import Procedure
+from diagnosis.run.setup import Setup
+from tests.unit.diagnosis.test_misfits import setup
+
+
+def trained(optimizer: dict[str, Any], **training: Any) -> Setup:
+    run = setup("digits", 10, "softmax", "categorical_crossentropy")
+    spec = {**run.spec, "training": {**run.spec["training"], "optimizer": optimizer, **training}}
+    return Setup(spec, run.facts)
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS.values())
+def test_no_optimizer_is_said_to_be_too_fast_with_its_defaults(kind: Any) -> None:
+    optimizer = kind(type=kind.__name__).model_dump(mode="json")
+    assert list(learning_rate.findings(trained(optimizer))) == []
+    assert list(regularisation.findings(trained(optimizer))) == []
+    assert Procedure({"optimizer": optimizer}).excess <= 10
+
+
+def test_adadelta_is_slow_with_the_default_of_keras() -> None:
+    (finding,) = undertrained.findings(trained({"type": "Adadelta", "learning_rate": 0.001}))
+    assert "1,000 times below what Adadelta is usually run with" in finding.detail
+
+
+def test_muons_momentum_adds_no_steps_up() -> None:
+    muon = Procedure({"optimizer": {"type": "Muon", "learning_rate": 0.001, "momentum": 0.95}})
+    assert muon.step_rate == 0.001
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "warned"),
+    [
+        ({"type": "AdamW", "learning_rate": 0.001, "weight_decay": 0.4}, False),
+        ({"type": "AdamW", "learning_rate": 0.001, "weight_decay": 0.6}, True),
+        ({"type": "SGD", "learning_rate": 0.01, "weight_decay": 0.004}, False),
+        ({"type": "SGD", "learning_rate": 0.01, "weight_decay": 0.06}, True),
+        ({"type": "Lion", "learning_rate": 0.0001, "weight_decay": 1.0}, False),
+    ],
+)
+def test_weight_decay_counts_with_the_rate(optimizer: dict[str, Any], warned: bool) -> None:
+    found = [*regularisation.findings(trained(optimizer))]
+    assert [each.pointer for each in found] == ["/training/optimizer/weight_decay"] * warned
+
+
+def test_batches_that_are_added_up_are_not_single_examples() -> None:
+    alone, added = (
+        [*batch_size.findings(trained({"type": "Adam", **more}, batch_size=1))]
+        for more in ({}, {"gradient_accumulation_steps": 32})
+    )
+    assert len(alone) == 1
+    assert added == []
