@@ -1,8 +1,8 @@
 """Plateau's training against plain `model.fit`, by final test accuracy over several seeds.
 
-`python -m benchmarks.agreement [NAME...]` trains on 6,000 pictures of MNIST where PLATEAU_DATA_DIR names a
-folder with mnist.npz, else on digits, and prints a table. Each side shuffles in its own way, so
-single runs differ; the means must not differ by more than one seed does from another.
+`python -m benchmarks.agreement [NAME...]` trains on 6,000 pictures of MNIST where PLATEAU_DATA_DIR
+names a folder with mnist.npz, else on digits, and prints a table. Each side shuffles in its own
+way, so single runs differ; the means must not differ by more than one seed does from another.
 """
 
 import os
