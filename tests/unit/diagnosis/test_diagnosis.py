@@ -370,6 +370,10 @@ def test_to_choose_an_epoch_by_the_test_part_is_told() -> None:
     split = {"on": "split", "fraction": 0.1}
     assert not findings(spec(early_stopping=stopping, validation=split), facts)
     assert not findings(spec(early_stopping={**stopping, "monitor": "loss"}), facts)
+    told = {"early_stopping": stopping, "model_checkpoint": {"monitor": "loss"}}
+    assert not findings(spec(**told), facts), "the checkpoint decides"
+    (finding,) = findings(spec(model_checkpoint={"monitor": "val_accuracy"}), facts)
+    assert finding.detail.startswith("The model checkpoint chooses")
 
 
 def test_a_layer_that_is_an_activation_is_read_as_one() -> None:
