@@ -43,7 +43,7 @@ else:
     Monitor = Literal[tuple(prefix + name for prefix in ("", "val_") for name in _STOPS)]
 
 ClassName = Annotated[str, Field(strict=True, max_length=100)]
-ClassWeights = Annotated[dict[ClassName, NonNegative], Field(min_length=1, max_length=1000)]
+ClassWeights = dict[ClassName, NonNegative]
 
 # Of a model; loss and metrics of several are not told apart yet.
 MOST_OUTPUTS = 1
