@@ -73,6 +73,7 @@ def fake_run(order: Train, files: Files, reporter: Reporter) -> Finished | Stopp
         environment={"trainer": "fake"},
         artifacts={"model": reporter.keep_artifact(model)},
         reason="completed",
+        model_epoch=training.epochs,
     )
 
 

@@ -26,7 +26,15 @@ from contract.experiment.layers.arguments import ActivationName
 from contract.experiment.layers.layer import Layer, Shape
 from contract.experiment.optimizers import OPTIMIZERS as KINDS_OF_OPTIMIZERS
 from contract.experiment.optimizers import Optimizer
-from contract.experiment.spec import DTypePolicy, Experiment, Model, Training, Validation
+from contract.experiment.spec import (
+    DTypePolicy,
+    Experiment,
+    Model,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+    Training,
+    Validation,
+)
 from contract.sizing.trace import trace
 from tests.spatial_strategies import (
     ACTIVATIONS,
@@ -449,6 +457,9 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
     stack = draw(stacks(facts.shape, largest=4))
     optimizer = draw(OPTIMIZERS)
     policies = [*get_args(DTypePolicy)][: 3 if optimizer.loss_scale_factor is None else 2]
+    plain = isinstance(optimizer.learning_rate, float)
+    falling = ReduceLROnPlateau(monitor="loss", patience=0) if plain else None
+    weights: list[Any] = ["balanced", {"1": 2.0}] if facts.classes else []
     compiled = not any(layer.xla_fault for layer in stack) and draw(st.booleans())
     return Experiment(
         name=draw(st.text("abc -_é", min_size=1, max_size=20)),
@@ -470,6 +481,9 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
             seed=draw(st.integers(0, 2**31 - 1)),
             shuffle=draw(st.booleans()),
             validation=draw(VALIDATIONS),
+            reduce_lr_on_plateau=draw(st.sampled_from([None, falling])),
+            model_checkpoint=draw(st.sampled_from([None, ModelCheckpoint(monitor="loss")])),
+            class_weight=draw(st.sampled_from([None, *weights])),
             jit_compile=compiled,
         ),
         device=draw(st.sampled_from(["cpu", "gpu", "any"])),

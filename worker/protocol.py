@@ -99,6 +99,7 @@ class Finished(_End):
     environment: dict[str, Any]
     artifacts: dict[str, Stored]
     reason: str
+    model_epoch: int
 
 
 class Failed(_End):

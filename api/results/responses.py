@@ -39,6 +39,7 @@ class Artifact(BaseModel):
     url: str = Field(description="path on this server")
     sha256: str
     bytes: int
+    epoch: int | None = Field(None, description="of the model: the epoch whose weights it has")
 
 
 class Results(BaseModel):

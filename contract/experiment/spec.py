@@ -43,7 +43,7 @@ else:
     Monitor = Literal[tuple(prefix + name for prefix in ("", "val_") for name in _STOPS)]
 
 ClassName = Annotated[str, Field(strict=True, max_length=100)]
-ClassWeights = Annotated[dict[ClassName, NonNegative], Field(min_length=1, max_length=1000)]
+ClassWeights = dict[ClassName, NonNegative]
 
 # Of a model; loss and metrics of several are not told apart yet.
 MOST_OUTPUTS = 1
@@ -148,6 +148,13 @@ class ReduceLROnPlateau(Part):
     min_lr: NonNegative = 0.0
 
 
+class ModelCheckpoint(Part):
+    """`keras.callbacks.ModelCheckpoint` with `save_best_only`: the model that is stored is that of
+    the best epoch. It goes before `restore_best_weights` of early stopping."""
+
+    monitor: Monitor = "val_loss"
+
+
 class Training(Part):
     """What `model.compile` and `model.fit` are told.
 
@@ -167,6 +174,7 @@ class Training(Part):
     validation: Validation = Validation()
     early_stopping: EarlyStopping | None = None
     reduce_lr_on_plateau: ReduceLROnPlateau | None = None
+    model_checkpoint: ModelCheckpoint | None = None
     class_weight: Annotated[Literal["balanced"] | ClassWeights, ByKind()] | None = None
     sample_weight: Switch = "on"
     terminate_on_nan: Flag = True

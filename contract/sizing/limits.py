@@ -189,7 +189,7 @@ def _largest_use(experiment: Experiment, facts: Facts, expected: Cost, settings:
 
 def _check_callbacks(experiment: Experiment, facts: Facts) -> None:
     training = experiment.training
-    for name in ("early_stopping", "reduce_lr_on_plateau"):
+    for name in ("early_stopping", "reduce_lr_on_plateau", "model_checkpoint"):
         if (callback := getattr(training, name)) is not None:
             _check_monitor(experiment, facts, f"/training/{name}/monitor", callback.monitor)
     rate = training.optimizer.learning_rate

@@ -258,7 +258,8 @@ class JobTag(Base, table=True):
 class Result(Base, table=True):
     """What a finished run leaves beside its curve; written with the job's last status.
 
-    A proof that has ended writes `diagnosis` once more. `artifacts` is empty once pruned.
+    A proof that has ended writes `diagnosis` once more. `artifacts` is empty once pruned;
+    that of the model says of which `epoch` it is.
     """
 
     __tablename__ = "results"

@@ -49,7 +49,7 @@ def findings(setup: Setup) -> Iterator[Finding]:
     for block in _strange(hidden):
         pointer = f"{block.activated_at.pointer}/activation"
         detail = f"{block.activation} does not belong in a hidden layer."
-        yield Finding(CODE, "warning", pointer, detail, [changes.activation([block], "relu")])
+        yield Finding(CODE, "warning", pointer, detail, [_other([block])])
     if hidden and _linear(setup):
         pointer = f"{hidden[0].node.pointer}/activation"
         detail = "Without an activation the hidden layers amount to a single linear one."
@@ -69,7 +69,7 @@ def _unsuitable(case: Case, strange: Sequence[Block]) -> Cause:
         score=0.92,
         evidence=[shared if "softmax" in names else f"{names} explodes or vanishes."],
         numbers={"layers": float(len(strange))},
-        repairs=[changes.activation(strange, "relu")],
+        repairs=[_other(strange)],
         rivals=[changes.epochs(4 * case.procedure.epochs)],
     )
 
@@ -114,9 +114,17 @@ def _evidence(case: Case) -> Iterator[str]:
     )
 
 
+def _other(blocks: Sequence[Block]) -> Change:
+    """ReLU; where all are recurrent, which need bounds, tanh."""
+    if not all(block.is_recurrent for block in blocks):
+        return changes.activation(blocks, "relu")
+    patch = [operation for block in blocks for operation in block.activated_by("tanh")]
+    return Change("activation_tanh", "tanh in the recurrent layers", patch)
+
+
 def _curved(setup: Setup) -> Change:
     if setup.network.hidden:
-        return changes.activation(setup.network.hidden, "relu")
+        return _other(setup.network.hidden)
     layer = {"type": "Dense", "units": 64, "activation": "relu"}
     head = setup.network.head
     at = head.node if head is not None else setup.network.nodes[0]

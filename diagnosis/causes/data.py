@@ -58,13 +58,11 @@ def cause(case: Case) -> Cause | None:
 
 
 def findings(setup: Setup) -> Iterator[Finding]:
-    """Values that are no numbers, early stopping by the test part, classes in stored order."""
+    """Values that are no numbers, an epoch chosen by the test part, classes in stored order."""
     if not setup.facts.get("finite", True):
         yield Finding(CODE, "error", "/dataset/name", f"{_NO_NUMBERS}. {_THEIR_HARM}")
-    if setup.chooses_on_test:
-        detail = (
-            "Early stopping chooses the epoch by the test part, so the result on it is flattered."
-        )
+    if (chooser := setup.chooses_on_test) is not None:
+        detail = f"{chooser} chooses the epoch by the test part, so the result on it is flattered."
         split = changes.put("/training/validation", {"on": "split", "fraction": 0.1})
         repair = Change("split", "validation on a tenth of the training part", [split])
         yield Finding(CODE, "warning", "/training/validation/on", detail, [repair])

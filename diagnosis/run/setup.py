@@ -60,13 +60,19 @@ class Setup:
         return peak
 
     @property
-    def chooses_on_test(self) -> bool:
-        """Whether early stopping keeps the weights that did best on the test part."""
+    def chooses_on_test(self) -> str | None:
+        """What keeps the weights that did best on the test part, if anything does."""
         training = self.spec["training"]
-        stopping = training.get("early_stopping") or {}
+        stopping, checkpoint = training.get("early_stopping"), training.get("model_checkpoint")
+        if checkpoint is not None:
+            chooser, told = "The model checkpoint", checkpoint
+        elif stopping is not None and stopping.get("restore_best_weights"):
+            chooser, told = "Early stopping", stopping
+        else:
+            return None
         on = (training.get("validation") or {}).get("on", "test")
-        watched = str(stopping.get("monitor", "val_loss")).startswith("val_")
-        return on == "test" and watched and bool(stopping.get("restore_best_weights"))
+        watched = str(told.get("monitor", "val_loss")).startswith("val_")
+        return chooser if on == "test" and watched else None
 
     @property
     def rectified(self) -> Sequence[Block]:

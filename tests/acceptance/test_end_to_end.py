@@ -38,6 +38,9 @@ EXPERIMENT: dict[str, Any] = {
         "batch_size": 32,
         "epochs": 10,
         "early_stopping": {"patience": 8},
+        "reduce_lr_on_plateau": {"monitor": "loss", "patience": 0, "min_delta": 0.1},
+        "model_checkpoint": {"monitor": "val_accuracy"},
+        "class_weight": "balanced",
     },
 }
 
@@ -206,9 +209,12 @@ def test_a_dataset_that_cannot_be_had_is_explained(api: httpx.Client) -> None:
 
 @pytest.mark.usefixtures("worker")
 def test_the_model_loads_in_keras(api: httpx.Client, tmp_path: Path) -> None:
-    short = EXPERIMENT["training"] | {"epochs": 1, "early_stopping": None}
+    """And is that of the best epoch."""
+    short = EXPERIMENT["training"] | {"epochs": 5, "early_stopping": None}
     job_id = post(api, training=short)
-    metrics = ended(api, job_id)["metrics"]
+    results = ended(api, job_id)
+    metrics, accuracies = results["metrics"], results["curves"]["val_accuracy"]
+    assert results["artifacts"]["model"]["epoch"] == 1 + accuracies.index(max(accuracies))
     file = tmp_path / "model.keras"
     file.write_bytes(api.get(f"/v1/jobs/{job_id}/model").content)
     assert metrics["test_accuracy"] == pytest.approx(accuracy(file), abs=1e-6)

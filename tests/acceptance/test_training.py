@@ -476,6 +476,47 @@ def test_early_stopping_is_that_of_keras(tmp_path: Path) -> None:
     restored = model.evaluate(*tested, verbose=0)
     assert end.metrics["test_loss"] == pytest.approx(restored, rel=1e-3)
     assert end.metrics["test_loss"] < rows[-1].metrics["val_loss"]
+    assert end.model_epoch == callback.best_epoch + 1
+
+
+BEST = spec(
+    [*FLAT, *DENSE, *SOFTMAX],
+    optimizer={"type": "Adam", "learning_rate": 0.05},
+    epochs=8,
+    shuffle=False,
+    # That it would restore other weights, and end the run, changes nothing in the model.
+    early_stopping={"monitor": "loss", "patience": 2, "restore_best_weights": True},
+    model_checkpoint={"monitor": "val_accuracy"},
+)
+
+
+def test_the_model_is_that_of_the_best_epoch_as_keras_saves_it(tmp_path: Path) -> None:
+    end, rows = finish(BEST, tmp_path)
+    data = prepared(BEST)
+    keras.utils.set_random_seed(7)
+    model = program_build.build(BEST.model, (28, 28)).keras
+    optimizer = plain_optimizer(BEST.training.optimizer)
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+    tested = data.inputs(data.test.x), lay_out(data.test.y, "one_hot", 10)
+    saved = tmp_path / "best.keras"
+    told = model.fit(
+        data.inputs(data.train.x),
+        lay_out(data.train.y, "one_hot", 10),
+        epochs=len(rows),
+        shuffle=False,
+        validation_data=tested,
+        callbacks=[
+            keras.callbacks.ModelCheckpoint(saved, monitor="val_accuracy", save_best_only=True)
+        ],
+        verbose=0,
+    )
+    accuracies = told.history["val_accuracy"]
+    assert end.model_epoch == 1 + accuracies.index(max(accuracies)) < len(rows)
+    best = keras.saving.load_model(saved)
+    ours = keras.saving.load_model(end.model)
+    for one, other in zip(ours.get_weights(), best.get_weights(), strict=True):
+        assert one == pytest.approx(other, rel=1e-3, abs=1e-4)
+    assert end.metrics["test_accuracy"] == rows[end.model_epoch - 1].metrics["val_accuracy"]
 
 
 @pytest.mark.parametrize(
@@ -635,6 +676,21 @@ def goes_on_where_it_stopped(experiment: Experiment, folder: Path) -> None:
     assert bits(stopped.rows + resumed.rows) == bits(whole.rows)
     assert without_places(end) == without_places(expected)
     assert all(np.isfinite(row.metrics["loss"]) for row in whole.rows)
+
+
+def test_the_best_epoch_is_kept_over_a_stop(tmp_path: Path) -> None:
+    class Leaving(Recorder):
+        def stop_requested(self) -> bool:
+            return len(self.reports) > expected.model_epoch
+
+    expected, _ = finish(BEST, tmp_path)
+    hooks = Leaving()
+    assert run(BEST, tmp_path, hooks) == Stopped(None)
+    resume = hooks.reports[-1][1]
+    assert Checkpoint.read(resume).position.epoch == expected.model_epoch + 1
+    end = run(BEST, tmp_path, Recorder(), resume)
+    assert isinstance(end, Finished)
+    assert without_places(end) == without_places(expected)
 
 
 def test_short_epochs_share_a_report(tmp_path: Path) -> None:

@@ -118,11 +118,15 @@ def fields(schema: Schema, before: str = "") -> Iterator[tuple[str, str]]:
             dict(fields(DEFINED["ReduceLROnPlateau"], "training.reduce_lr_on_plateau.")),
         ),
         (
+            section(EXPERIMENT, "The model of the best epoch"),
+            dict(fields(DEFINED["ModelCheckpoint"], "training.model_checkpoint.")),
+        ),
+        (
             section(API, "A sweep"),
             {**dict(fields(DEFINED["NewSweep"])), "name": "that of the base"},
         ),
     ],
-    ids=["experiment", "early stopping", "falling rate", "sweep"],
+    ids=["experiment", "early stopping", "falling rate", "checkpoint", "sweep"],
 )
 def test_the_page_has_every_field_with_its_default(text: str, expected: dict[str, str]) -> None:
     assert {name: cells[0] for name, cells in described(text).items()} == expected

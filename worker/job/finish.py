@@ -55,9 +55,16 @@ def outcome(session: Session, order: Train, done: Finished) -> tuple[Result, Dia
         timing=done.timing,
         environment=done.environment,
         diagnosis=encode({**known, **diagnosis.to_dict()}),
-        artifacts={name: vars(stored) for name, stored in done.artifacts.items()},
+        artifacts=_artifacts(done),
     )
     return result, diagnosis
+
+
+def _artifacts(done: Finished) -> dict[str, dict[str, Any]]:
+    kept = {name: {**vars(stored)} for name, stored in done.artifacts.items()}
+    if "model" in kept:
+        kept["model"]["epoch"] = done.model_epoch
+    return kept
 
 
 def _judged(session: Session, order: Train, done: Finished) -> tuple[dict[str, Any], Diagnosis]:

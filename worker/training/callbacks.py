@@ -98,13 +98,20 @@ class Callbacks:
 
     def __init__(self, training: spec.Training, model: Any, optimizer: Any) -> None:
         stopping, plateau = training.early_stopping, training.reduce_lr_on_plateau
+        checkpoint = training.model_checkpoint
         self._model = model
         self._optimizer = optimizer
         self._stopping = EarlyStopping(stopping) if stopping else None
         self._plateau = ReduceLROnPlateau(plateau) if plateau else None
-        self._named = {"early_stopping": self._stopping, "reduce_lr_on_plateau": self._plateau}
+        self._checkpoint = _Callback(checkpoint.monitor) if checkpoint else None
+        self._named = {
+            "early_stopping": self._stopping,
+            "reduce_lr_on_plateau": self._plateau,
+            "model_checkpoint": self._checkpoint,
+        }
+        restored = self._stopping if stopping and stopping.restore_best_weights else None
         # Whose best epoch the model is to be of in the end.
-        self._chooses = self._stopping if stopping and stopping.restore_best_weights else None
+        self._chooses = self._checkpoint or restored
         self.best_weights: Weights = []
 
     @property
@@ -126,9 +133,16 @@ class Callbacks:
             rate = float(self._optimizer.learning_rate.numpy())
             if (after := self._plateau.rate_after(epoch, metrics, rate)) != rate:
                 self._optimizer.learning_rate = after
+        if self._checkpoint is not None:
+            self._checkpoint.improves(epoch, metrics)
         if self._chooses is not None and self._chooses.watched.epoch == epoch:
             self.best_weights = self._model.get_weights()
         return over
+
+    @property
+    def best_epoch(self) -> int | None:
+        """That of the best weights; None where none were kept."""
+        return self._chooses.watched.epoch if self._chooses and self.best_weights else None
 
     def restore_best_weights(self) -> None:
         """Give the model those of the best epoch, where they were kept."""

@@ -18,7 +18,8 @@ class Finished:
     class, or those that have each label; none for regression. `timing` holds load_seconds,
     compile_seconds (building and tracing), train_seconds (epochs with their validation, earlier
     attempts included) and examples_per_second. `model` is a `.keras` file in the scratch folder,
-    `scaling` an npz that says how its inputs and targets follow from the data's own.
+    `scaling` an npz that says how its inputs and targets follow from the data's own. The model has
+    the weights of `model_epoch` (from 1).
     """
 
     metrics: dict[str, float]
@@ -29,6 +30,7 @@ class Finished:
     model: Path
     scaling: Path
     reason: Reason
+    model_epoch: int
 
 
 @dataclass(frozen=True)

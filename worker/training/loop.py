@@ -113,6 +113,11 @@ class Loop:
         """Of all attempts, as far as their training stands."""
         return self.position.train_seconds + self.position.epoch_seconds
 
+    @property
+    def model_epoch(self) -> int:
+        """The epoch whose weights are left once all is trained."""
+        return self._callbacks.best_epoch or self.position.epoch
+
     def timing(self) -> dict[str, float]:
         """Of all epochs, those of earlier attempts included."""
         seconds = self.position.train_seconds

@@ -68,7 +68,9 @@ def train(
             end = loop.stop()
         else:
             timing = setup | loop.timing()
-            end = _finished(program, facts, reason, metrics, timing, device, scratch)
+            end = _finished(
+                program, facts, reason, loop.model_epoch, metrics, timing, device, scratch
+            )
         programs.keep(experiment, program)
         return end
 
@@ -77,6 +79,7 @@ def _finished(
     program: Program,
     facts: Facts,
     reason: Reason,
+    model_epoch: int,
     metrics: dict[str, float],
     timing: dict[str, float],
     device: str,
@@ -91,6 +94,7 @@ def _finished(
         model=_saved(program.model, scratch),
         scaling=program.data.save_scaling(scratch),
         reason=reason,
+        model_epoch=model_epoch,
     )
 
 

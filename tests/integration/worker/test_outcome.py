@@ -32,6 +32,7 @@ AT_CHANCE = Finished(
     environment={},
     artifacts={},
     reason="completed",
+    model_epoch=1,
 )
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import jsonpatch
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -370,6 +371,21 @@ def test_to_choose_an_epoch_by_the_test_part_is_told() -> None:
     split = {"on": "split", "fraction": 0.1}
     assert not findings(spec(early_stopping=stopping, validation=split), facts)
     assert not findings(spec(early_stopping={**stopping, "monitor": "loss"}), facts)
+    told = {"early_stopping": stopping, "model_checkpoint": {"monitor": "loss"}}
+    assert not findings(spec(**told), facts), "the checkpoint decides"
+    (finding,) = findings(spec(model_checkpoint={"monitor": "val_accuracy"}), facts)
+    assert finding.detail.startswith("The model checkpoint chooses")
+
+
+@pytest.mark.parametrize("activation", ["exponential", "softmax"])
+def test_a_recurrent_layer_is_mended_with_bounds(activation: str) -> None:
+    """ReLU would let grow what goes from step to step."""
+    recurrent = {"type": "SimpleRNN", "units": 8, "activation": activation}
+    layers = [recurrent, {"type": "Dense", "units": 10, "activation": "softmax"}]
+    posted = Experiment.model_validate({**spec(), "model": {"layers": layers}})
+    (finding,) = findings(described(posted), asdict(CATALOGUE["digits"]))
+    (repair,) = finding.repairs
+    assert repair.patch == [{"op": "add", "path": "/model/layers/0/activation", "value": "tanh"}]
 
 
 def test_a_layer_that_is_an_activation_is_read_as_one() -> None:

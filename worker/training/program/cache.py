@@ -20,8 +20,8 @@ LIMIT, LIMIT_BYTES = 8, 500_000_000
 # Of an experiment and of its training: what decides a run's course, and no graph and no data.
 _COURSE = {"name", "tags", "priority", "repair"}
 _TRAINING_COURSE = {
-    "seed", "epochs", "shuffle", "early_stopping", "reduce_lr_on_plateau", "terminate_on_nan",
-    "max_seconds",
+    "seed", "epochs", "shuffle", "early_stopping", "reduce_lr_on_plateau", "model_checkpoint",
+    "terminate_on_nan", "max_seconds",
 }  # fmt: skip
 
 

@@ -40,6 +40,7 @@ def ended(api: Api, counts: list[int], accuracy: float) -> tuple[str, Any]:
         environment={},
         artifacts={},
         reason="completed",
+        model_epoch=1,
     )
     with api.database.writing() as session:
         experiment = experiment_of(session.get_one(Job, held.job_id))

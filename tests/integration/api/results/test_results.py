@@ -63,7 +63,7 @@ def finished(api: Api, folder: Path, *epochs: dict[str, float]) -> str:
         timing={"load_seconds": 0.5, "train_seconds": 2.0},
         environment={"python": "3"},
         diagnosis={"verdict": "healthy"},
-        artifacts={"model": vars(kept), "scaling": vars(scaling)},
+        artifacts={"model": {**vars(kept), "epoch": 2}, "scaling": vars(scaling)},
     )
     with api.database.writing() as session:
         assert lifecycle.succeed(
@@ -89,6 +89,7 @@ def test_results_hold_the_whole_outcome(api: Api, tmp_path: Path) -> None:
     told = api.get(f"/v1/jobs/{id_}/results")
     model = told["artifacts"].pop("model")
     assert (model["url"], model["bytes"]) == (f"/v1/jobs/{id_}/model", len(MODEL))
+    assert model["epoch"] == 2
     scaling = told["artifacts"].pop("scaling")
     assert (scaling["url"], scaling["bytes"]) == (f"/v1/jobs/{id_}/scaling", len(SCALING))
     assert told["timing"].pop("queued_seconds") >= 0

@@ -153,6 +153,10 @@ def check_any(content: bytes, media: Media, wanted: Wanted) -> None:
 def check_sound(read: Read) -> None:
     facts, got = read.facts, arrays_of(read)
     row = () if facts.targets == 1 else (facts.targets,)
+    assert ("w_train" in got) == facts.weighted
+    if facts.weighted:
+        assert got["w_train"].shape == (facts.train_examples,)
+        assert (np.isfinite(got["w_train"]) & (got["w_train"] >= 0)).all()
     for part, examples in (("train", facts.train_examples), ("test", facts.test_examples)):
         x, y = got[f"x_{part}"], got[f"y_{part}"]
         assert x.shape == (examples, *facts.shape)
@@ -203,16 +207,22 @@ ARRAYS = [
 @given(
     x=st.sampled_from(ARRAYS),
     y=st.sampled_from(ARRAYS),
+    w=st.none() | st.sampled_from(ARRAYS),
     edits=EDITS,
-    edit_x=st.booleans(),
+    changed=st.sampled_from(["x", "y"]),
     task=TASKS,
 )
 def test_damaged_arrays_in_a_sound_archive(
-    x: Array, y: Array, edits: list[tuple[float, int, bytes]], edit_x: bool, task: Task | None
+    x: Array,
+    y: Array,
+    w: Array | None,
+    edits: list[tuple[float, int, bytes]],
+    changed: str,
+    task: Task | None,
 ) -> None:
     """Half of the bytes are headers; the checksums are right."""
-    contents = {"x": npy(x), "y": npy(y)}
-    changed = "x" if edit_x else "y"
+    contents = {"x": npy(x), "y": npy(y)} | ({} if w is None else {"w": npy(w)})
+    changed = changed if w is None else "w"
     contents[changed] = edited(contents[changed], edits)
     members = [Member(f"{name}.npy".encode(), data) for name, data in contents.items()]
     check_any(zipped(members), "npz", Wanted(task=task))

@@ -55,6 +55,9 @@ RICH: dict[str, Any] = {
         "loss": {"type": "CategoricalCrossentropy", "label_smoothing": 0.1},
         "epochs": 3,
         "early_stopping": {"monitor": "val_loss", "patience": 2},
+        "reduce_lr_on_plateau": {"factor": 0.5, "cooldown": 1},
+        "model_checkpoint": {"monitor": "loss"},
+        "class_weight": {"0": 1, "a/b": 2.5},
         "validation": {"on": "split", "fraction": 0.2},
     },
 }

@@ -342,7 +342,7 @@ def test_sparse_labels_need_no_more_than_enough_outputs() -> None:
         (PAIRS, "test", "val_accuracy", False),
     ],
 )
-@pytest.mark.parametrize("callback", ["early_stopping", "reduce_lr_on_plateau"])
+@pytest.mark.parametrize("callback", ["early_stopping", "reduce_lr_on_plateau", "model_checkpoint"])
 def test_callbacks_monitor_what_is_measured(
     callback: str, dataset: str, on: str, monitor: str, measured: bool
 ) -> None:
