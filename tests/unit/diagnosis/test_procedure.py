@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from contract.experiment.optimizers import OPTIMIZERS
-from diagnosis.causes import batch_size, learning_rate, regularisation, undertrained
+from diagnosis.causes import batch_size, initialisation, learning_rate, regularisation, undertrained
 from diagnosis.run.procedure import Procedure
 from diagnosis.run.setup import Setup
 from tests.unit.diagnosis.test_misfits import setup
@@ -57,3 +57,16 @@ def test_batches_that_are_added_up_are_not_single_examples() -> None:
     )
     assert len(alone) == 1
     assert added == []
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "warned"),
+    [
+        ({"type": "Ftrl", "initial_accumulator_value": 0.1}, True),
+        ({"type": "Ftrl", "initial_accumulator_value": 0.0}, False),
+        ({"type": "Adagrad"}, False),
+    ],
+)
+def test_ftrl_forgets_hidden_layers(optimizer: dict[str, Any], warned: bool) -> None:
+    found = [*initialisation.findings(trained(optimizer))]
+    assert [each.pointer for each in found] == ["/training/optimizer"] * warned
