@@ -43,6 +43,11 @@ class _Loss(Part):
         """What parts yes from no in an output of its own."""
         return 0.5
 
+    @property
+    def is_of_batch(self) -> bool:
+        """Whether no example has a loss of its own, which could count more than others'."""
+        return False
+
 
 class _OfScores(_Loss):
     """It wants numbers above 0 for yes, and below for no."""
@@ -139,16 +144,23 @@ class SquaredHinge(_OfScores):
     type: Literal["SquaredHinge"]
 
 
-class Dice(_Loss):
-    type: Literal["Dice"]
+class _OfOverlaps(_Loss):
     axis: _Axis = None
 
+    @property
+    @override
+    def is_of_batch(self) -> bool:
+        return self.axis not in (1, -1)
 
-class Tversky(_Loss):
+
+class Dice(_OfOverlaps):
+    type: Literal["Dice"]
+
+
+class Tversky(_OfOverlaps):
     type: Literal["Tversky"]
     alpha: NonNegative = Field(0.5, description="weight of what is predicted and wrong")
     beta: NonNegative = Field(0.5, description="weight of what is there and not predicted")
-    axis: _Axis = None
 
 
 class MeanSquaredError(_Loss):

@@ -4,6 +4,7 @@ from math import inf
 
 from contract.errors import SpecRefused
 from contract.experiment.datasets import Facts
+from contract.experiment.losses import loss_of
 from contract.experiment.metrics import measured
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
@@ -30,6 +31,7 @@ def check(experiment: Experiment, facts: Facts, settings: Settings) -> Cost:
     _check_work(experiment, expected, settings)
     label_layout(experiment, facts, expected.output_shape)
     class_weights(experiment, facts)
+    _check_weights(experiment, facts)
     _check_callbacks(experiment, facts)
     return expected
 
@@ -53,6 +55,18 @@ def _check_dataset(experiment: Experiment, facts: Facts) -> None:
         raise SpecRefused(
             "/dataset/target_scaling",
             f"target_scaling belongs to regression; {dataset.name} has {labels}: leave it out",
+        )
+
+
+def _check_weights(experiment: Experiment, facts: Facts) -> None:
+    training = experiment.training
+    weighted = facts.weighted and training.sample_weight == "on"
+    if (weighted or training.class_weight is not None) and loss_of(training.loss).is_of_batch:
+        otherwise = "turn sample_weight off" if weighted else "leave class_weight out"
+        raise SpecRefused(
+            "/training/loss",
+            f"this loss adds up over the batch, so that no example can count more than another: "
+            f"set its axis to 1, or {otherwise}",
         )
 
 

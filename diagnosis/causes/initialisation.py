@@ -24,11 +24,30 @@ _LARGE, _SMALL = 6.0, 0.06
 # A bias that outweighs ordinary sums.
 _BIAS = 2.0
 _ADAPTED = ("glorot", "he_", "lecun", "orthogonal")
+_FORGOTTEN = (
+    "Ftrl keeps next to nothing of the initial weights after its first step, and where all layers "
+    "are near 0, next to no gradient comes through the hidden ones."
+)
+_REMEMBERING = Change(
+    "adam_for_ftrl",
+    "Adam instead",
+    [changes.put("/training/optimizer", {"type": "Adam", "learning_rate": 0.001})],
+)
 
 
 def cause(case: Case) -> Cause | None:
     """Blames units that started alike and stayed alike, weights whose sums are more than 6 or less
     than 0.06 times their inputs, and biases that outweigh those sums."""
+    if _forgotten(case):
+        return Cause(
+            code=CODE,
+            title="The optimizer forgets the initial weights",
+            score=0.96,
+            evidence=[_FORGOTTEN],
+            numbers={},
+            repairs=[_REMEMBERING],
+            rivals=[],
+        )
     alike, off, biased = _alike(case), _off(case), _biased(case.network.blocks)
     held = _held(case) if biased else None
     if not alike and not off and not held:
@@ -51,6 +70,8 @@ def cause(case: Case) -> Cause | None:
 
 def findings(setup: Setup) -> Iterator[Finding]:
     """Initializers that make all units of a layer alike, and large constant biases."""
+    if _forgotten(setup):
+        yield Finding(CODE, "warning", "/training/optimizer", _FORGOTTEN, [_REMEMBERING])
     for block in _constant(setup.network.hidden):
         pointer = f"{block.node.pointer}/{block.kernel}"
         detail = "All units of this layer start alike, and so stay alike: they learn as one."
@@ -59,6 +80,16 @@ def findings(setup: Setup) -> Iterator[Finding]:
         pointer = f"{block.node.pointer}/bias_initializer"
         detail = "These biases outweigh what the layer's inputs add up to."
         yield Finding(CODE, "warning", pointer, detail, _repairs([], [block]))
+
+
+def _forgotten(setup: Setup) -> bool:
+    """Whether hidden units are left with next to nothing by Ftrl's first step.
+
+    Of a weight it keeps 1 - sqrt(a / (a + g^2)), where a is the accumulator and g the gradient.
+    """
+    optimizer = setup.procedure.optimizer
+    begins = float(optimizer.get("initial_accumulator_value", 0.1))
+    return setup.procedure.name == "Ftrl" and begins > 0 and bool(setup.network.hidden)
 
 
 def _constant(blocks: Sequence[Block]) -> list[Block]:

@@ -821,6 +821,16 @@ def test_every_metric_of_a_task_is_measured(task: Task, tally: tallies.Tally) ->
     assert list(summary) == [metric.name for metric in metrics.measured(task)]
 
 
+@pytest.mark.parametrize("kind", losses.LOSSES)
+def test_every_loss_weighs_classes(kind: str, tmp_path: Path) -> None:
+    told = {"type": losses.LOSSES[kind].__name__}
+    of_batch = losses.LOSSES[kind].model_validate(told).is_of_batch
+    loss = {**told, "axis": 1} if of_batch else told
+    balanced = spec([*FLAT, *SOFTMAX], loss=loss, epochs=1, class_weight="balanced")
+    _, rows = finish(balanced, tmp_path)
+    assert np.isfinite(rows[0].metrics["loss"])
+
+
 @pytest.mark.parametrize("loss", get_args(losses.LossName))
 def test_every_loss_trains(loss: str, tmp_path: Path) -> None:
     end, rows = finish(spec([*FLAT, *SOFTMAX], loss=loss, epochs=1), tmp_path)

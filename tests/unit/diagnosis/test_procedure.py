@@ -1,13 +1,16 @@
 """What an optimizer's arguments say of its steps."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from contract.experiment.optimizers import OPTIMIZERS
-from diagnosis.causes import batch_size, learning_rate, regularisation, undertrained
+from diagnosis.causes import batch_size, initialisation, learning_rate, regularisation, undertrained
+from diagnosis.diagnose import diagnose
 from diagnosis.run.procedure import Procedure
 from diagnosis.run.setup import Setup
+from tests.diagnosed import HEALTHY, HIDDEN, START, case, spec
 from tests.unit.diagnosis.test_misfits import setup
 
 
@@ -57,3 +60,35 @@ def test_batches_that_are_added_up_are_not_single_examples() -> None:
     )
     assert len(alone) == 1
     assert added == []
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "warned"),
+    [
+        ({"type": "Ftrl", "initial_accumulator_value": 0.1}, True),
+        ({"type": "Ftrl", "initial_accumulator_value": 0.0}, False),
+        ({"type": "Adagrad"}, False),
+    ],
+)
+def test_ftrl_forgets_hidden_layers(optimizer: dict[str, Any], warned: bool) -> None:
+    found = [*initialisation.findings(trained(optimizer))]
+    assert [each.pointer for each in found] == ["/training/optimizer"] * warned
+
+
+def test_a_run_that_ftrl_kept_at_chance_is_explained_by_it() -> None:
+    found = diagnose(case(0.1, losses=(2.3,) * 6, experiment=spec(optimizer={"type": "Ftrl"})))
+    assert found.causes[0].title == "The optimizer forgets the initial weights"
+    assert found.causes[0].repairs[0].patch[0]["value"]["type"] == "Adam"
+
+
+@pytest.mark.parametrize(("more", "measured"), [({}, 0.0), ({"steps": 4}, None)])
+def test_a_step_that_only_adds_up_gradients_moves_nothing_and_tells_nothing(
+    more: dict[str, int], measured: float | None
+) -> None:
+    still = replace(HIDDEN, update_ratio=0.0)
+    end = replace(START, step=225, epoch=15, at_epoch_end=True, layers=[still])
+    signals = replace(HEALTHY, moments=[START, end])
+    accumulated = {"gradient_accumulation_steps": more.get("steps")}
+    run = case(0.1, signals, experiment=spec(optimizer={"type": "SGD", **accumulated}))
+    assert run.readings.updates == measured
+    assert run.weight_changes == run.steps // more.get("steps", 1)

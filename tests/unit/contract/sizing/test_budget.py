@@ -385,3 +385,40 @@ def test_a_hundred_layers_are_checked_in_a_moment() -> None:
     start = time.perf_counter()
     accepted(spec)
     assert time.perf_counter() - start < 0.5  # some 5 ms on one core of the reference machine
+
+
+def test_a_loss_over_a_whole_batch_weighs_no_example() -> None:
+    def dice(axis: int | None) -> Experiment:
+        loss = {"type": "Dice", "axis": axis}
+        return mlp(10, loss=loss, class_weight="balanced")
+
+    assert refused(dice(None)).pointer == "/training/loss"
+    assert "set its axis to 1, or leave class_weight out" in refused(dice(0)).detail
+    accepted(dice(1))
+
+
+def test_a_loss_is_scaled_once() -> None:
+    scaled = mlp(10, optimizer={"type": "Adam", "loss_scale_factor": 8.0})
+    accepted(scaled)
+    model = scaled.model.model_copy(update={"dtype_policy": "mixed_float16"})
+    both = scaled.model_copy(update={"model": model})
+    assert refused(both).pointer == "/training/optimizer/loss_scale_factor"
+
+
+def test_averages_and_accumulated_gradients_take_memory() -> None:
+    plain, kept = (
+        accepted(mlp(10, optimizer={"type": "SGD", **more})).memory.weights
+        for more in ({}, {"use_ema": True, "gradient_accumulation_steps": 4})
+    )
+    assert kept == 2 * plain
+
+
+def test_pictures_are_augmented() -> None:
+    flip = {"type": "RandomFlip"}
+    accepted(experiment([IMAGE, flip, FLATTEN, dense(10)]))
+    turn = {"type": "RandomRotation", "factor": 0.1}
+    compiled = experiment([IMAGE, turn, FLATTEN, dense(10)], jit_compile=True)
+    assert refused(compiled).pointer == "/training/jit_compile"
+    flat = refused(experiment([FLATTEN, flip, dense(10)]))
+    assert flat.pointer == "/model/layers/1"
+    assert "expects an image of shape (height, width, channels)" in flat.detail
