@@ -157,7 +157,10 @@ class Training(Part):
 
     optimizer: Optimizer
     loss: Loss
-    metrics: Annotated[tuple[Given, ...], Field(max_length=100)] = ()
+    metrics: Annotated[
+        tuple[Given, ...],
+        Field(max_length=100, description="what is measured besides, as `model.compile` takes it"),
+    ] = ()
     batch_size: Count = 32
     epochs: Count
     seed: Seed = 0
