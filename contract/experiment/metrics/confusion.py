@@ -12,6 +12,10 @@ from contract.experiment.unions import ByKind
 
 # Each costs a run a pass over the batch, and a column of the curves.
 _Thresholds = Annotated[tuple[Share, ...], Field(min_length=1, max_length=50)]
+# Of the outputs for each threshold.
+_COPIES = 3
+# Of an AUC for each output: it has four counts for each.
+_MOST_BUCKETS = 1_000_000
 _Buckets = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 
 
@@ -29,6 +33,10 @@ class _Thresholded(KerasMetric):
     def numbers(self, outputs: int) -> int | None:
         listed = self.thresholds if isinstance(self.thresholds, tuple) else ()
         return len(listed) if len(listed) > 1 else None
+
+    @override
+    def held(self, outputs: int) -> int:
+        return _COPIES * outputs * (self.numbers(outputs) or 1)
 
 
 class TruePositives(_Thresholded):
@@ -72,6 +80,10 @@ class _OfClass(_Thresholded):
     @override
     def takes_probabilities(self) -> bool:
         return self.top_k is None or self.thresholds is not None
+
+    @override
+    def held(self, outputs: int) -> int:
+        return super().held(outputs) + outputs * (self.top_k or 0)
 
     @override
     def faults(self, form: Form, outputs: int, classes: int | None) -> Iterator[tuple[str, str]]:
@@ -153,7 +165,14 @@ class AUC(KerasMetric):
         return not self.from_logits
 
     @override
+    def held(self, outputs: int) -> int:
+        return _COPIES * outputs * len(self.thresholds or (0,))
+
+    @override
     def faults(self, form: Form, outputs: int, classes: int | None) -> Iterator[tuple[str, str]]:
+        if self.multi_label and (buckets := self.num_thresholds * outputs) > _MOST_BUCKETS:
+            detail = f"{self.num_thresholds:,} for each of {outputs:,} outputs are {buckets:,}"
+            yield "num_thresholds", f"{detail}, and {_MOST_BUCKETS:,} are the most: take less"
         if self.num_labels not in (None, outputs):
             yield "num_labels", f"expected {outputs}, the model's outputs; leave it out"
         if self.label_weights is not None and len(self.label_weights) != outputs:

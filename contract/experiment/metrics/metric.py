@@ -52,6 +52,10 @@ class KerasMetric(Part):
         del outputs
         return None
 
+    def held(self, outputs: int) -> int:
+        """Numbers that it keeps for an example while a batch is in flight."""
+        return outputs
+
     def faults(self, form: Form, outputs: int, classes: int | None) -> Iterator[tuple[str, str]]:
         """Arguments with which it tells nothing of such a model, and why; "" is the metric."""
         del form, outputs, classes
