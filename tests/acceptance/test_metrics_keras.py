@@ -14,7 +14,7 @@ from sklearn.metrics import mean_absolute_percentage_error, root_mean_squared_er
 from contract.experiment.datasets import CATALOGUE, Facts
 from contract.experiment.measured import columns
 from contract.experiment.metrics import KINDS, NAMES, Form, Given, named
-from contract.experiment.spec import Experiment
+from contract.experiment.spec import Experiment, Training
 from contract.settings import Settings
 from contract.sizing.limits import check
 from tests import uploaded
@@ -212,7 +212,9 @@ def flat(told: dict[str, Any]) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["", "XLA"])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["", "XLA"]
+)
 @pytest.mark.parametrize("form", MADE)
 def test_every_epoch_is_that_of_model_fit(form: Form, jit_compile: bool, tmp_path: Path) -> None:
     facts, made = MADE[form]
@@ -269,6 +271,39 @@ def test_each_is_called_and_goes_where_keras_says(kind: Any) -> None:
     assert ours.column == keras_own.name
     direction = {True: "up", False: "down", None: None}[kind.maximized]
     assert getattr(keras_own, "_direction", None) == direction
+
+
+@pytest.mark.parametrize("monitor", ["val_auc", "mse", "val_of_top_1"])
+def test_early_stopping_goes_by_a_metric_as_keras_does(monitor: str, tmp_path: Path) -> None:
+    facts, made = MADE["multi_label"]
+    of_top = {"type": "Recall", "thresholds": [0.2, 0.6], "name": "of_top"}
+    whole = made(["auc", "mse", of_top])
+
+    def run_of(**changes: Any) -> Recorder:
+        training = whole.training.model_dump(mode="json", exclude_unset=True)
+        changed = {**training, "epochs": 12, **changes}
+        spec = whole.model_copy(update={"training": Training.model_validate(changed)})
+        hooks = Recorder()
+        run(spec, facts, tmp_path, hooks)
+        return hooks
+
+    rate = {"type": "SGD", "learning_rate": 4.0}
+    unbroken = run_of(optimizer=rate)
+    stopping = {"monitor": monitor, "patience": 1}
+    stopped = run_of(optimizer=rate, early_stopping=stopping)
+    # Keras knows no direction of one number of a list.
+    theirs = keras.callbacks.EarlyStopping(**stopping, mode="max" if "of" in monitor else "auto")
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=["auc", "mse"])
+    model.fit(np.zeros((1, 1)), np.zeros((1, 1)), verbose=0)
+    theirs.set_model(model)
+    theirs.on_train_begin()
+    for row in unbroken.rows:
+        theirs.on_epoch_end(row.epoch - 1, row.metrics)
+        if model.stop_training:
+            break
+    assert len(stopped.rows) == row.epoch < 12
+    assert bits(stopped.rows) == bits(unbroken.rows[: row.epoch])
 
 
 RESUMED = MADE["one_hot"][1](
