@@ -6,6 +6,7 @@ from math import inf
 from contract.errors import SpecRefused
 from contract.experiment.datasets import Facts
 from contract.experiment.measured import Metric
+from contract.experiment.nearest import nearest
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
 from contract.sizing.class_weights import class_weights
@@ -194,12 +195,13 @@ def _check_callbacks(experiment: Experiment, facts: Facts, metrics: Sequence[Met
     for name in ("early_stopping", "reduce_lr_on_plateau"):
         callback = getattr(training, name)
         if callback is not None and callback.monitor not in known:
+            near = nearest(callback.monitor, known)
             raise SpecRefused(
                 f"/training/{name}/monitor",
                 f"{callback.monitor} is not measured in this run, or cannot be gone by, where "
                 f'training.validation.on is "{training.validation.on}" and '
                 f"{experiment.dataset.name} is a {facts.task} set: expected one of "
-                f"{', '.join(known)}",
+                f"{', '.join(known)}{f': did you mean {near}?' if near else ''}",
             )
     rate = training.optimizer.learning_rate
     if training.reduce_lr_on_plateau is not None and not isinstance(rate, float):

@@ -139,6 +139,16 @@ def test_early_stopping_may_go_by_what_is_asked_for(monitor: str, taken: bool) -
         assert "val_sure_0" in error.detail
 
 
+@pytest.mark.parametrize(
+    ("monitor", "meant"),
+    [("val_acc", "val_accuracy"), ("acc", "accuracy"), ("validation_loss", "val_loss"),
+     ("val_AUC", "val_auc")],
+)  # fmt: skip
+def test_the_monitor_that_was_meant_is_told(monitor: str, meant: str) -> None:
+    error = refused(on(VECTORS, "auc", early_stopping={"monitor": monitor}))
+    assert error.detail.endswith(f": did you mean {meant}?")
+
+
 def test_of_a_changed_model_what_does_not_fit_is_left_out() -> None:
     spec = on(VECTORS, "auc", "mse", "sparse_categorical_accuracy", "mape")
     assert fitting(spec, UPLOADS[VECTORS]).training.metrics == ("auc", "mse")
