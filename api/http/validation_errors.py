@@ -106,8 +106,10 @@ def _expected(error: Mapping[str, Any], received: Any) -> tuple[str, Sequence[st
     context = error.get("ctx", {})
     match error["type"]:
         case "literal_error" | "enum":
-            expected = context["expected"]
-            return f"one of {expected}".replace("'", ""), _QUOTED.findall(expected)
+            names = _QUOTED.findall(context["expected"])
+            if len(names) > _MOST_NAMES:
+                return _one_of(names, received), names
+            return f"one of {context['expected']}".replace("'", ""), names
         case "union_tag_invalid":
             names = _QUOTED.findall(context["expected_tags"])
             return _one_of(names, received), names

@@ -10,6 +10,7 @@ from contract.experiment.spec import Experiment
 from contract.settings import Settings
 from contract.sizing.cost import Cost
 from contract.sizing.limits import time_limit
+from contract.sizing.metric_fit import metrics_of
 
 
 class LayerPreview(BaseModel):
@@ -47,6 +48,10 @@ class DryRun(BaseModel):
     flops_per_example: int = Field(description="forward pass")
     flops_total: int = Field(description="the whole training, without validation")
     steps_per_epoch: int = Field(description="batches")
+    metrics: list[str] = Field(
+        description="what is measured after each epoch, and with val_ of the validation part; "
+        "one that gives a list has a name for each of its numbers"
+    )
     max_seconds: float = Field(description="a run that has trained for so long ends as failed")
     findings: list[Finding]
     spec: dict[str, Any] = Field(description="the experiment, as a job would store it")
@@ -57,6 +62,7 @@ def preview(experiment: Experiment, facts: Facts, cost: Cost, settings: Settings
     return DryRun.model_validate(
         {
             **vars(cost),
+            "metrics": [m.name for m in metrics_of(experiment, facts, cost.output_shape)],
             "max_seconds": time_limit(experiment, settings),
             "findings": findings(experiment, facts),
             "spec": experiment.model_dump(mode="json", exclude_unset=True),

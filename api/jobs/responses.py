@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.http.json_numbers import Number
 from api.jobs.urls import JobUrls
-from contract.experiment.metrics import in_words
+from contract.experiment.measured import in_words
 from contract.store.status import Status
 
 Metrics = Annotated[

@@ -11,8 +11,9 @@ from typing import Any, get_args
 from contract.experiment.base import Part
 from contract.experiment.constraints import ConstraintObject
 from contract.experiment.initializers import InitializerObject, RegularizerObject
-from contract.experiment.layers import KINDS
+from contract.experiment.layers import KINDS as LAYERS
 from contract.experiment.losses import LossObject
+from contract.experiment.metrics import KINDS as METRICS
 from contract.experiment.optimizers import OptimizerObject
 from contract.experiment.schedules import Schedule
 
@@ -26,10 +27,11 @@ def _parts(union: Any) -> Sequence[type[Part]]:
 
 # Where Keras has what a spec names; `Clip` is none of its layers.
 _KERAS = {
-    "layers": KINDS,
+    "layers": LAYERS,
     "optimizers": _parts(OptimizerObject),
     "optimizers.schedules": _parts(Schedule),
     "losses": _parts(LossObject),
+    "metrics": METRICS,
     "initializers": _parts(InitializerObject),
     "regularizers": _parts(RegularizerObject),
     "constraints": _parts(ConstraintObject),
@@ -41,7 +43,7 @@ def describe(document: Mapping[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     for package, parts in _KERAS.items():
         for part in parts:
-            schema = schemas[part.__name__]
+            schema = schemas[part.__qualname__]
             schema.setdefault("description", f"`keras.{package}.{part.__name__}`.")
     for schema in schemas.values():
         for name, field in schema.get("properties", {}).items():

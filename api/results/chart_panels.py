@@ -17,9 +17,9 @@ _LOG_SPAN = 50.0
 _MARKED_EPOCHS = 30
 
 
-def figure(title: str) -> Figure:
-    """An empty picture of 1100 by 484 pixels; an empty `title` is none."""
-    made = Figure(figsize=(10, 4.4), dpi=110, layout="constrained")
+def figure(title: str, rows: int = 1) -> Figure:
+    """An empty picture of 1100 by 484 pixels for each of its rows; an empty `title` is none."""
+    made = Figure(figsize=(10, 4.4 * rows), dpi=110, layout="constrained")
     if title:
         made.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", parse_math=False)
     return made
@@ -56,7 +56,7 @@ def score(axes: Axes, name: str, lines: Sequence[Line]) -> None:
     elif name == "R²":
         # It has no lower end, and below -1 it only says how bad the first epochs were.
         axes.set_ylim(max(-1.0, min(values, default=0.0)) - 0.05, 1.02)
-    else:
+    elif min(values, default=0.0) >= 0:
         axes.set_ylim(bottom=0)
 
 

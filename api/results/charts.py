@@ -1,17 +1,19 @@
-"""Learning curves as a picture: the loss on the left, accuracy (or R2) on the right."""
+"""Learning curves as a picture: the loss on the left, accuracy (or R2) on the right; below them
+the metrics that were asked for."""
 
 import os
 import threading
 import warnings
 from collections.abc import Sequence
+from itertools import zip_longest
 
-from api.results.curve_lines import Format, Run, _printable, lines
-from contract.experiment.metrics import METRICS
+from api.results.curve_lines import Format, Run, _printable, asked_for, lines
+from contract.experiment.measured import ALWAYS
 from contract.settings import read_settings
 
 # In the order of preference; the loss has a panel of its own.
 _SCORES = sorted(
-    (metric for metric in METRICS.values() if metric.name != "loss"),
+    (metric for metric in ALWAYS.values() if metric.name != "loss"),
     key=lambda metric: not metric.is_score,
 )
 # matplotlib's font cache and text parser are shared by all threads.
@@ -29,8 +31,11 @@ def draw(runs: Sequence[Run], format_: Format, *, title: str = "") -> bytes:
     with _drawing, warnings.catch_warnings():
         # Names may hold characters that the font lacks; they are drawn as boxes.
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        figure = chart_panels.figure(_printable(title))
-        left, right = figure.subplots(1, 2)
+        more = asked_for(runs)
+        figure = chart_panels.figure(_printable(title), rows := 1 + -(-len(more) // 2))
+        left, right, *below = figure.subplots(rows, 2).flat
+        for axes, name in zip_longest(below, more):
+            chart_panels.score(axes, name, lines(runs, name)) if name else axes.set_axis_off()
         chart_panels.loss(left, lines(runs, "loss"))
         chart_panels.score(right, score.title, lines(runs, score.name))
         if len(levels) == 1 and right.has_data():

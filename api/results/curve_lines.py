@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from contract.experiment.measured import ALWAYS, COLUMNS
 from contract.store.numbers import Number, decode
 
 Format = Literal["png", "svg"]
@@ -15,6 +16,8 @@ Columns = Mapping[str, Sequence[Number]]
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 _LABEL_LENGTH = 40
+# Panels beside those of the loss and of the score.
+_MOST_MORE = 8
 
 # Far above what float32 holds, and far enough below what overflows in the layout of an axis.
 _LIMIT = 1e100
@@ -47,6 +50,12 @@ class Line:
         """The first epoch without a finite value."""
         gaps = (epoch for epoch, value in enumerate(self.values, 1) if math.isnan(value))
         return next(gaps, None)
+
+
+def asked_for(runs: Sequence[Run]) -> list[str]:
+    """The first metrics of the runs that not every run of their task has."""
+    names = dict.fromkeys(name.removeprefix("val_") for run in runs for name in run.columns)
+    return [name for name in names if name not in ALWAYS and name not in COLUMNS][:_MOST_MORE]
 
 
 def lines(runs: Sequence[Run], metric: str) -> list[Line]:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from api.http.json_numbers import Number
 from api.jobs.responses import JobError, Metrics
-from contract.experiment.metrics import in_words
+from contract.experiment.measured import in_words
 from contract.store.status import Status
 
 

@@ -62,7 +62,8 @@ class Reader:
         self.base = experiment.model_dump(mode="json", exclude_unset=True)
         self.plan = Plan.model_validate(new.model_dump(include=set(Plan.model_fields)))
         with self._blamed((), self.base):
-            self.plan = resolved(self.plan, experiment, self._facts(experiment))
+            facts = self._facts(experiment)
+        self.plan = resolved(self.plan, experiment, facts)
 
     def cells(self) -> list[Planned]:
         """Those to begin with. Raises SpecRefused with the faults of all of them."""
@@ -86,7 +87,7 @@ class Reader:
             experiment = Experiment.model_validate(document)
             facts = self._facts(experiment)
             cost = check(experiment, facts, self._settings)
-        check_objective(objective_of(self.plan), experiment, facts)
+        check_objective(objective_of(self.plan), experiment, facts, cost.output_shape)
         return Planned(cell, experiment, cost)
 
     def _facts(self, experiment: Experiment) -> Facts:

@@ -34,7 +34,7 @@ def kinds(base: type[P]) -> list[type[P]]:
 
 def in_lower_case(name: str) -> str:
     """In the form in which Keras knows a class by its name: KLDivergence is kl_divergence."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z0-9])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def any_of(parts: Sequence[type[P]]) -> Any:

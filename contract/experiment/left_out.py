@@ -69,6 +69,16 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
             "CTC": "it takes labels that are sequences of any length, which no dataset has",
             "Circle": "it takes embeddings, of which accuracy tells nothing: take a crossentropy",
         },
+        "metrics": {
+            "Metric": _BASE,
+            "serialize deserialize get": _FUNCTION,
+            "MeanMetricWrapper": f"{_CODE}: take a metric by its name",
+            "Mean Sum": "it takes values, and a run has labels and outputs",
+            "Accuracy": "it asks whether outputs and labels are equal, which what is learned never "
+            "is: accuracy, the name, is measured anyway",
+            "huber binary_focal_crossentropy categorical_focal_crossentropy": "it is a function, "
+            "and compile takes none by such a name: take it as the loss",
+        },
         "initializers": {
             "Initializer": _BASE,
             "serialize deserialize get": _FUNCTION,
@@ -97,6 +107,7 @@ SAME: Mapping[str, Mapping[str, str]] = {
         **{f"Convolution{n}DTranspose": f"Conv{n}DTranspose" for n in (1, 2, 3)},
         **{f"SeparableConvolution{n}D": f"SeparableConv{n}D" for n in (1, 2)},
     },
+    "metrics": {"log_cosh": "LogCoshError"},
     "initializers": {
         "Identity": "IdentityInitializer",
         "OrthogonalInitializer": "Orthogonal",

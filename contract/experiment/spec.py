@@ -1,7 +1,7 @@
 """An experiment: the JSON that a user POSTs, and that the worker trains."""
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import PydanticKnownError
@@ -23,7 +23,7 @@ from contract.experiment.layers import Again, AnyLayer
 from contract.experiment.layers.core import Input
 from contract.experiment.layers.layer import Layer, LayerName
 from contract.experiment.losses import Loss
-from contract.experiment.metrics import METRICS
+from contract.experiment.metrics import Given
 from contract.experiment.optimizers import Optimizer
 from contract.experiment.unions import ByKind
 
@@ -36,11 +36,8 @@ Priority = Annotated[int, Field(strict=True, ge=-10, le=10)]
 Device = Literal["cpu", "gpu", "any"]
 Switch = Literal["on", "off"]
 DTypePolicy = Literal["float32", "mixed_bfloat16", "mixed_float16"]
-if TYPE_CHECKING:
-    Monitor: TypeAlias = str
-else:
-    _STOPS = [metric.name for metric in METRICS.values() if metric.stops]
-    Monitor = Literal[tuple(prefix + name for prefix in ("", "val_") for name in _STOPS)]
+# A metric as curves have it: which there are, `contract.sizing.limits` knows.
+Monitor = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$")]
 
 ClassName = Annotated[str, Field(strict=True, max_length=100)]
 ClassWeights = dict[ClassName, NonNegative]
@@ -158,15 +155,19 @@ class ModelCheckpoint(Part):
 class Training(Part):
     """What `model.compile` and `model.fit` are told.
 
-    `class_weight` weights the examples of a class in the loss of training alone; `balanced` gives
-    all classes of the training part the same weight together. `sample_weight` says whether the
-    weights count that a dataset has for its examples. `jit_compile` has XLA compile the training
-    loop, `auto` where that is quicker. A run that has trained for `max_seconds`, over all attempts,
-    ends as failed.
+    `metrics` are measured besides those that every run of the task has. `class_weight` weights the
+    examples of a class in the loss of training alone; `balanced` gives all classes of the training
+    part the same weight together. `sample_weight` says whether the weights count that a dataset has
+    for its examples. `jit_compile` has XLA compile the training loop, `auto` where that is quicker.
+    A run that has trained for `max_seconds`, over all attempts, ends as failed.
     """
 
     optimizer: Optimizer
     loss: Loss
+    metrics: Annotated[
+        tuple[Given, ...],
+        Field(max_length=100, description="what is measured besides, as `model.compile` takes it"),
+    ] = ()
     batch_size: Count = 32
     epochs: Count
     seed: Seed = 0

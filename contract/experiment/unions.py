@@ -14,6 +14,8 @@ from contract.experiment.base import Part
 FLAG, WHOLE, NUMBER, TEXT, LIST, LISTS, OBJECT = KINDS = (
     "<flag>", "<whole>", "<number>", "<text>", "<list>", "<lists>", "<object>",
 )  # fmt: skip
+# More of them nobody reads in an error.
+_MOST_NAMES = 40
 _KIND_OF = {bool: FLAG, int: WHOLE, float: NUMBER, str: TEXT, list: LIST, tuple: LIST, dict: OBJECT}
 
 
@@ -70,6 +72,8 @@ def _taken(member: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
             return (WHOLE, NUMBER), "a number"
         case "literal":
             *names, last = member["expected"]
+            if len(names) >= _MOST_NAMES:
+                return (TEXT,), f"one of {len(names) + 1} names, such as {last}"
             return (TEXT,), f"one of {', '.join(names)} or {last}" if names else f"{last!r}"
         case "tuple":
             nested = member["items_schema"][0]["type"] == "tuple"

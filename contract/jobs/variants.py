@@ -12,6 +12,7 @@ from contract.experiment.pointers import join
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
 from contract.sizing.limits import check
+from contract.sizing.metric_fit import fitting
 from contract.store.tables import Job
 
 Patch = Sequence[Mapping[str, Any]]
@@ -20,7 +21,8 @@ Patch = Sequence[Mapping[str, Any]]
 class Variants:
     """Experiments that differ from `job`'s by a patch (RFC 6902) of its spec with all defaults.
 
-    `others` are jobs whose uploaded datasets a patch may name.
+    `others` are jobs whose uploaded datasets a patch may name. Metrics that the change leaves
+    without meaning are left out.
     """
 
     def __init__(self, job: Job, settings: Settings, others: Sequence[Job] = ()) -> None:
@@ -34,6 +36,7 @@ class Variants:
         try:
             experiment = self.experiment(patch)
             facts = facts_of(experiment.dataset.name, self.upload(experiment))
+            experiment = fitting(experiment, facts)
             check(experiment, facts, self._settings)
         except (
             JsonPatchException, JsonPointerException, ValidationError, SpecRefused, Unreadable

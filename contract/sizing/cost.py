@@ -5,6 +5,7 @@ from math import ceil, prod
 
 from contract.experiment.datasets import Dataset, Facts, split_at
 from contract.experiment.layers.layer import Shape
+from contract.experiment.measured import asked_for
 from contract.experiment.spec import Experiment
 from contract.sizing.trace import LayerFacts, trace
 
@@ -20,7 +21,7 @@ class Memory:
     weights: 4 bytes for each parameter, its gradient and each of the optimizer's slots, and 2 for
     its rounded copy in mixed precision;
     activations: 4 bytes (2 in mixed precision) x 2 (value and gradient) x activations of an
-    example x batch size;
+    example x batch size, and 4 bytes for each number that a metric asked for holds meanwhile;
     dataset: the inputs twice in their stored type, as read and as tensors, and 4 bytes for each
     label, times the model's outputs.
     """
@@ -95,12 +96,16 @@ def _memory(experiment: Experiment, facts: Facts, layers: list[LayerFacts]) -> M
     trainable = sum(layer.trainable_parameters for layer in layers)
     kept = sum(layer.activations for layer in layers)
     slots = experiment.training.optimizer.slots
+    outputs = _output_shape(experiment, layers)[-1:] or (1,)
+    asked = asked_for(experiment.training.metrics, facts.task).values()
+    held = sum(metric.held(*outputs) for metric in asked)
     mixed = experiment.model.dtype_policy != "float32"
     return Memory(
         weights=_FLOAT_BYTES * (parameters + (1 + slots) * trainable)
         + mixed * _HALF_BYTES * parameters,
         activations=(_HALF_BYTES if mixed else _FLOAT_BYTES)
-        * (2 * kept * largest_batch(experiment, facts)),
+        * (2 * kept * largest_batch(experiment, facts))
+        + _FLOAT_BYTES * held * largest_batch(experiment, facts),
         dataset=_dataset_bytes(experiment.dataset, facts),
     )
 

@@ -1,16 +1,18 @@
 """What a run may cost, and what a valid experiment still cannot do: checked before it is stored."""
 
+from collections.abc import Sequence
 from math import inf
 
 from contract.errors import SpecRefused
 from contract.experiment.datasets import Facts
 from contract.experiment.losses import loss_of
-from contract.experiment.metrics import measured
+from contract.experiment.measured import Metric
+from contract.experiment.nearest import nearest
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
 from contract.sizing.class_weights import class_weights
 from contract.sizing.cost import Cost, cost, largest_batch, training_examples
-from contract.sizing.label_layout import label_layout
+from contract.sizing.metric_fit import metrics_of
 from contract.sizing.trace import LayerFacts
 
 
@@ -29,10 +31,10 @@ def check(experiment: Experiment, facts: Facts, settings: Settings) -> Cost:
     _check_parameters(expected, settings)
     _check_memory(experiment, facts, expected, settings)
     _check_work(experiment, expected, settings)
-    label_layout(experiment, facts, expected.output_shape)
+    metrics = metrics_of(experiment, facts, expected.output_shape)
     class_weights(experiment, facts)
     _check_weights(experiment, facts)
-    _check_callbacks(experiment, facts)
+    _check_callbacks(experiment, facts, metrics)
     return expected
 
 
@@ -201,11 +203,20 @@ def _largest_use(experiment: Experiment, facts: Facts, expected: Cost, settings:
     return max(expected.layers, key=lambda layer: layer.activations).node.pointer
 
 
-def _check_callbacks(experiment: Experiment, facts: Facts) -> None:
+def _check_callbacks(experiment: Experiment, facts: Facts, metrics: Sequence[Metric]) -> None:
     training = experiment.training
+    known = _monitors(experiment, metrics)
     for name in ("early_stopping", "reduce_lr_on_plateau", "model_checkpoint"):
-        if (callback := getattr(training, name)) is not None:
-            _check_monitor(experiment, facts, f"/training/{name}/monitor", callback.monitor)
+        callback = getattr(training, name)
+        if callback is not None and callback.monitor not in known:
+            near = nearest(callback.monitor, known)
+            raise SpecRefused(
+                f"/training/{name}/monitor",
+                f"{callback.monitor} is not measured in this run, or cannot be gone by, where "
+                f'training.validation.on is "{training.validation.on}" and '
+                f"{experiment.dataset.name} is a {facts.task} set: expected one of "
+                f"{', '.join(known)}{f': did you mean {near}?' if near else ''}",
+            )
     rate = training.optimizer.learning_rate
     if training.reduce_lr_on_plateau is not None and not isinstance(rate, float):
         raise SpecRefused(
@@ -216,19 +227,8 @@ def _check_callbacks(experiment: Experiment, facts: Facts) -> None:
         )
 
 
-def _check_monitor(experiment: Experiment, facts: Facts, pointer: str, monitor: str) -> None:
-    known = _monitors(experiment, facts)
-    if monitor not in known:
-        raise SpecRefused(
-            pointer,
-            f"{monitor} is not measured in this run, where training.validation.on is "
-            f'"{experiment.training.validation.on}" and {experiment.dataset.name} is a '
-            f"{facts.task} set: expected one of {', '.join(known)}",
-        )
-
-
-def _monitors(experiment: Experiment, facts: Facts) -> list[str]:
-    metrics = [metric.name for metric in measured(facts.task) if metric.stops]
+def _monitors(experiment: Experiment, metrics: Sequence[Metric]) -> list[str]:
+    names = [metric.name for metric in metrics if metric.stops]
     if experiment.training.validation.on == "none":
-        return metrics
-    return metrics + [f"val_{name}" for name in metrics]
+        return names
+    return names + [f"val_{name}" for name in names]

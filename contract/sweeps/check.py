@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from contract.errors import SpecRefused
 from contract.experiment.datasets import Facts
-from contract.experiment.metrics import measured, score_of
+from contract.experiment.layers.layer import Shape
+from contract.experiment.measured import metric_of, score_of
 from contract.experiment.pointers import join
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
+from contract.sizing.metric_fit import metrics_of
 from contract.sweeps.axes import Range, Values, key, size
 from contract.sweeps.plan import Goal, Objective, Plan
 
@@ -92,17 +94,33 @@ def resolved(plan: Plan, first: Experiment, facts: Facts) -> Plan:
     if objective is None:
         prefix = "" if first.training.validation.on == "none" else "val_"
         objective = Objective(metric=prefix + score_of(facts.task).name)
-    goal: Goal = "max" if objective.maximized else "min"
-    return plan.model_copy(update={"objective": objective.model_copy(update={"goal": goal})})
+    if objective.goal is None:
+        objective = objective.model_copy(update={"goal": _goal(objective.metric, first)})
+    return plan.model_copy(update={"objective": objective})
 
 
-def check_objective(objective: Objective, experiment: Experiment, facts: Facts) -> None:
-    """Raises SpecRefused where a run of `experiment` does not measure it."""
+def _goal(name: str, experiment: Experiment) -> Goal:
+    metric = metric_of(name, experiment.training.metrics)
+    if metric is None or metric.maximized is None:
+        raise SpecRefused(
+            "/objective/goal" if metric else "/objective/metric",
+            f"{name} may be better or worse where it is larger: expected max or min"
+            if metric
+            else f"there is no metric {name}; training.metrics is where the base asks for one",
+        )
+    return "max" if metric.maximized else "min"
+
+
+def check_objective(
+    objective: Objective, experiment: Experiment, facts: Facts, output_shape: Shape
+) -> None:
+    """Raises SpecRefused where a run of `experiment`, whose model gives `output_shape`, does not
+    measure it."""
     validated = experiment.training.validation.on != "none"
     known = [
         prefix + metric.name
         for prefix in ("", *(["val_"] if validated else []), "test_")
-        for metric in measured(facts.task)
+        for metric in metrics_of(experiment, facts, output_shape)
     ]
     if objective.metric not in known:
         raise SpecRefused(

@@ -1,18 +1,14 @@
 """What a sweep is asked to do: which cells, how often, by what measure, and when to stop."""
 
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from contract.experiment.base import Count, Part, Positive, Seed, Whole
-from contract.experiment.metrics import METRICS, metric_of
+from contract.experiment.spec import Monitor
 from contract.sweeps.axes import MAX_AXES, Axis, Cell, Pointer, drawn, grid, size
 
-if TYPE_CHECKING:
-    MetricName: TypeAlias = str
-else:
-    MetricName = Literal[tuple(p + name for p in ("", "val_", "test_") for name in METRICS)]
 Goal = Literal["max", "min"]
 _AT_ONCE = 4
 
@@ -20,7 +16,7 @@ _AT_ONCE = 4
 class Objective(Part):
     """What cells are compared by: a metric of the last epoch, or of the final weights (`test_`)."""
 
-    metric: MetricName = Field(description="as curves have it, or results (`test_`)")
+    metric: Monitor = Field(description="as curves have it, or results (`test_`)")
     goal: Goal | None = Field(None, description="null is min for a loss or an error, else max")
 
     @property
@@ -30,10 +26,8 @@ class Objective(Part):
 
     @property
     def maximized(self) -> bool:
-        """Whether more of the metric is better."""
-        if self.goal is not None:
-            return self.goal == "max"
-        return metric_of(self.metric).maximized
+        """Whether more of the metric is better, of an objective with its goal."""
+        return self.goal == "max"
 
 
 class MedianPruner(Part):

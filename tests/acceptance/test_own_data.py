@@ -10,7 +10,7 @@ import httpx
 import numpy as np
 import pytest
 
-from contract.experiment.datasets import Task, Upload
+from contract.experiment.datasets import CATALOGUE, Dataset, Task, Upload
 from contract.experiment.spec import Experiment
 from contract.store.artifacts import ArtifactStore
 from contract.store.documents import read
@@ -20,6 +20,7 @@ from tests.acceptance.test_training import NO_FILES, Recorder
 from tests.acceptance.test_uploads import SPECS, task_of
 from tests.served import serving, settings_for
 from tests.sites import Site, site_on
+from worker.training.data.load import load
 from worker.training.hooks import Finished
 from worker.training.program.cache import Programs
 from worker.training.run import train
@@ -94,6 +95,54 @@ def test_from_a_file_to_results(api: httpx.Client, name: str, media: str) -> Non
     if task == "classification":
         counts = [sum(row) for row in results["confusion_matrix"]]
         assert counts == dataset["class_counts"]["test"]
+
+
+def regression(api: httpx.Client, data: dict[str, Any], epochs: int, **training: Any) -> Any:
+    """Results of a run on `data`, through a layer of 32."""
+    file = io.BytesIO()
+    np.savez(file, allow_pickle=False, **data)
+    sent_as = {"Content-Type": NPZ}
+    told = api.post("/v1/datasets", params={"name": "made"}, content=file.getvalue(),
+                    headers=sent_as).json()  # fmt: skip
+    assert told["task"] == "regression", told
+    targets = data["y_train"].shape[1]
+    layers = [{"type": "Flatten"}, {"type": "Dense", "units": 32, "activation": "relu"},
+              {"type": "Dense", "units": targets, "activation": "sigmoid"}]  # fmt: skip
+    settings = {"optimizer": {"type": "Adam"}, "loss": "mse", "epochs": epochs, **training}
+    job = {"name": "made", "dataset": {"name": told["id"], "scaling": "unit"},
+           "model": {"layers": layers}, "training": settings}  # fmt: skip
+    answer = api.post("/v1/jobs", json=job)
+    assert answer.status_code == 202, answer.text
+    return ended(api, answer.json()["id"])
+
+
+def test_an_autoencoder_has_an_r2_and_a_verdict(api: httpx.Client) -> None:
+    """Its targets are its inputs, of which some are blank in all pictures."""
+    digits = load(Dataset(name="digits"), CATALOGUE["digits"], NO_FILES)
+    parts = {"train": digits.x_train, "test": digits.x_test}
+    data = {f"x_{name}": x for name, x in parts.items()}
+    data |= {f"y_{name}": (x / 255).astype(np.float32).reshape(len(x), -1)
+             for name, x in parts.items()}  # fmt: skip
+    assert (data["y_train"].min(axis=0) == data["y_train"].max(axis=0)).any()
+    results = regression(api, data, 20, metrics=["binary_crossentropy", "root_mean_squared_error"])
+    assert results["verdict"] in ("healthy", "unhealthy")
+    assert 0.4 < results["metrics"]["test_r2"] < 1
+    assert results["headline"].startswith(f"R2 {results['metrics']['test_r2']:.3g} on test")
+    for name in ("r2", "val_r2", "binary_crossentropy", "val_root_mean_squared_error"):
+        assert all(isinstance(value, float) for value in results["curves"][name]), name
+
+
+def test_where_no_target_changes_there_is_no_r2(api: httpx.Client) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    y = np.full((60, 2), 0.3, np.float32)
+    y[:40, 1] = x[:40, 0]  # changes in training, and not in the test part
+    data = {"x_train": x[:40], "x_test": x[40:], "y_train": y[:40], "y_test": y[40:]}
+    results = regression(api, data, 3)
+    assert results["curves"]["r2"][-1] is not None
+    assert not {"val_r2"} & results["curves"].keys()
+    assert not {"test_r2"} & results["metrics"].keys()
+    assert results["metrics"]["train_r2"] < 1
+    assert results["verdict"] is not None
 
 
 def test_results_outlive_their_dataset(api: httpx.Client) -> None:

@@ -1,6 +1,6 @@
 """Real runs: against `model.fit`, against themselves when interrupted, and against mishaps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from benchmarks.agreement import SPECS, compare, experiment, plain_models, plain_optimizer
 from contract.errors import CheckpointUnusable, RunFailed
-from contract.experiment import constraints, initializers, layers, losses, metrics, optimizers
+from contract.experiment import constraints, initializers, layers, losses, measured, optimizers
 from contract.experiment.base import Part
 from contract.experiment.datasets import Facts, Task, facts_of
 from contract.experiment.spec import DTypePolicy, Experiment
@@ -194,8 +194,13 @@ def keras_class_weight(experiment: Experiment, data: Prepared) -> dict[int, floa
     return {int(number): weight for number, weight in told.items()}
 
 
-def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[dict[str, float]]:
-    """`model.fit`, one epoch at a time, over examples put into our order beforehand."""
+def keras_history(
+    experiment: Experiment, facts: Facts, data: Prepared, asked: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """`model.fit`, one epoch at a time, over examples put into our order beforehand.
+
+    `asked` are more metrics, as `model.compile` takes them.
+    """
     training = experiment.training
     keras.utils.set_random_seed(training.seed)
     model = program_build.build(experiment.model, facts.shape).keras
@@ -205,7 +210,7 @@ def keras_history(experiment: Experiment, facts: Facts, data: Prepared) -> list[
     model.compile(
         optimizer,
         program_build.construct_loss(training.loss),
-        metrics=keras_metrics(experiment, facts),
+        metrics=[*keras_metrics(experiment, facts), *asked],
     )
     layout = label_layout(experiment, facts, model.output_shape[1:])
     class_weight, weights = keras_class_weight(experiment, data), data.train.weights
@@ -817,8 +822,10 @@ def test_every_type_has_its_constructor() -> None:
     ],
 )
 def test_every_metric_of_a_task_is_measured(task: Task, tally: tallies.Tally) -> None:
-    summary = tally.summary(np.ones(tally.width))
-    assert list(summary) == [metric.name for metric in metrics.measured(task)]
+    sums = np.ones(tally.width)
+    sums[1] = 10  # examples
+    summary = tally.summary(sums, np.array(True))
+    assert list(summary) == [metric.name for metric in measured.measured(task)]
 
 
 @pytest.mark.parametrize("kind", losses.LOSSES)

@@ -12,12 +12,15 @@ from api.app import create_app
 from api.http.problems import kinds
 from contract.experiment.datasets import CATALOGUE
 from contract.experiment.layers.layer import Layer
+from contract.experiment.metrics import KINDS, NAMES
 from contract.experiment.optimizers import OPTIMIZERS
 from contract.settings import Settings
 from tests.pages import page, rows, section, spans, without_code
 
 Schema = dict[str, Any]
 API, DATA, EXPERIMENT = (page(f"docs/{name}.md") for name in ("api", "data", "experiment"))
+# Losses have the same names.
+METRICS = section(EXPERIMENT, "Metrics")
 # Another test compares it with what is served.
 DESCRIPTION = json.loads(page("docs/openapi.json"))
 DEFINED: dict[str, Schema] = DESCRIPTION["components"]["schemas"]
@@ -151,7 +154,7 @@ def kinds_in(schema: Any) -> Iterator[str]:
 
 def test_the_page_has_every_class_with_its_arguments() -> None:
     """Layers, initializers, regularizers, optimizers, schedules and losses."""
-    there = EXPERIMENT.partition("## What Keras has and Plateau has not")[0]
+    there = EXPERIMENT.partition("## What Keras has and Plateau has not")[0].replace(METRICS, "")
     told = {name: cells for name, cells in described(there).items() if name[0].isupper()}
     schemas = {name: DEFINED[name] for name in set(kinds_in(DEFINED["Experiment"]))}
     assert {name: sorted(spans(cells[0])) for name, cells in told.items()} == {
@@ -165,6 +168,27 @@ def test_the_page_has_what_every_optimizer_takes() -> None:
     told = described(section(EXPERIMENT, "Optimizers"))
     assert {name: told[name][0] for name in ANY_OPTIMIZER} == {
         name: f"`{default_of(name, DEFINED['SGD'])}`" for name in ANY_OPTIMIZER
+    }
+
+
+def test_the_page_has_every_metric_with_its_arguments_and_what_it_fits() -> None:
+    short = {"one-hot": "one_hot", "numbers": "sparse", "labels": "multi_label"}
+    short |= {"binary": "binary", "quantities": "regression"}
+    told = {
+        name: (
+            sorted(spans(cells[0])),
+            spans(cells[1]),
+            [short[each] for each in cells[2].split(", ")],
+        )
+        for name, cells in described(METRICS).items()
+    }
+    assert told == {
+        kind.__name__: (
+            sorted(arguments(DEFINED[f"{kind.__name__}Metric"])),
+            [name for name, each in NAMES.items() if each is kind and name != kind.__name__],
+            [*kind.fits],
+        )
+        for kind in KINDS
     }
 
 

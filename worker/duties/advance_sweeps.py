@@ -143,8 +143,8 @@ class Searcher:
             experiment = Experiment.model_validate(placed(sweep.base, plan.axes, cell))
             name = experiment.dataset.name
             facts = facts_of(name, sweep.uploads.get(name))
-            check(experiment, facts, self._settings)
-            check_objective(objective_of(plan), experiment, facts)
+            shape = check(experiment, facts, self._settings).output_shape
+            check_objective(objective_of(plan), experiment, facts, shape)
         except (ValidationError, SpecRefused) as refused:
             return str(refused)
         return experiment

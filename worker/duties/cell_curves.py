@@ -1,5 +1,6 @@
 """What the cells of a sweep reached after each epoch: read once, since it never changes."""
 
+import math
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -62,4 +63,5 @@ class Curves:
             .order_by(col(EpochRow.job_id), col(EpochRow.epoch))
         )
         for job_id, value in rows:
-            yield job_id, float(value)
+            # R2 is not there where no target changes.
+            yield job_id, math.nan if value is None else float(value)

@@ -1,13 +1,14 @@
 """What is decided at each epoch's end, as the Keras callbacks of the same names decide it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from contract.experiment import spec
-from contract.experiment.metrics import metric_of
+from contract.experiment.measured import metric_of
+from contract.experiment.metrics import Given
 
 Weights: TypeAlias = list[np.ndarray[Any, Any]]
 
@@ -25,9 +26,14 @@ class Watched:
 
 
 class _Callback:
-    """As `keras.callbacks.MonitorCallback`: knows whether a metric has become better."""
+    """As `keras.callbacks.MonitorCallback`: knows whether a metric has become better.
 
-    def __init__(self, monitor: str, min_delta: float = 0.0) -> None:
+    `asked` are the metrics that the run was asked for, of which it may be one.
+    """
+
+    def __init__(self, monitor: str, asked: Sequence[Given], min_delta: float = 0.0) -> None:
+        metric = metric_of(monitor, asked)
+        self._maximized = metric is not None and metric.maximized
         self._monitor = monitor
         self._min_delta = min_delta
         self.watched = Watched()
@@ -47,7 +53,7 @@ class _Callback:
         best = self.watched.best
         if best is None:
             return True
-        if metric_of(self._monitor).maximized:
+        if self._maximized:
             return value - self._min_delta > best
         return value + self._min_delta < best
 
@@ -60,8 +66,8 @@ class _Callback:
 class EarlyStopping(_Callback):
     """`keras.callbacks.EarlyStopping`: when training ends before its last epoch."""
 
-    def __init__(self, told: spec.EarlyStopping) -> None:
-        super().__init__(told.monitor, told.min_delta)
+    def __init__(self, told: spec.EarlyStopping, asked: Sequence[Given] = ()) -> None:
+        super().__init__(told.monitor, asked, told.min_delta)
         self._told = told
 
     def is_over(self, epoch: int, metrics: Mapping[str, float]) -> bool:
@@ -74,8 +80,8 @@ class EarlyStopping(_Callback):
 class ReduceLROnPlateau(_Callback):
     """`keras.callbacks.ReduceLROnPlateau`: when the learning rate falls, and to what."""
 
-    def __init__(self, told: spec.ReduceLROnPlateau) -> None:
-        super().__init__(told.monitor, told.min_delta)
+    def __init__(self, told: spec.ReduceLROnPlateau, asked: Sequence[Given] = ()) -> None:
+        super().__init__(told.monitor, asked, told.min_delta)
         self._told = told
 
     def rate_after(self, epoch: int, metrics: Mapping[str, float], rate: float) -> float:
@@ -101,9 +107,9 @@ class Callbacks:
         checkpoint = training.model_checkpoint
         self._model = model
         self._optimizer = optimizer
-        self._stopping = EarlyStopping(stopping) if stopping else None
-        self._plateau = ReduceLROnPlateau(plateau) if plateau else None
-        self._checkpoint = _Callback(checkpoint.monitor) if checkpoint else None
+        self._stopping = EarlyStopping(stopping, training.metrics) if stopping else None
+        self._plateau = ReduceLROnPlateau(plateau, training.metrics) if plateau else None
+        self._checkpoint = _Callback(checkpoint.monitor, training.metrics) if checkpoint else None
         self._named = {
             "early_stopping": self._stopping,
             "reduce_lr_on_plateau": self._plateau,

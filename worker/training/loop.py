@@ -90,12 +90,13 @@ class Loop:
         for first, last in self._evaluation_pace.chunks(0, passes.evaluation_steps(examples)):
             self._pause()
             passes.evaluate(examples, first, last)
-        return self._program.tally.summary(passes.evaluated.numpy())
+        return self._program.measures.summary(passes.evaluated, examples.varies)
 
     def close_epoch(self, validation: dict[str, float]) -> None:
         """Add the epoch's row, decide whether another follows, and report when it is time to."""
         position, program = self.position, self._program
-        metrics = {**program.tally.summary(program.passes.totals.numpy()), **validation}
+        trained = program.measures.summary(program.passes.totals, program.train.varies)
+        metrics = {**trained, **validation}
         position.epoch += 1
         rate = program.learning_rate(self._training)
         self._rows.append(FinishedEpoch(position.epoch, metrics, rate, position.epoch_seconds))
@@ -146,8 +147,9 @@ class Loop:
             return
         assign(program.model.variables, checkpoint.model, "model")
         assign(program.optimizer.variables, checkpoint.optimizer, "optimizer")
-        require([(program.tally.width,)], checkpoint.totals, "metrics")
-        program.passes.begin_epoch(checkpoint.totals[0])
+        shapes = [tuple(total.shape) for total in program.measures.start()]
+        require(shapes, checkpoint.totals, "metrics")
+        program.passes.begin_epoch(checkpoint.totals)
         self.position = checkpoint.position
         self._saved = replace(self.position)
         self._watch.unreported = checkpoint.signals
@@ -186,7 +188,7 @@ class Loop:
             position,
             [variable.numpy() for variable in program.model.variables],
             [variable.numpy() for variable in program.optimizer.variables],
-            [program.passes.totals.numpy()],
+            [total.numpy() for total in program.passes.totals],
             self._watch.unreported,
             self._callbacks.best_weights,
         ).write(path)

@@ -1,7 +1,7 @@
 """From a piece of a spec to the Keras object that it names, without Keras' deserializer.
 
-A new layer, optimizer, schedule, loss or initializer is a class in `contract.experiment`: nothing
-here.
+A new layer, optimizer, schedule, loss, metric or initializer is a class in `contract.experiment`:
+nothing here.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +15,7 @@ from contract.experiment.graph import Node
 from contract.experiment.layers import core
 from contract.experiment.layers.layer import Layer
 from contract.experiment.losses import Loss, loss_of
+from contract.experiment.metrics import KerasMetric
 from contract.experiment.optimizers import Adam, AdamW, RMSprop
 from contract.experiment.spec import Model
 from worker.training.built_model import BuiltModel, told, values
@@ -76,6 +77,14 @@ def constructor(kind: type[Part]) -> Callable[..., Any]:
 def construct_loss(loss: Loss) -> Any:
     """A `keras.losses.Loss`, averaging over the batch."""
     return construct(loss_of(loss))
+
+
+def construct_metric(metric: KerasMetric) -> Any:
+    """A `keras.metrics.Metric`."""
+    arguments = {name: value for name, value in metric if name not in ("type", "name")}
+    # Keras takes lists alone.
+    listed = {k: list(v) if isinstance(v, tuple) else v for k, v in arguments.items()}
+    return constructor(type(metric))(**listed)
 
 
 def build(model: Model, input_shape: tuple[int, ...]) -> BuiltModel:

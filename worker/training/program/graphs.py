@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from worker.training.data.prepare import Affine
-from worker.training.program.metrics import Tally, Totals
+from worker.training.program.metrics import Measures, Totals
 from worker.training.program.steps import Losses, Steps
 
 Array = np.ndarray[Any, Any]
@@ -28,11 +28,13 @@ ALIGNMENT = 64
 class Examples:
     """Tensors on the device: inputs not yet scaled, labels as the loss takes them.
 
-    `weights` are those of the examples in the loss of training; None where all count alike.
+    `varies` says which numbers of a label are not the same in all examples. `weights` are those of
+    the examples in the loss of training; None where all count alike.
     """
 
     x: Any
     y: Any
+    varies: Array
     weights: Any = None
 
     @classmethod
@@ -43,7 +45,8 @@ class Examples:
         if inputs.dtype == tf.uint8 and "GPU" in inputs.device:
             # TensorFlow gathers no uint8 on a GPU; float16 holds 0 to 255 exactly as well.
             inputs = tf.cast(inputs, tf.float16)
-        return cls(inputs, _tensor(y), None if weights is None else _tensor(weights))
+        varies = np.asarray(y.min(axis=0) != y.max(axis=0))
+        return cls(inputs, _tensor(y), varies, None if weights is None else _tensor(weights))
 
     def __len__(self) -> int:
         return int(self.x.shape[0])
@@ -59,7 +62,7 @@ def _tensor(array: Array) -> Any:
 class Passes:
     """The graphs of one model: training steps and evaluation steps.
 
-    `totals` are the sums (see Tally) of the training epoch under way, `evaluated` and `confusion`
+    `totals` are those (see Measures) of the training epoch under way, `evaluated` and `confusion`
     those of the evaluation under way. Each graph call takes them and gives them back, so where one
     ends and the next begins changes no bit. `largest_output` is the most numbers that a layer
     gives for one example.
@@ -70,7 +73,7 @@ class Passes:
         model: Any,
         optimizer: Any,
         loss: Any,
-        tally: Tally,
+        measures: Measures,
         inputs: Affine,
         batch_size: int,
         jit_compile: bool,
@@ -79,15 +82,14 @@ class Passes:
         self._model = model
         self._optimizer = optimizer
         self._loss = loss
-        self._tally = tally
+        self._measures = measures
         self._inputs = inputs
         self._batch_size = batch_size
-        self._steps = Steps(self._train_step, tally.width, batch_size, jit_compile)
+        self._steps = Steps(self._train_step, measures.start(), batch_size, jit_compile)
         fitting = EVALUATION_BYTES // (4 * largest_output)
         self._evaluation_batch: int = max(1, min(EVALUATION_BATCH, fitting))
-        self._no_sums = tf.zeros(tally.width, tf.float64)
-        self._no_confusion = tf.zeros(tally.confusion_shape, tf.float64)
-        self.totals = self.evaluated = self._no_sums
+        self._start, self._no_confusion = measures.start(), measures.no_confusion()
+        self.totals = self.evaluated = self._start
         self.confusion = self._no_confusion
 
     def trace(self, examples: Examples) -> None:
@@ -95,7 +97,7 @@ class Passes:
         parts = examples.x, examples.y, examples.weights
         self._steps.trace([part for part in parts if part is not None])
         x, y = (tf.TensorSpec([None, *t.shape[1:]], t.dtype) for t in (examples.x, examples.y))
-        step, sums = tf.TensorSpec([], tf.int32), (self._no_sums, self._no_confusion)
+        step, sums = tf.TensorSpec([], tf.int32), (self._start, self._no_confusion)
         graph = tf.function(self._evaluation_steps, autograph=False)
         self._evaluate = graph.get_concrete_function(x, y, step, step, *sums)
         # TensorFlow optimizes a graph when it is first called; no step is taken.
@@ -110,7 +112,7 @@ class Passes:
         """Add evaluation steps first..last-1 to `evaluated` and `confusion`."""
         steps, sums = (tf.constant(first), tf.constant(last)), (self.evaluated, self.confusion)
         self.evaluated, self.confusion = self._evaluate(examples.x, examples.y, *steps, *sums)
-        self.evaluated.numpy()  # waits for it
+        self.confusion.numpy()  # waits for it
 
     def train_steps(self, examples: Examples) -> int:
         """Steps of an epoch; the last batch may be smaller, as in Keras."""
@@ -125,40 +127,43 @@ class Passes:
         counts: list[list[int]] = self.confusion.numpy().astype(int).tolist()
         return counts or None
 
-    def begin_epoch(self, totals: Totals | None = None) -> None:
+    def begin_epoch(self, totals: Sequence[np.ndarray[Any, Any]] | None = None) -> None:
         """From its start, or from the `totals` that it stood at."""
-        self.totals = self._no_sums if totals is None else tf.constant(totals)
+        self.totals = self._start if totals is None else tuple(map(tf.constant, totals))
 
     def begin_evaluation(self) -> None:
         """Set the sums of the evaluation to 0."""
-        self.evaluated, self.confusion = self._no_sums, self._no_confusion
+        self.evaluated, self.confusion = self._start, self._no_confusion
 
-    def _train_step(self, x: Any, labels: Any, weights: Any = None) -> tuple[Any, Any]:
+    def _train_step(
+        self, totals: Totals, x: Any, labels: Any, weights: Any = None
+    ) -> tuple[Any, Totals]:
         variables = self._model.trainable_variables
         with tf.GradientTape() as tape:
             outputs = self._model(self._scaled(x), training=True)
             loss = self._total_loss(labels, outputs, weights)
             scaled = self._optimizer.scale_loss(loss)
         self._optimizer.apply(tape.gradient(scaled, variables), variables)
-        return loss, self._tally.of_batch(loss, labels, outputs)
+        return loss, self._measures.after(totals, loss, labels, outputs)
 
     def _evaluation_steps(
-        self, x: Any, y: Any, first: Any, last: Any, evaluated: Any, confusion: Any
-    ) -> tuple[Any, Any]:
-        def step(number: Any, evaluated: Any, confusion: Any) -> tuple[Any, Any, Any]:
+        self, x: Any, y: Any, first: Any, last: Any, evaluated: Totals, confusion: Any
+    ) -> tuple[Totals, Any]:
+        def step(number: Any, evaluated: Totals, confusion: Any) -> tuple[Any, Totals, Any]:
             begin = number * self._evaluation_batch
             end = begin + self._evaluation_batch
-            sums, counts = self._evaluation_step(x[begin:end], y[begin:end])
-            return number + 1, evaluated + sums, confusion + counts
+            evaluated, counts = self._evaluation_step(x[begin:end], y[begin:end], evaluated)
+            return number + 1, evaluated, confusion + counts
 
         start = first, evaluated, confusion
         _, *sums = tf.while_loop(lambda number, *_: number < last, step, start)
         return tuple(sums)
 
-    def _evaluation_step(self, x: Any, labels: Any) -> tuple[Any, Any]:
+    def _evaluation_step(self, x: Any, labels: Any, totals: Totals) -> tuple[Totals, Any]:
         outputs = self._model(self._scaled(x), training=False)
         loss = self._total_loss(labels, outputs)
-        return self._tally.of_batch(loss, labels, outputs), self._tally.confusion(labels, outputs)
+        after = self._measures.after(totals, loss, labels, outputs)
+        return after, self._measures.confusion(labels, outputs)
 
     def _scaled(self, x: Any) -> Any:
         # Pictures stay uint8 in memory: a quarter of the traffic, for a cast in the cache.

@@ -1,18 +1,24 @@
-"""Metrics as sums over examples: added up in the graph, divided once at the end.
+"""What every run of a task is measured by: sums over examples, and Keras' metrics beside them.
 
-What they are called, and what they are good for, is in `contract.experiment.metrics`.
+What they are called, and what they are good for, is in `contract.experiment.measured`.
 
-All sums are float64, so that their order of magnitude costs no digits.
+Sums are added up in the graph and divided once at the end. All are float64, so that their order of
+magnitude costs no digits.
 """
 
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from contract.experiment.measured import columns
 from contract.sizing.label_layout import Layout
+from worker.training.data.prepare import Affine
 
-Totals = np.ndarray[tuple[int], np.dtype[np.float64]]
+Array = np.ndarray[Any, Any]
+Sums = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 
 class Tally(Protocol):
@@ -29,8 +35,9 @@ class Tally(Protocol):
         """Counts of one batch, a float64 tensor of `confusion_shape`."""
         ...
 
-    def summary(self, totals: Totals) -> dict[str, float]:
-        """The metrics behind the sums of any number of batches."""
+    def summary(self, totals: Sums, varies: Array) -> dict[str, float]:
+        """The metrics behind the sums of any number of batches; `varies` says which numbers of
+        their labels are not the same in all."""
         ...
 
 
@@ -60,8 +67,9 @@ class ClassificationTally:
         named = tf.minimum(self._predicted(outputs), predicted - 1)
         return tf.matmul(rows, tf.one_hot(named, predicted, dtype=tf.float64), transpose_a=True)
 
-    def summary(self, totals: Totals) -> dict[str, float]:
+    def summary(self, totals: Sums, varies: Array) -> dict[str, float]:
         """`loss` and `accuracy`, means over all examples."""
+        del varies
         loss, size, right = totals
         return {"loss": float(loss / size), "accuracy": float(right / size)}
 
@@ -103,8 +111,9 @@ class MultiLabelTally:
         del labels, outputs
         return tf.zeros(self.confusion_shape, tf.float64)
 
-    def summary(self, totals: Totals) -> dict[str, float]:
+    def summary(self, totals: Sums, varies: Array) -> dict[str, float]:
         """`loss`, `accuracy` and `exact_match`, means over all examples."""
+        del varies
         loss, right, exact = totals[[0, 2, 3]] / totals[1]
         return {"loss": float(loss), "accuracy": float(right), "exact_match": float(exact)}
 
@@ -138,11 +147,104 @@ class RegressionTally:
         del labels, outputs
         return tf.zeros(self.confusion_shape, tf.float64)
 
-    def summary(self, totals: Totals) -> dict[str, float]:
-        """`loss`, `mae` in the data's own units, and `r2`; NaN where a target does not vary."""
+    def summary(self, totals: Sums, varies: Array) -> dict[str, float]:
+        """`loss`, `mae` in the data's own units, and `r2` of the targets that vary, if any do.
+
+        A target is left out, too, that varies by less than the sums can tell.
+        """
         loss, size = totals[:2]
         absolute, squared, targets, targets_squared = totals[2:].reshape(4, -1)
-        spread = targets_squared - targets**2 / size
-        r2 = 1 - squared / np.where(spread > 0, spread, np.nan)
         mae = absolute / size * self._target_scale
-        return {"loss": float(loss / size), "mae": float(mae.mean()), "r2": float(r2.mean())}
+        found = {"loss": float(loss / size), "mae": float(mae.mean())}
+        spread = targets_squared - targets**2 / size
+        told = varies & ~(spread <= 0)  # NaN stays in
+        if not told.any():
+            return found
+        return {**found, "r2": float((1 - squared[told] / spread[told]).mean())}
+
+
+class KerasMetrics:
+    """Keras' own metrics. Their state goes in and out with each batch: none that they keep counts.
+
+    `metrics` are by the names that they are called by; a batch of one example has `labels` and
+    `outputs`. `targets` takes quantities back to the data's own units.
+    """
+
+    def __init__(
+        self, metrics: Mapping[str, Any], labels: Any, outputs: Any, targets: Affine | None
+    ) -> None:
+        self._metrics = metrics
+        self._targets = targets
+        for metric in metrics.values():
+            metric.update_state(labels, outputs)  # some make their variables with a first batch
+        sizes = [len(metric.variables) for metric in metrics.values()]
+        self._places = [slice(*ends) for ends in pairwise(np.cumsum([0, *sizes]))]
+
+    def start(self) -> tuple[Any, ...]:
+        """The states of all metrics, one tensor after the other, before any batch."""
+        variables = [each for metric in self._metrics.values() for each in metric.variables]
+        return tuple(tf.zeros(variable.shape, variable.dtype) for variable in variables)
+
+    def after(self, states: Sequence[Any], labels: Any, outputs: Any) -> tuple[Any, ...]:
+        """The states after one batch more."""
+        if self._targets is not None:
+            labels, outputs = self._own_units(labels), self._own_units(outputs)
+        found = (
+            new
+            for metric, place in zip(self._metrics.values(), self._places, strict=True)
+            for new in metric.stateless_update_state(list(states[place]), labels, outputs)
+        )
+        return tuple(
+            tf.ensure_shape(new, old.shape) for new, old in zip(found, states, strict=True)
+        )
+
+    def summary(self, states: Sequence[Any]) -> dict[str, float]:
+        """What they come to; a metric that gives a list has a name for each number."""
+        found: dict[str, float] = {}
+        for (name, metric), place in zip(self._metrics.items(), self._places, strict=True):
+            # Of a list of counts `stateless_result` gives those of the variables instead.
+            for variable, state in zip(metric.variables, states[place], strict=True):
+                variable.assign(state)
+            numbers = np.ravel(metric.result()).tolist()
+            names = columns(name, len(numbers) if len(numbers) > 1 else None)
+            found |= zip(names, numbers, strict=True)
+        return found
+
+    def _own_units(self, values: Any) -> Any:
+        assert self._targets is not None
+        return values * self._targets.scale + self._targets.offset
+
+
+# The sums of a task, then the states of Keras' metrics.
+Totals = tuple[Any, ...]
+
+
+class Measures:
+    """All that a run is measured by."""
+
+    def __init__(self, tally: Tally, chosen: KerasMetrics) -> None:
+        self._tally = tally
+        self._chosen = chosen
+
+    def start(self) -> Totals:
+        """Before any batch."""
+        return tf.zeros(self._tally.width, tf.float64), *self._chosen.start()
+
+    def no_confusion(self) -> Any:
+        """Counts before any batch."""
+        return tf.zeros(self._tally.confusion_shape, tf.float64)
+
+    def after(self, totals: Totals, loss: Any, labels: Any, outputs: Any) -> Totals:
+        """`totals` after one batch more; `loss` is its mean."""
+        sums, *states = totals
+        sums += self._tally.of_batch(loss, labels, outputs)
+        return sums, *self._chosen.after(states, labels, outputs)
+
+    def confusion(self, labels: Any, outputs: Any) -> Any:
+        """Counts of one batch (see Tally)."""
+        return self._tally.confusion(labels, outputs)
+
+    def summary(self, totals: Totals, varies: Array) -> dict[str, float]:
+        """All metrics of the examples behind `totals`, of whose labels those numbers vary."""
+        sums, *states = totals
+        return {**self._tally.summary(sums.numpy(), varies), **self._chosen.summary(states)}

@@ -8,20 +8,29 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from contract.experiment.datasets import Facts
 from contract.experiment.losses import loss_of
+from contract.experiment.measured import asked_for
 from contract.experiment.spec import Experiment, Training
 from contract.sizing.label_layout import Layout, label_layout
 from contract.sizing.trace import trace
 from diagnosis.run.signals import DataSignals
 from worker.training.built_model import BuiltModel
 from worker.training.data.prepare import Affine, Part, Prepared, lay_out
-from worker.training.program.build import build, construct, construct_loss
+from worker.training.program.build import (
+    build,
+    construct,
+    construct_loss,
+    construct_metric,
+)
 from worker.training.program.compilation import compiles
 from worker.training.program.graphs import Examples, Passes
 from worker.training.program.metrics import (
     ClassificationTally,
+    KerasMetrics,
+    Measures,
     MultiLabelTally,
     RegressionTally,
     Tally,
@@ -45,7 +54,7 @@ class Program:
 
     model: Any
     optimizer: Any
-    tally: Tally
+    measures: Measures
     passes: Passes
     judged: DataSignals | None
     probe: Probe | None
@@ -101,7 +110,6 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Program:
     model = built.keras
 
     layout = label_layout(experiment, facts, model.output_shape[1:])
-    tally = _tally(experiment, facts, layout, model.output_shape[-1], data.targets)
 
     def on_device(part: Part) -> Examples:
         return Examples.of(part.x, lay_out(part.y, layout, facts.classes), part.weights)
@@ -110,18 +118,22 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Program:
     validation = test if data.validation is data.test else None
     if data.validation is not None and validation is None:
         validation = on_device(data.validation)
+    measures = Measures(
+        _tally(experiment, facts, layout, model.output_shape[-1], data.targets),
+        _chosen(experiment, facts, train, model.output_shape[-1], data.targets),
+    )
     batch_size = min(training.batch_size, len(train))
     loss = construct_loss(training.loss)
     jit = compiles(experiment, facts, len(train))
     largest = max(math.prod(layer.output_shape) for layer in trace(experiment.model, facts.shape))
-    passes = Passes(model, optimizer, loss, tally, data.inputs, batch_size, jit, largest)
+    passes = Passes(model, optimizer, loss, measures, data.inputs, batch_size, jit, largest)
     passes.trace(train)
     probe = probe_of(experiment, facts, data, layout, built, optimizer, loss)
     threshold = loss_of(training.loss).threshold if facts.classes is not None else None
     lens = Lens(built, stations(built.graph), probe, threshold) if probe else None
     judged = unordered(data, facts) if probe else None
     return Program(
-        model, optimizer, tally, passes, judged, probe, lens, data, train, validation, test
+        model, optimizer, measures, passes, judged, probe, lens, data, train, validation, test
     )
 
 
@@ -149,3 +161,13 @@ def _tally(
     if facts.task == "multi_label":
         return MultiLabelTally(threshold)
     return RegressionTally(facts.targets, targets.scale)
+
+
+def _chosen(
+    experiment: Experiment, facts: Facts, train: Examples, units: int, targets: Affine
+) -> KerasMetrics:
+    asked = asked_for(experiment.training.metrics, facts.task)
+    metrics = {name: construct_metric(kind) for name, kind in asked.items()}
+    scaled = experiment.dataset.target_scaling != "none"
+    first = tf.zeros_like(train.y[:1]), tf.zeros([1, units])
+    return KerasMetrics(metrics, *first, targets if scaled else None)

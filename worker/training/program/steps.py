@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from worker.training.program.metrics import Totals
+
 Losses = np.ndarray[tuple[int], np.dtype[np.float32]]
-# Trains on a batch of inputs, labels and perhaps weights; gives its loss and its sums (see Tally).
-Step = Callable[..., tuple[Any, Any]]
+# Trains on a batch: of totals, inputs, labels and perhaps weights it gives the loss and the totals.
+Step = Callable[..., tuple[Any, Totals]]
 
 
 class Steps:
@@ -19,9 +21,9 @@ class Steps:
     without XLA it has not, because to trace the step twice takes longer than known shapes save.
     """
 
-    def __init__(self, step: Step, width: int, batch_size: int, jit_compile: bool) -> None:
+    def __init__(self, step: Step, start: Totals, batch_size: int, jit_compile: bool) -> None:
         self._step = step
-        self._width = width
+        self._start = start
         self._batch_size = batch_size
         self._jit_compile = jit_compile
 
@@ -31,13 +33,13 @@ class Steps:
         # Captured, because each argument costs a call 10 us.
         self._parts, self._examples = parts, int(parts[0].shape[0])
         order, zero = tf.range(self._examples, dtype=tf.int64), tf.constant(0)
-        nothing = order, zero, zero, tf.zeros(self._width, tf.float64)
+        nothing = order, zero, zero, self._start
         graph = tf.function(self._epoch, autograph=False, jit_compile=self._jit_compile)
         self._graph = graph.get_concrete_function(*nothing)
         self._graph(*nothing)  # TensorFlow optimizes a graph when it is first called
 
-    def __call__(self, order: Any, first: int, last: int, totals: Any) -> tuple[Losses, Any]:
-        """Losses of steps first..last-1 of the epoch in `order`, and `totals` with their sums."""
+    def __call__(self, order: Any, first: int, last: int, totals: Totals) -> tuple[Losses, Totals]:
+        """Losses of steps first..last-1 of the epoch in `order`, and the totals after them."""
         losses, totals = self._graph(order, tf.constant(first), tf.constant(last), totals)
         return losses.numpy()[first:last], totals
 
@@ -63,8 +65,8 @@ class Steps:
             rows = tf.slice(
                 order, [at], [size or tf.minimum(self._batch_size, self._examples - at)]
             )
-            loss, sums = self._step(*(tf.gather(part, rows) for part in self._parts))
+            loss, totals = self._step(totals, *(tf.gather(part, rows) for part in self._parts))
             losses = tf.tensor_scatter_nd_update(losses, [[number]], [loss])
-            return number + 1, losses, totals + sums
+            return number + 1, losses, totals
 
         return tf.while_loop(lambda number, *_: number < end, step, (number, losses, totals))

@@ -131,9 +131,10 @@ def _distances(a: Array, b: Array) -> Array:
 
 
 def _r2(predicted: Array, truth: Array) -> float:
-    """The mean over the targets; NaN where one of them does not vary."""
+    """The mean over the targets that vary; NaN where none does."""
     residual, total = (np.square(truth - p).sum(axis=0) for p in (predicted, truth.mean(axis=0)))
-    return float((1 - residual / np.where(total > 0, total, np.nan)).mean())
+    varies = (truth.min(axis=0) != truth.max(axis=0)) & (total > 0)
+    return float((1 - residual[varies] / total[varies]).mean()) if varies.any() else float("nan")
 
 
 def _ridge(x: Array, values: Array) -> Array:

@@ -35,7 +35,16 @@ def test_it_is_stored_as_our_own_spec(api: Api) -> None:
     spec = api.post("/v1/jobs", **body(CHAIN))["spec"]
     assert [each["type"] for each in spec["model"]["layers"]] == ["Input", "Dense", "Dense"]
     assert spec["training"]["optimizer"] == {"type": "SGD"}
-    assert "metrics" not in spec["training"]
+    assert spec["training"]["metrics"] == ["accuracy"]
+
+
+def test_metrics_are_taken_or_pointed_at(api: Api) -> None:
+    precision = keras_object("SparseTopKCategoricalAccuracy", name="top", k=2, dtype="float32")
+    told = api.post("/v1/jobs?dry_run=true", 200, **body(CHAIN, metrics=["acc", precision]))
+    assert told["metrics"] == ["loss", "accuracy", "top"]
+    wrapped = keras_object("MeanMetricWrapper", name="mine", fn="code")
+    [fault] = api.post("/v1/jobs", 422, **body(CHAIN, metrics=["acc", wrapped]))["errors"]
+    assert fault["pointer"] == "/training/metrics/1/class_name"
 
 
 def test_a_dry_run_tells_its_parameters(api: Api) -> None:

@@ -22,6 +22,12 @@ def posted(api: Api, **changes: Any) -> dict[str, Any]:
     return api.post("/v1/sweeps", **body(**changes))
 
 
+def asking(*more: str) -> dict[str, Any]:
+    """A base that asks for metrics."""
+    base: dict[str, Any] = body()["base"]
+    return base | {"training": base["training"] | {"metrics": ["auc", "true_positives", *more]}}
+
+
 def count(api: Api, table: type = Job) -> int:
     with api.database.reading() as session:
         return session.exec(select(func.count()).select_from(table)).one()
@@ -122,6 +128,21 @@ def test_a_run_whose_loss_is_no_number_spoils_its_cell(api: Api) -> None:
     assert second["mean"] == pytest.approx(0.85)
 
 
+@pytest.mark.parametrize(
+    ("objective", "goal"),
+    [
+        ({"metric": "val_auc"}, "max"),
+        ({"metric": "test_auc"}, "max"),
+        ({"metric": "true_positives", "goal": "min"}, "min"),
+    ],
+)
+def test_what_was_asked_for_may_be_the_objective(
+    api: Api, objective: dict[str, str], goal: str
+) -> None:
+    told = api.get(f"/v1/sweeps/{posted(api, base=asking(), objective=objective)['id']}")
+    assert told["objective"] == {"metric": objective["metric"], "goal": goal}
+
+
 def test_the_final_weights_may_be_the_objective(api: Api) -> None:
     id_ = posted(api, objective={"metric": "test_accuracy", "goal": "min"})["id"]
     for run in sweeps.runs(api.database, id_):
@@ -163,6 +184,10 @@ def test_the_final_weights_may_be_the_objective(api: Api) -> None:
         ({"seeds": 501}, ["/axes"]),
         ({"method": "random", "samples": 2, "seeds": 501}, ["/samples"]),
         ({"objective": {"metric": "val_mae"}}, ["/objective/metric"]),
+        ({"objective": {"metric": "val_auc"}}, ["/objective/metric"]),
+        ({"objective": {"metric": "val_auc", "goal": "max"}}, ["/objective/metric"]),
+        ({"base": asking(), "objective": {"metric": "val_true_positives"}}, ["/objective/goal"]),
+        ({"base": asking("mape")}, ["/base/training/metrics/2"]),
         ({"objective": {"metric": "test_loss"}, "pruner": {"type": "MedianPruner"}},
          ["/objective/metric"]),
         ({"pruner": {"type": "Median"}}, ["/pruner/type"]),

@@ -15,12 +15,15 @@ from sqlmodel import Session
 
 from contract.store.tables import Sweep
 from contract.sweeps import lifecycle as sweeps_lifecycle
+from contract.sweeps.plan import Objective
+from contract.sweeps.results import runs
 from tests import jobs, processes, sweeps
 from tests.integration.contract.jobs.test_races import at_once
 from tests.served import Api
 from tests.sites import FAKE, site_on
 from tests.sweeps import RATE, SETTINGS, UNITS, body
 from worker.duties.advance_sweeps import Searcher, Step
+from worker.duties.cell_curves import Curves
 from worker.duties.optuna_study import Search
 
 SEARCH = {
@@ -259,6 +262,19 @@ def test_a_look_reads_the_epochs_that_are_new(api: Api) -> None:
         assert epochs_read(api, searcher) == 1
     sweeps.train(api.database, runs[6].id, 0.7, 0.7)
     assert epochs_read(api, searcher) == 2
+
+
+def test_an_epoch_without_the_metric_counts_as_no_number(api: Api) -> None:
+    """Where no target changes there is no R2."""
+    id_ = posted(api)
+    [first, *_] = sweeps.runs(api.database, id_)
+    sweeps.train(api.database, first.id, 0.5, 0.7)
+    for metric, expected in (("val_accuracy", [0.5, 0.7]), ("val_r2", [math.nan, math.nan])):
+        curves = Curves(metric)
+        with api.database.reading() as session:
+            found = runs(session, id_, Objective(metric=metric))[:1]
+            curves.read(session, found)
+        assert list(curves.of(found)) == pytest.approx(expected, nan_ok=True)
 
 
 def epochs_read(api: Api, searcher: Searcher) -> int:

@@ -15,7 +15,6 @@ LAYER, OPTIMIZER, LOSS = ("model", "layers", 7), ("training", "optimizer"), ("tr
 RATE = (*OPTIMIZER, "learning_rate")
 INITIALIZER, REGULARIZER = (*LAYER, "kernel_initializer"), (*LAYER, "kernel_regularizer")
 CONSTRAINT, SCALING = (*LAYER, "kernel_constraint"), ("dataset", "scaling")
-MONITOR = ("training", "early_stopping", "monitor")
 TYPES = {
     LAYER: {
         "conv2d": "Conv2D", "lstm": "LSTM", "BatchNorm": "BatchNormalization", "bn":
@@ -57,7 +56,6 @@ NAMES: dict[tuple[Any, ...], dict[str, str]] = {
     CONSTRAINT: {"positive": "non_neg", "maxnorm": "max_norm"},
     (*LAYER, "activation"): {"ReLU": "relu", "logistic": "sigmoid", "leaky": "leaky_relu"},
     SCALING: {"minmax": "unit", "[0, 1]": "unit", "z-score": "standard", "standardize": "standard"},
-    MONITOR: {"val_acc": "val_accuracy", "acc": "accuracy", "validation_loss": "val_loss"},
     ("dataset", "name"): {"fashion-mnist": "fashion_mnist", "cifar-10": "cifar10", "Iris": "iris"},
     ("device",): {"cuda": "gpu", "GPU": "gpu"},
     ("model", "dtype_policy"): {"fp16": "mixed_float16", "bfloat16": "mixed_bfloat16"},
@@ -120,6 +118,8 @@ def test_what_means_nothing_is_answered_with_an_example_alone() -> None:
         (OPTIMIZER, {"type": "LossScaleOptimizer"}, ("optimizers", "LossScaleOptimizer")),
         (OPTIMIZER, "multioptimizer", ("optimizers", "MultiOptimizer")),
         (LOSS, "ctc", ("losses", "CTC")),
+        (("training", "metrics"), ["Mean"], ("metrics", "Mean")),
+        (("training", "metrics"), [{"type": "Accuracy"}], ("metrics", "Accuracy")),
         ((*LAYER, "activation"), "glu", ("activations", "glu")),
     ],
 )

@@ -48,6 +48,21 @@ def test_a_run_shows_training_validation_and_chance() -> None:
     assert {"the title", "training", "validation", "accuracy", "chance 0.25"} <= told
 
 
+def test_what_was_asked_for_has_panels_of_its_own() -> None:
+    asked: Columns = {
+        **VALIDATED, "cosine_similarity": [-0.5, 0.1], "val_auc": [0.5, 0.9],
+        "true_positives": [1.0, "NaN"], "learning_rate": [0.1, 0.1], "seconds": [1.0, 1.0],
+    }  # fmt: skip
+    told = words([Run("a", asked)])
+    assert {"loss", "accuracy", "cosine_similarity", "auc", "true_positives"} <= told
+    assert not {"learning_rate", "seconds", "val_auc"} & told
+    one, several = (len(draw([Run("a", each)], "svg")) for each in (VALIDATED, asked))
+    assert several > one
+    many = {f"f1_score_{place}": [0.0, 0.5] for place in range(20)}
+    shown = words([Run("a", {**VALIDATED, **many}), Run("b", VALIDATED)])
+    assert [f"f1_score_{place}" in shown for place in (0, 7, 8)] == [True, True, False]
+
+
 def test_several_runs_are_told_apart_by_name() -> None:
     told = words([Run("a", VALIDATED, chance=0.1), Run("b", GOOD, chance=0.5)])
     assert {"a", "b"} <= told

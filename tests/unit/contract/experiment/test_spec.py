@@ -143,7 +143,11 @@ def test_the_experiments_that_other_tests_draw_are_within_the_budget(
         ("training.validation.on", "train"),
         ("training.validation.fraction", 0),
         ("training.validation.fraction", 1),
-        ("training.early_stopping", {"monitor": "val_f1"}),
+        ("training.early_stopping", {"monitor": "val f1"}),
+        ("training.metrics", ["no_such"]),
+        ("training.metrics", [{"type": "Precision", "thresholds": 2}]),
+        ("training.metrics", [{"type": "AUC", "num_labels": 3}]),
+        ("training.metrics", [{"type": "IoU", "num_classes": 3, "target_class_ids": [3]}]),
         ("training.early_stopping", {"patience": -1}),
     ],
 )

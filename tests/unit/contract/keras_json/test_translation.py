@@ -221,11 +221,47 @@ def test_what_compile_was_told() -> None:
     assert training_of({**compiled, "epochs": 3}) == {
         "optimizer": {"type": "Adam"},
         "loss": "sparse_categorical_crossentropy",
+        "metrics": ["accuracy"],
         "jit_compile": False,
         "epochs": 3,
     }
-    with pytest.raises(Untranslatable, match="accuracy"):
-        training_of({**compiled, "metrics": ["auc"]})
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["acc", "AUC", None], ["accuracy", "AUC"]),
+        ([["auc"]], ["auc"]),
+        ({"out": ["mse"]}, ["mse"]),
+        (
+            [keras_object("AUC", name="auc", dtype="float32", num_thresholds=200, curve="PR")],
+            [{"type": "AUC", "curve": "PR"}],
+        ),
+        (
+            [keras_object("Precision", name="sure", thresholds=0.8, top_k=None, class_id=None)],
+            [{"type": "Precision", "thresholds": 0.8, "name": "sure"}],
+        ),
+        (
+            [keras_object("IoU", name="io_u", num_classes=3, target_class_ids=[0], axis=-1,
+                          sparse_y_true=True, sparse_y_pred=False, ignore_class=None)],
+            [{"type": "IoU", "num_classes": 3, "target_class_ids": [0], "sparse_y_pred": False}],
+        ),
+    ],
+)  # fmt: skip
+def test_which_metrics_compile_was_told(given: Any, expected: Any) -> None:
+    assert training_of({"metrics": given}) == {"metrics": expected}
+
+
+def test_a_function_is_a_name() -> None:
+    function = {"module": "builtins", "class_name": "function", "config": "mean_squared_error"}
+    assert training_of({"metrics": [function]}) == {"metrics": ["mean_squared_error"]}
+
+
+@pytest.mark.parametrize("kind", ["MeanMetricWrapper", "Mean", "Mine"])
+def test_a_metric_without_a_row_is_pointed_at(kind: str) -> None:
+    with pytest.raises(Untranslatable) as caught:
+        training_of({"metrics": ["auc", keras_object(kind, name="x")]}, ("training",))
+    assert caught.value.path == ("training", "metrics", 1, "class_name")
 
 
 SAMPLE = functional(GIVEN, DENSE, layer("Add", "add", ["given", "dense"]))
