@@ -364,7 +364,7 @@ _ARRAYS: dict[str, Callable[[], bytes]] = {
     "parts of different shapes": _arrays(x_train=X, y_train=Y, x_test=X[:, :2], y_test=Y),
     "parts of different scales": _arrays(x_train=X, y_train=Y, x_test=X.astype("u1"), y_test=Y),
     "labels of different kinds": _arrays(x_train=X, y_train=Y, x_test=X, y_test=Y.astype("U1")),
-    "labels of three dimensions": _arrays(x=X, y=np.zeros((20, 2, 2))),
+    "integers on three axes": _arrays(x=X, y=np.zeros((20, 2, 2), int)),
     "1,001 classes": _arrays(x=np.arange(3003.0).reshape(1001, 3), y=np.arange(1001)),
     "1,001 targets": _arrays(x=X, y=np.zeros((20, 1001))),
     "one class": _arrays(x=X, y=np.zeros(20, int)),

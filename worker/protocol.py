@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from contract.experiment.datasets import Facts, Upload, facts_of
+from contract.experiment.datasets import Facts, Upload, facts_for
 from contract.experiment.spec import Experiment
 from contract.jobs.reports import Checkpoint, FinishedEpoch, Signal
 from contract.store.artifacts import Stored
@@ -38,7 +38,7 @@ class Train(_Message):
     @property
     def facts(self) -> Facts:
         """Those of the experiment's dataset."""
-        return self.upload.facts if self.upload else facts_of(self.experiment.dataset.name)
+        return self.upload.facts if self.upload else facts_for(self.experiment.dataset)
 
 
 class Stop(_Message):

@@ -46,9 +46,8 @@ def catalogued(name: str, settings: Settings) -> dataset_responses.KnownDataset:
 
 
 def _dataset(id_: str, facts: Facts, **more: Any) -> dataset_responses.KnownDataset:
-    dtype = {1: "uint8", 4: "float32"}[facts.bytes_per_value]
     urls = {"self": f"/v1/datasets/{id_}", "jobs": f"/v1/jobs?dataset={id_}"}
-    own = {"id": id_, "dtype": dtype, "urls": urls}
+    own = {"id": id_, "dtype": facts.dtype, "urls": urls}
     return dataset_responses.KnownDataset.model_validate({**vars(facts), **own, **more})
 
 

@@ -39,7 +39,9 @@ class KnownDataset(BaseModel):
     description: str
     task: Task
     shape: list[int] = Field(description="of one example", examples=[[28, 28]])
-    dtype: Literal["uint8", "float32"] = Field(description="of the inputs as they are kept")
+    dtype: Literal["uint8", "int32", "float32"] = Field(
+        description="of the inputs as they are kept"
+    )
     classes: int | None = Field(description="null unless the task is classification")
     class_names: list[str] | None = Field(
         None, description="of class 0, 1, ...", examples=[["setosa", "versicolor"]]

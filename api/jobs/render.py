@@ -12,7 +12,7 @@ from api.jobs.findings import AcceptedJob, findings
 from api.jobs.queries import JobRow
 from api.jobs.queue_position import waiting
 from api.jobs.urls import urls
-from contract.experiment.datasets import facts_of
+from contract.experiment.datasets import facts_for
 from contract.jobs.variants import experiment_of
 from contract.settings import Settings
 from contract.store.documents import read
@@ -57,7 +57,8 @@ def job(session: Session, row: Job, settings: Settings) -> responses.Job:
 
 def accepted(session: Session, row: Job, settings: Settings) -> AcceptedJob:
     """`job`, as the one that posted it is told of it."""
-    found = findings(experiment_of(row), facts_of(row.dataset, row.upload))
+    experiment = experiment_of(row)
+    found = findings(experiment, facts_for(experiment.dataset, row.upload))
     return AcceptedJob.model_construct(**dict(job(session, row, settings)), findings=found)
 
 

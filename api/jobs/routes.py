@@ -25,7 +25,7 @@ from api.jobs.request import Posted
 from api.jobs.submit import AppSubmission, earlier_job, queue_job
 from api.openapi import responses as openapi_responses
 from contract.errors import Conflict
-from contract.experiment.datasets import facts_of
+from contract.experiment.datasets import facts_for
 from contract.jobs import lifecycle
 from contract.jobs.variants import experiment_of
 from contract.sizing.limits import check
@@ -59,7 +59,7 @@ def create_job(
     experiment = posted.experiment
     upload = datasets.upload_of(submission.database, experiment, submission.caller.owner)
     with posted.blamed():
-        facts = facts_of(experiment.dataset.name, upload)
+        facts = facts_for(experiment.dataset, upload)
         cost = check(experiment, facts, submission.settings)
     if dry_run:
         return rendered(jobs_dry_run.preview(experiment, facts, cost, submission.settings))
@@ -160,5 +160,5 @@ def retry_job(job: JobById, submission: AppSubmission) -> AcceptedJob:
     if job.status not in TERMINAL:
         raise Conflict(f"{job.id} is {job.status}: it can be run again once it has ended.")
     experiment = experiment_of(job)
-    check(experiment, facts_of(job.dataset, job.upload), submission.settings)
+    check(experiment, facts_for(experiment.dataset, job.upload), submission.settings)
     return queue_job(submission, asked, experiment, job.upload, retry_of=job.id)

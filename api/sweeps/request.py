@@ -15,7 +15,7 @@ from api.http.pointers import pointer
 from api.http.validation_errors import MAX_FAULTS, Fault, faults_in
 from api.jobs.request import Posted
 from contract.errors import SpecRefused
-from contract.experiment.datasets import Facts, facts_of
+from contract.experiment.datasets import Facts, facts_for
 from contract.experiment.pointers import Path, path_of, split
 from contract.experiment.spec import Experiment, Name
 from contract.settings import Settings
@@ -94,7 +94,7 @@ class Reader:
         name = experiment.dataset.name
         if name not in self.uploads and (upload := self._upload_of(experiment)) is not None:
             self.uploads[name] = upload
-        return facts_of(name, self.uploads.get(name))
+        return facts_for(experiment.dataset, self.uploads.get(name))
 
     @contextmanager
     def _blamed(self, cell: Cell, document: Any) -> Iterator[None]:

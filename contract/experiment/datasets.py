@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, WrapValidator
@@ -27,7 +27,10 @@ DatasetName = Literal[
     "circles",
     "moons",
     "blobs",
+    "addition",
+    "moving_squares",
 ]
+Encoding = Literal["ids", "one_hot"]
 UploadId = Annotated[str, Field(strict=True, pattern=ids.DATASET.pattern)]
 
 
@@ -52,6 +55,12 @@ class Facts:
     label's numbers: 0 and 1 each for multi-label sets, or quantities. `finite`: none of all is NaN.
     `class_names` are those of class 0, 1, ...; None where they are not known. `weighted`: training
     examples have weights of their own.
+    `whole_range` are the least and the greatest input of both parts where these are stored as whole
+    numbers, and that is known.
+
+    `label_shape` is that of an example's label where it has a class at each of several places, such
+    as the steps of a sequence, or quantities on several axes; `()` otherwise. `targets` counts all
+    its numbers. `target_range` are the least and the greatest quantity for training, where known.
     """
 
     task: Task
@@ -67,11 +76,29 @@ class Facts:
     finite: bool = True
     class_names: tuple[str, ...] | None = None
     weighted: bool = False
+    whole_range: tuple[int, int] | None = None
+    label_shape: tuple[int, ...] = ()
+    target_range: tuple[float, float] | None = None
 
     @property
-    def outputs(self) -> int:
-        """Numbers that a model of this set gives for an example: one a class, or one a target."""
-        return self.targets if self.classes is None else self.classes
+    def dtype(self) -> Literal["uint8", "int32", "float32"]:
+        """Of the inputs as they are stored."""
+        if self.bytes_per_value == 1:
+            return "uint8"
+        return "float32" if self.whole_range is None else "int32"
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """What a model of this set gives for an example: a number a class at each place, or one a
+        target."""
+        if self.classes is not None:
+            return (*self.label_shape, self.classes)
+        return self.label_shape or (self.targets,)
+
+    @property
+    def per_place(self) -> bool:
+        """Whether an example has several classes, one at each place."""
+        return self.classes is not None and self.label_shape != ()
 
 
 @dataclass(frozen=True)
@@ -79,9 +106,9 @@ class Upload:
     """What a run needs to know of an uploaded dataset; a copy is kept with each of its jobs.
 
     The file `key` in the artifact store is an npz of x_train, y_train, x_test, y_test. Inputs are
-    uint8 or float32, (n, *shape); labels int32, (n,) for classes, (n, targets) of 0 and 1 for
-    multi-label; regression targets float32, (n,) or (n, targets). Where the set is weighted there
-    is w_train, too: float32, (n,), not negative.
+    uint8, int32 or float32, (n, *shape); labels int32, (n, *label_shape) for classes, (n, targets)
+    of 0 and 1 for multi-label; regression targets float32, (n,), (n, targets) or
+    (n, *label_shape). Where the set is weighted there is w_train, too: float32, (n,), not negative.
     """
 
     facts: Facts
@@ -97,18 +124,22 @@ CATALOGUE: dict[str, Facts] = {
     "digits": Facts(
         "classification", (28, 28), 10, 1437, 360, (0, 255), 1, "scikit-learn",
         "1,797 real handwritten digits, 8x8 enlarged bilinearly to 28x28, uint8 0-255",
+        whole_range=(0, 255),
     ),
     "mnist": Facts(
         "classification", (28, 28), 10, 60_000, 10_000, (0, 255), 1, "file",
         "70,000 handwritten digits, uint8 0-255 (LeCun, Cortes, Burges)",
+        whole_range=(0, 255),
     ),
     "fashion_mnist": Facts(
         "classification", (28, 28), 10, 60_000, 10_000, (0, 255), 1, "file",
         "70,000 pictures of clothes, uint8 0-255 (Zalando)",
+        whole_range=(0, 255),
     ),
     "cifar10": Facts(
         "classification", (32, 32, 3), 10, 50_000, 10_000, (0, 255), 1, "file",
         "60,000 colour pictures of ten things, uint8 0-255 (Krizhevsky)",
+        whole_range=(0, 255),
     ),
     "iris": Facts(
         "classification", (4,), 3, 120, 30, (0.1, 7.9), 4, "scikit-learn",
@@ -138,6 +169,17 @@ CATALOGUE: dict[str, Facts] = {
         "classification", (2,), 3, 1600, 400, (-15.0, 15.0), 4, "generated",
         "three Gaussian clouds",
     ),
+    "addition": Facts(
+        "classification", (7, 12), 12, 40_000, 10_000, (0, 1), 1, "generated",
+        "questions such as 12+345, character by character, and the digits of the answer; the "
+        "characters are blank, + and 0 to 9, in this order",
+        targets=4, whole_range=(0, 1), label_shape=(4,),
+    ),
+    "moving_squares": Facts(
+        "regression", (8, 20, 20, 1), None, 800, 200, (0, 1), 4, "generated",
+        "films of bright squares that move evenly, with noise, and each film one picture later",
+        targets=3200, label_shape=(8, 20, 20, 1), target_range=(0, 1),
+    ),
 }  # fmt: skip
 
 
@@ -155,6 +197,19 @@ def facts_of(name: str, upload: Mapping[str, Any] | None = None) -> Facts:
     )
 
 
+# The options of a dataset, by its name: no other has them.
+_CLOUDS = ("samples", "noise", "seed")
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "circles": _CLOUDS,
+    "moons": _CLOUDS,
+    "blobs": _CLOUDS,
+    "addition": ("samples", "seed", "digits", "encoding"),
+    "moving_squares": (*_CLOUDS, "frames", "side"),
+}
+# Of those that take an encoding, what they can be given; the first is the default.
+ENCODINGS: dict[str, tuple[Encoding, ...]] = {"addition": ("one_hot", "ids")}
+
+
 # The share of a generated set that is held out for testing.
 TEST_SHARE = 0.2
 
@@ -169,7 +224,7 @@ def split_at(examples: int, fraction: float) -> int:
 
 
 class Dataset(Part):
-    """`samples`, `noise` and `seed` belong to the generated sets alone (circles, moons, blobs).
+    """`OPTIONS` says which sets have which of the options, from `samples` on.
 
     `limit` keeps the first n training examples after a seeded shuffle. `target_scaling`
     belongs to regression; metrics stay in the data's own units. What belongs to another set is
@@ -183,6 +238,10 @@ class Dataset(Part):
     samples: Annotated[int, Field(strict=True, ge=20, le=1_000_000)] | None = None
     noise: Fraction | None = None
     seed: Seed | None = None
+    digits: Annotated[int, Field(strict=True, ge=1, le=9)] | None = None
+    encoding: Encoding | None = None
+    frames: Annotated[int, Field(strict=True, ge=2, le=100)] | None = None
+    side: Annotated[int, Field(strict=True, ge=8, le=128)] | None = None
 
     def train_examples(self, facts: Facts) -> int:
         """Size of the training part before a validation split, after `limit`."""
@@ -196,3 +255,27 @@ class Dataset(Part):
         if self.samples is not None:
             return round(self.samples * TEST_SHARE)
         return facts.test_examples
+
+
+def facts_for(dataset: Dataset, upload: Mapping[str, Any] | None = None) -> Facts:
+    """As `facts_of`, of the set that the options of `dataset` make."""
+    facts = facts_of(dataset.name, upload)
+    if dataset.name == "addition":
+        return _addition(dataset, facts)
+    if dataset.name == "moving_squares":
+        *_, channels = facts.shape
+        side = dataset.side or facts.shape[1]
+        shape = (dataset.frames or facts.shape[0], side, side, channels)
+        return replace(facts, shape=shape, label_shape=shape, targets=math.prod(shape))
+    return facts
+
+
+def _addition(dataset: Dataset, facts: Facts) -> Facts:
+    """A question has two numbers and the sign, an answer may have a digit more."""
+    answer = facts.targets if dataset.digits is None else dataset.digits + 1
+    steps, characters = 2 * answer - 1, facts.shape[1]
+    facts = replace(facts, shape=(steps, characters), targets=answer, label_shape=(answer,))
+    if dataset.encoding != "ids":
+        return facts
+    last = characters - 1
+    return replace(facts, shape=(steps,), value_range=(0, last), whole_range=(0, last))

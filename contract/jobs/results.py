@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from contract.experiment.datasets import Facts, Task, facts_of
+from contract.experiment.datasets import Facts, Task, facts_for
 from contract.jobs.variants import experiment_of
 from contract.store.documents import read
 from contract.store.tables import Job, Result
@@ -33,14 +33,16 @@ class _Known:
 
 def measure_of(session: Session, job: Job) -> Measure:
     """That of `job`, which need not have ended. Raises Unreadable."""
-    facts = facts_of(job.dataset, job.upload)
+    dataset = experiment_of(job).dataset
+    facts = facts_for(dataset, job.upload)
     result = session.get(Result, job.id)
     chance = chance_of(facts, result)
     several = facts.task == "multi_label"
+    each = 1 if facts.task == "regression" else facts.targets
     return Measure(
         task=facts.task,
         chance=_OF_LABELS if several and chance is None else chance,
-        answers=experiment_of(job).dataset.test_examples(facts) * (facts.targets if several else 1),
+        answers=dataset.test_examples(facts) * each,
         attainable=_known(result).attainable,
     )
 

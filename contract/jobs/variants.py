@@ -7,7 +7,7 @@ from jsonpatch import JsonPatch, JsonPatchException, JsonPointerException
 from pydantic import ValidationError
 
 from contract.errors import SpecRefused, Unreadable
-from contract.experiment.datasets import facts_of
+from contract.experiment.datasets import facts_for
 from contract.experiment.pointers import join
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
@@ -35,7 +35,7 @@ class Variants:
         """The spec with all its defaults; None where `patch` makes none that could be trained."""
         try:
             experiment = self.experiment(patch)
-            facts = facts_of(experiment.dataset.name, self.upload(experiment))
+            facts = facts_for(experiment.dataset, self.upload(experiment))
             experiment = fitting(experiment, facts)
             check(experiment, facts, self._settings)
         except (

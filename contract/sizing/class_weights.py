@@ -22,6 +22,13 @@ def class_weights(experiment: Experiment, facts: Facts) -> dict[int, float]:
             f"class_weight belongs to classification; {experiment.dataset.name} is {facts.task}: "
             f"leave it out",
         )
+    if facts.per_place:
+        raise SpecRefused(
+            "/training/class_weight",
+            f"class_weight belongs to examples of one class each; those of "
+            f"{experiment.dataset.name} have one at each place, which Keras does not weight: leave "
+            f"it out",
+        )
     if facts.weighted and experiment.training.sample_weight == "on":
         raise SpecRefused(
             "/training/class_weight",

@@ -13,34 +13,46 @@ Layout = Literal["sparse", "one_hot", "values"]
 def label_layout(experiment: Experiment, facts: Facts, output_shape: tuple[int, ...]) -> Layout:
     """The layout in which `experiment`'s labels meet an output of `output_shape` (no batch axis).
 
-    `sparse`: class numbers, shape (batch,); `one_hot`: (batch, classes); `values`: the label itself
-    as numbers, (batch, targets). A single output takes class numbers as values whatever the loss
-    (but for sparse cross-entropy), as in Keras: such a model is often wrong, but it can be trained,
-    and explained.
+    `sparse`: class numbers, shape (batch, *places); `one_hot`: (batch, *places, classes); `values`:
+    the label itself as numbers, (batch, *output_shape). Places are those of `Facts.label_shape`,
+    such as the steps of a sequence; mostly there are none. A single output takes class numbers as
+    values whatever the loss (but for sparse cross-entropy), as in Keras: such a model is often
+    wrong, but it can be trained, and explained.
 
     Raises SpecRefused, with a pointer to the last layer or to the loss, where no layout fits.
     """
     graph = experiment.model.graph
     last = graph[graph.outputs[0]].pointer
-    if len(output_shape) != 1:
-        raise SpecRefused(
-            last,
-            f"the model must end in one row of numbers per example, shape (n,); its output has "
-            f"shape {output_shape}: add Flatten and a Dense layer",
-        )
-    units = output_shape[0]
+    *places, wanted = facts.output_shape
+    if output_shape[:-1] != tuple(places):
+        raise SpecRefused(last, _misplaced(experiment, facts, output_shape))
+    units = output_shape[-1]
     if loss_of(experiment.training.loss).takes_class_numbers:
         _check_sparse(experiment, facts)
-        if units >= facts.outputs:
+        if units >= wanted:
             return "sparse"
     elif units == 1 and facts.task == "classification":
         return "values"
-    elif units == facts.outputs:
+    elif units == wanted:
         return "one_hot" if facts.task == "classification" else "values"
     raise SpecRefused(
         last,
-        f"{experiment.dataset.name} needs {facts.outputs} output unit(s) with this loss; the model "
-        f"has {units}: change the last layer's units to {facts.outputs}",
+        f"{experiment.dataset.name} needs {wanted} output unit(s) with this loss; the model "
+        f"has {units}: change the last layer's units to {wanted}",
+    )
+
+
+def _misplaced(experiment: Experiment, facts: Facts, output_shape: tuple[int, ...]) -> str:
+    if not facts.label_shape:
+        return (
+            f"the model must end in one row of numbers per example, shape (n,); its output has "
+            f"shape {output_shape}: add Flatten and a Dense layer"
+        )
+    label = "a class at each place" if facts.per_place else "a number at each place"
+    shown = f"{facts.label_shape}: the model's output must have shape {facts.output_shape}"
+    return (
+        f"{experiment.dataset.name} has {label} of {shown}, and has {output_shape}: let recurrent "
+        f"layers return_sequences, or add a Reshape"
     )
 
 

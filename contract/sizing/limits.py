@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from math import inf
 
 from contract.errors import SpecRefused
-from contract.experiment.datasets import Facts
+from contract.experiment.datasets import ENCODINGS, OPTIONS, Dataset, Facts
+from contract.experiment.layers.core import Embedding
 from contract.experiment.losses import loss_of
 from contract.experiment.measured import Metric
 from contract.experiment.nearest import nearest
 from contract.experiment.spec import Experiment
+from contract.experiment.whole_numbers import takers
 from contract.settings import Settings
 from contract.sizing.class_weights import class_weights
 from contract.sizing.cost import Cost, cost, largest_batch, training_examples
@@ -31,6 +33,7 @@ def check(experiment: Experiment, facts: Facts, settings: Settings) -> Cost:
     _check_parameters(expected, settings)
     _check_memory(experiment, facts, expected, settings)
     _check_work(experiment, expected, settings)
+    _check_lookups(experiment, facts)
     metrics = metrics_of(experiment, facts, expected.output_shape)
     class_weights(experiment, facts)
     _check_weights(experiment, facts)
@@ -45,19 +48,42 @@ def time_limit(experiment: Experiment, settings: Settings) -> float:
 
 def _check_dataset(experiment: Experiment, facts: Facts) -> None:
     dataset = experiment.dataset
-    given = [name for name in ("samples", "noise", "seed") if getattr(dataset, name) is not None]
-    if given and facts.source != "generated":
-        raise SpecRefused(
-            f"/dataset/{given[0]}",
-            f"{', '.join(given)} only belong to generated datasets (circles, moons, blobs); "
-            f"{dataset.name} is fixed: leave them out",
-        )
+    own = OPTIONS.get(dataset.name, ())
+    options = dict.fromkeys(option for options in OPTIONS.values() for option in options)
+    for option in options:
+        if option not in own and getattr(dataset, option) is not None:
+            others = ", ".join(name for name, options in OPTIONS.items() if option in options)
+            raise SpecRefused(
+                f"/dataset/{option}",
+                f"{option} belongs to {others} alone; {dataset.name} "
+                f"{'has ' + ', '.join(own) if own else 'is fixed'}: leave it out",
+            )
+    _check_options(dataset, facts)
     if dataset.target_scaling != "none" and facts.task != "regression":
         labels = "classes" if facts.task == "classification" else "labels of 0 and 1"
         raise SpecRefused(
             "/dataset/target_scaling",
             f"target_scaling belongs to regression; {dataset.name} has {labels}: leave it out",
         )
+
+
+def _check_options(dataset: Dataset, facts: Facts) -> None:
+    known = ENCODINGS.get(dataset.name, ())
+    if dataset.encoding is not None and dataset.encoding not in known:
+        raise SpecRefused(
+            "/dataset/encoding",
+            f"{dataset.name} is encoded as {' or '.join(known)}; received {dataset.encoding}",
+        )
+    if dataset.name == "addition":
+        digits = facts.targets - 1
+        sums = 10**digits * (10**digits + 1) // 2
+        samples = dataset.samples or facts.train_examples + facts.test_examples
+        if samples > sums:
+            raise SpecRefused(
+                "/dataset/samples",
+                f"there are {sums:,} questions with numbers of up to {digits} digit(s), and none "
+                f"comes twice; this is {samples:,}: take fewer",
+            )
 
 
 def _check_weights(experiment: Experiment, facts: Facts) -> None:
@@ -201,6 +227,23 @@ def _largest_use(experiment: Experiment, facts: Facts, expected: Cost, settings:
         return "/training/batch_size"
     # Not one example would fit.
     return max(expected.layers, key=lambda layer: layer.activations).node.pointer
+
+
+def _check_lookups(experiment: Experiment, facts: Facts) -> None:
+    if experiment.dataset.scaling != "none" or facts.whole_range is None:
+        return
+    least, most = facts.whole_range
+    for node in takers(experiment.model.graph):
+        if not isinstance(node.layer, Embedding):
+            continue
+        rows = node.layer.input_dim
+        if least < 0 or most >= rows:
+            raise SpecRefused(
+                f"{node.pointer}/input_dim",
+                f"{node.layer.type} has a row for each of 0 to {rows - 1:,}, and the inputs of "
+                f"{experiment.dataset.name} are {least:,} to {most:,}: "
+                + ("add the same to all of them" if least < 0 else f"take {most + 1:,}"),
+            )
 
 
 def _check_callbacks(experiment: Experiment, facts: Facts, metrics: Sequence[Metric]) -> None:

@@ -41,6 +41,12 @@ def metrics_of(experiment: Experiment, facts: Facts, output_shape: Shape) -> lis
         asked.add(name)
         if name in found and isinstance(given, str):
             continue  # measured anyway
+        if facts.label_shape:
+            raise SpecRefused(
+                join(at),
+                f"{name} takes a row of numbers an example, and the labels of "
+                f"{experiment.dataset.name} have shape {facts.label_shape}: leave it out",
+            )
         if kind is None or form not in kind.fits:
             raise SpecRefused(join(at), _misfit(name, kind, form, experiment))
         for field, detail in _faults(kind, form, experiment, facts, output_shape):

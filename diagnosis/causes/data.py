@@ -124,7 +124,8 @@ def _drowned(case: Case) -> Fault | None:
     share = max(_shares(case), default=0.0)
     if case.task != "classification" or share < _DROWNED:
         return None
-    evidence = f"{percent(share)} of the training examples are of one class."
+    what = "places in the training examples" if case.per_place else "training examples"
+    evidence = f"{percent(share)} of the {what} are of one class."
     return 0.93, "One class drowns the others", [evidence], []
 
 

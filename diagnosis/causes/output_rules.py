@@ -46,14 +46,21 @@ def misfits(setup: Setup, low: float | None = None, high: float | None = None) -
     if setup.network.head is None:
         return []
     if setup.task == "regression":
-        if setup.spec["dataset"].get("target_scaling") == "standard" and low is None:
-            low, high = -1.0, 1.0  # a standard deviation on each side, at least
+        if low is None:
+            low, high = _targets(setup)
         found = [*_regression_loss(setup, low, high), *_regression_output(setup, low, high)]
     elif setup.task == "multi_label":
         found = [*_multi_label(setup)]
     else:
         found = [*_classification(setup)]
     return [*found, *_tail(setup)]
+
+
+def _targets(setup: Setup) -> tuple[float | None, float | None]:
+    if setup.spec["dataset"].get("target_scaling") == "standard":
+        return -1.0, 1.0  # a standard deviation on each side, at least
+    low, high = setup.facts.get("target_range") or (None, None)
+    return low, high
 
 
 def _classification(setup: Setup) -> Iterator[Misfit]:

@@ -56,7 +56,7 @@ def yardstick(
 ) -> Yardstick:
     """That of a run; `chance` is the accuracy of no learning, as its summary has it.
 
-    `answers` are the test examples, or of multi-label sets one for each of their labels.
+    `answers` are the test examples, or of several labels each one for each of these.
     """
     if task == "regression":
         return Yardstick("r2", 0.0, answers, attainable)

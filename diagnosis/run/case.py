@@ -58,7 +58,10 @@ class Case(Setup):
 
     @property
     def test_examples(self) -> int:
-        """The test part's: those of each class where they were counted, else the dataset's."""
+        """The test part's: those of each class where they were counted, else the dataset's.
+
+        Of labels with several places, these are counted: accuracy is their mean.
+        """
         counted = sum(n for n in self.class_counts if n > 0)
         one_class_each = self.facts["task"] == "classification" and counted > 0
         return counted if one_class_each else int(self.facts["test_examples"])
@@ -68,7 +71,8 @@ class Case(Setup):
         """The training part's, from the counts of its classes or from the dataset's facts."""
         dataset = self.spec["dataset"]
         data = self.signals.data
-        if data is not None and self.facts["task"] == "classification" and data.class_counts:
+        one_class_each = self.facts["task"] == "classification" and not self.per_place
+        if data is not None and one_class_each and data.class_counts:
             return sum(data.class_counts)
         total = int(dataset.get("samples") or self.facts["train_examples"])
         return min(total, dataset.get("limit") or total)

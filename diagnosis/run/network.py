@@ -163,8 +163,12 @@ class Network:
 
     @property
     def normalizes_inputs(self) -> bool:
-        """Whether the inputs are brought to a common scale before the first kernel."""
-        return any(node.layer.get("type") in NORMALIZATIONS for node in self.before)
+        """Whether the inputs are brought to a common scale before the first kernel, or only name
+        rows of weights, which have one."""
+        return any(
+            node.layer.get("type") in NORMALIZATIONS or "embeddings_initializer" in node.layer
+            for node in self.before
+        )
 
     def of_type(self, *types: str) -> Sequence[Node]:
         """All nodes whose layers are of these types."""

@@ -30,8 +30,15 @@ class Setup:
 
     @property
     def classes(self) -> int:
-        """Classes, labels or targets: the numbers that a fitting model gives for an example."""
-        return int(self.facts.get("classes") or self.facts.get("targets") or 1)
+        """Classes, labels or targets: the numbers that a fitting model gives on its last axis."""
+        shape = self.facts.get("label_shape") or ()
+        targets = shape[-1] if shape else self.facts.get("targets")
+        return int(self.facts.get("classes") or targets or 1)
+
+    @property
+    def per_place(self) -> bool:
+        """Whether an example has a class at each of several places, such as steps."""
+        return bool(self.facts.get("classes") and self.facts.get("label_shape"))
 
     @property
     def planned_examples(self) -> int:

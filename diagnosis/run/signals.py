@@ -19,7 +19,8 @@ class DataSignals:
 
     `input_mean_square` is E[x^2] over all values, `column_spread` the largest standard deviation of
     a column over the median of those that are not 0. The `target_` numbers are of regression alone.
-    `class_counts` are the training examples of each class, or those that have each label.
+    `class_counts` are the training examples (of labels with several places, the places) of each
+    class, or those that have each label. The baselines are accuracies over all places then.
     `label_runs` is the share of examples, in the order in which the first epoch visits them, whose
     label is that of the one before. `neighbour_agreement` is the share of a sample whose nearest
     other example has the same label. `linear_baseline` is the test accuracy (R2 for regression) of
@@ -79,7 +80,7 @@ class Moment:
 
     `at_epoch_end` tells the end of an epoch from the steps 1, 2, 4, 8... `loss` is the probe's,
     regularization included, dropout off; batch normalization takes the probe's own statistics.
-    `commonest_share` is the share of the probe's rows that are given the class which is given most
+    `commonest_share` is the share of the probe's answers that are the class which is given most
     often. `output_rms` is of the model's output.
     """
 

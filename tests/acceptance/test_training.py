@@ -167,7 +167,9 @@ def keras_metrics(experiment: Experiment, facts: Facts) -> list[Any]:
     if facts.task == "multi_label":
         logits = getattr(experiment.training.loss, "from_logits", False)
         return [keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0 if logits else 0.5)]
-    return [keras.metrics.MeanAbsoluteError(name="mae"), keras.metrics.R2Score(name="r2")]
+    mae = keras.metrics.MeanAbsoluteError(name="mae")
+    # Keras' R2 takes rows of targets alone.
+    return [mae] if facts.label_shape else [mae, keras.metrics.R2Score(name="r2")]
 
 
 def keras_callbacks(experiment: Experiment, model: Any) -> list[Any]:
@@ -203,7 +205,7 @@ def keras_history(
     """
     training = experiment.training
     keras.utils.set_random_seed(training.seed)
-    model = program_build.build(experiment.model, facts.shape).keras
+    model = program_build.build(experiment.model, facts.shape, whole=data.whole).keras
     optimizer = plain_optimizer(training.optimizer)
     if experiment.model.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -216,7 +218,9 @@ def keras_history(
     class_weight, weights = keras_class_weight(experiment, data), data.train.weights
 
     def xy(part: Any, order: Any = slice(None)) -> tuple[Any, Any]:
-        return data.inputs(part.x[order]), lay_out(part.y[order], layout, facts.classes)
+        x = part.x[order]
+        y = lay_out(part.y[order], layout, facts.classes)
+        return x if data.whole else data.inputs(x), y
 
     history, callbacks = [], keras_callbacks(experiment, model)
     for epoch in range(1, training.epochs + 1):

@@ -35,7 +35,11 @@ BCE_LOGITS = {"type": "BinaryCrossentropy", "from_logits": True}
 
 
 def spec(task: Task, activation: str, loss: Any, **dataset: Any) -> Experiment:
-    output = {"type": "Dense", "units": uploaded.facts(task).outputs, "activation": activation}
+    output = {
+        "type": "Dense",
+        "units": uploaded.facts(task).output_shape[-1],
+        "activation": activation,
+    }
     return Experiment.model_validate(
         {
             "name": task,

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlmodel import Session
 
 from contract.errors import SpecRefused
-from contract.experiment.datasets import facts_of
+from contract.experiment.datasets import facts_for
 from contract.experiment.spec import Experiment
 from contract.jobs.queue_limit import hold, room
 from contract.settings import Settings
@@ -141,8 +141,8 @@ class Searcher:
         """Checked as if it had been posted; where it would be refused, why."""
         try:
             experiment = Experiment.model_validate(placed(sweep.base, plan.axes, cell))
-            name = experiment.dataset.name
-            facts = facts_of(name, sweep.uploads.get(name))
+            dataset = experiment.dataset
+            facts = facts_for(dataset, sweep.uploads.get(dataset.name))
             shape = check(experiment, facts, self._settings).output_shape
             check_objective(objective_of(plan), experiment, facts, shape)
         except (ValidationError, SpecRefused) as refused:

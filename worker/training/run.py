@@ -85,10 +85,14 @@ def _finished(
     device: str,
     scratch: Path,
 ) -> Finished:
+    confusion = program.passes.confusion_matrix()
+    counts = class_counts(program.data.test.y, facts)
+    if confusion is not None and facts.per_place:
+        counts = [sum(row) for row in confusion]  # without places that a mask passes over
     return Finished(
         metrics=metrics,
-        confusion_matrix=program.passes.confusion_matrix(),
-        class_counts=class_counts(program.data.test.y, facts),
+        confusion_matrix=confusion,
+        class_counts=counts,
         timing=timing,
         environment=environment(device),
         model=_saved(program.model, scratch),

@@ -95,6 +95,14 @@ class Assembly:
         return not any(part.spread.not_finite or part.tally.spread.not_finite for part in parts)
 
     @property
+    def whole_range(self) -> tuple[int, int] | None:
+        """Least and greatest input that was written; None where they are floats."""
+        if self.inputs.kind == "float32":
+            return None
+        ends = [end for part in (self.train, self.test) for end in part.spread.range or ()]
+        return int(min(ends)), int(max(ends))
+
+    @property
     def repeated(self) -> int:
         """Examples of the test part whose inputs the training part has too."""
         return duplicates.repeated(self.train.hashes, self.test.hashes)

@@ -24,7 +24,7 @@ def checks(assembly: Assembly, *, guessed: bool) -> list[Check]:
     `guessed` says that the sender did not name the task.
     """
     found = [_constant_columns(assembly), _duplicate_rows(assembly), _inputs_finite(assembly)]
-    if np.dtype(np.float32) == assembly.inputs.dtype:
+    if assembly.inputs.kind != "uint8":
         found.append(_rounded(assembly))
     if assembly.labels.task == "regression":
         found += [_targets_finite(assembly), _constant_targets(assembly)]
@@ -82,19 +82,21 @@ def _rounded(assembly: Assembly) -> Check:
     largest = max(-low, high)
     if not received.startswith(("int", "uint")) or largest <= EXACT:
         return _check("rounded_values", "ok", "no integer was rounded to become float32")
+    if assembly.inputs.kind == "int32":
+        rounded = "are looked up as they are by an Embedding, and rounded for every other layer"
+    else:
+        rounded = "were rounded"
     return _check(
         "rounded_values",
         "warning",
-        f"integers up to {largest:,.0f} were rounded to become float32, which has all of them only "
-        f"to {EXACT:,}; subtract what they have in common, if they are ids leave them out",
+        f"integers up to {largest:,.0f} {rounded}: float32 has all of them only to {EXACT:,}; "
+        "subtract what they have in common, if they only name the row leave them out",
     )
 
 
 def _constant_targets(assembly: Assembly) -> Check:
     constant = assembly.train.tally.spread.constant
-    detail = (
-        f"{len(constant)} of {assembly.labels.targets} targets never change in the training part"
-    )
+    detail = f"{len(constant)} of {assembly.labels.kinds} targets never change in the training part"
     return _check("constant_targets", "error" if len(constant) else "ok", detail)
 
 
@@ -102,7 +104,7 @@ def _class_like_targets(assembly: Assembly) -> Check:
     """Many programs write class numbers as floats."""
     tally = assembly.train.tally
     low, high = tally.spread.range or (0, 0)
-    if assembly.labels.targets > 1 or not tally.whole or high - low >= _CLASS_LIKE:
+    if assembly.labels.kinds > 1 or not tally.whole or high - low >= _CLASS_LIKE:
         return _check("class_like_targets", "ok", "the target does not look like class numbers")
     return _check(
         "class_like_targets",
@@ -127,9 +129,11 @@ def _imbalance(assembly: Assembly) -> Check:
     counts = assembly.train.tally.counts
     rarest, commonest = int(counts.min()), int(counts.max())
     what = "class" if assembly.labels.classes is not None else "label"
+    per_place = what == "class" and assembly.labels.shape != ()
+    total = int(counts.sum()) if per_place else assembly.train_examples
     detail = (
-        f"the rarest {what} has {rarest:,} examples for training, the commonest {commonest:,} of "
-        f"{assembly.train_examples:,}"
+        f"the rarest {what} has {rarest:,} {'places' if per_place else 'examples'} for training, "
+        f"the commonest {commonest:,} of {total:,}"
     )
     rare = _names(assembly, counts < _RARE)
     if rare:

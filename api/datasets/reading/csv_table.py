@@ -70,7 +70,7 @@ class _Table:
         inputs = Inputs(
             self._features.length,
             self._features.row,
-            self._features.dtype,
+            "float32",
             "text",
             self._features.blocks,
             self._header.features,

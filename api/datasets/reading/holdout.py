@@ -18,11 +18,12 @@ Held = Callable[[int, int], Array]
 def hold_out(labels: Labels, examples: int, fraction: float, workspace: Workspace) -> Held:
     """A function of start and stop: a bool for each example between, true if it is for testing.
 
-    About `fraction` of each class (of all, without classes) is held out, by largest remainders so
+    About `fraction` of each class (of all, without one class an example) is held out, by largest
+    remainders so
     that the whole is `fraction` as well; a class always keeps an example for training.
     """
     groups = _groups(labels)
-    sizes = np.zeros(len(labels.classes or ("all",)), np.int64)
+    sizes = np.zeros(len(labels.classes or ()) if labels.stratified else 1, np.int64)
     for start, stop in spans(examples, 1, _RUN):
         sizes += np.bincount(groups(start, stop), minlength=len(sizes))
     quotas = _quotas(sizes, fraction)
@@ -39,7 +40,7 @@ def hold_out(labels: Labels, examples: int, fraction: float, workspace: Workspac
 
 
 def _groups(labels: Labels) -> Held:
-    if labels.classes is not None:
+    if labels.stratified:
         return labels.rows
     return lambda start, stop: np.zeros(stop - start, np.int64)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import Literal
 
 import numpy as np
 
@@ -15,21 +16,29 @@ from contract.errors import DatasetRefused
 _LARGEST = 1e38
 # Above this, float32 has no longer every whole number.
 EXACT = 2**24
+_WHOLE = np.iinfo(np.int32)
+
+Kind = Literal["uint8", "int32", "float32"]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """`blocks` yields all examples in order, (rows, values) of `dtype`: uint8 or float32.
+    """`blocks` yields all examples in order, (rows, values) of the dtype `kind`.
 
     `received` is the dtype that was sent, `columns` the names of a table's features.
     """
 
     examples: int
     shape: tuple[int, ...]
-    dtype: np.dtype[np.generic]
+    kind: Kind
     received: str
     blocks: Callable[[], Iterator[Array]]
     columns: tuple[str, ...] | None = None
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """As they are stored."""
+        return np.dtype(self.kind)
 
     @property
     def values(self) -> int:
@@ -38,7 +47,8 @@ class Inputs:
 
 
 def of_arrays(parts: list[StoredArray]) -> Inputs:
-    """uint8 stays what it is; every other kind of number becomes float32, bools 0 and 1."""
+    """uint8 stays what it is, and integers within 32 bits stay whole; all else becomes float32,
+    bools 0 and 1."""
     first = parts[0]
     shape = first.shape[1:] or (1,)
     for part in parts:
@@ -48,15 +58,20 @@ def of_arrays(parts: list[StoredArray]) -> Inputs:
                 f"received {first.dtype} {first.shape} and {part.dtype} {part.shape}"
             )
 
+    kind: Kind = "uint8" if _is_bytes(first) else "float32"
+    if kind == "float32" and all(map(_is_whole, parts)):
+        kind = "int32"
+
     def blocks() -> Iterator[Array]:
         for part in parts:
             for block in part.blocks():
-                yield as_stored(block.reshape(len(block), prod(shape)), part.name)
+                rows = block.reshape(len(block), prod(shape))
+                yield rows.astype(np.int32) if kind == "int32" else as_stored(rows, part.name)
 
     return Inputs(
         sum(part.shape[0] for part in parts),
         shape,
-        np.dtype(np.uint8 if _is_bytes(first) else np.float32),
+        kind,
         first.dtype.name,
         blocks,
     )
@@ -64,6 +79,18 @@ def of_arrays(parts: list[StoredArray]) -> Inputs:
 
 def _is_bytes(array: StoredArray) -> bool:
     return array.dtype == np.uint8
+
+
+def _is_whole(array: StoredArray) -> bool:
+    """Whether it holds integers that int32 has; where its dtype does not tell, all are looked at.
+
+    Those of 64 bits are what NumPy makes of a list.
+    """
+    if array.dtype.kind not in "iu":
+        return False
+    if np.can_cast(array.dtype, np.int32):
+        return True
+    return all(_WHOLE.min <= block.min() and block.max() <= _WHOLE.max for block in array.values())
 
 
 def as_stored(block: Array, name: str) -> Array:
@@ -94,7 +121,7 @@ class Spread:
         """`rows` is (n, values); n may be 0."""
         if not len(rows):
             return
-        if rows.dtype != np.uint8 and not (finite := np.isfinite(rows)).all():
+        if rows.dtype.kind == "f" and not (finite := np.isfinite(rows)).all():
             self.not_finite += rows.size - int(np.count_nonzero(finite))
             rows = np.where(finite, rows, np.float32(np.nan))
             low, high = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)

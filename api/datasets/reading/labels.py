@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -19,7 +20,8 @@ class Labels:
     """`rows(start, stop)` are those of examples in order, as `Upload` has them.
 
     `classes` names the classes of a classification, `columns` the targets of another task where
-    they have names. `one_hot` says that classes were sent as rows with a single 1.
+    they have names. `one_hot` says that classes were sent as rows with a single 1. `shape` is
+    `Facts.label_shape`, and `targets` counts all its numbers.
     """
 
     task: Task
@@ -28,6 +30,7 @@ class Labels:
     classes: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     one_hot: bool = False
+    shape: tuple[int, ...] = ()
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
@@ -37,26 +40,42 @@ class Labels:
     @property
     def row(self) -> tuple[int, ...]:
         """The shape of one example's label."""
-        return () if self.targets == 1 else (self.targets,)
+        return self.shape or (() if self.targets == 1 else (self.targets,))
+
+    @property
+    def stratified(self) -> bool:
+        """Whether each example has one class, so that each class can be split alike."""
+        return self.classes is not None and not self.shape
+
+    @property
+    def kinds(self) -> int:
+        """Classes, labels, or targets that are told apart: of quantities with a shape none is."""
+        return len(self.classes or range(1 if self.shape else self.targets))
 
 
 class Names:
-    """Labels that stand for classes, numbered as they first appear until there are too many."""
+    """Labels that stand for classes, numbered as they first appear until there are too many.
 
-    def __init__(self, workspace: Workspace) -> None:
+    An example has one at each place of `shape`.
+    """
+
+    def __init__(self, workspace: Workspace, shape: tuple[int, ...] = ()) -> None:
         self.seen: dict[int | str, int] = {}
         self.too_many = False
-        self._codes = workspace.spool(np.int16)
+        self._shape = shape
+        self._codes = workspace.spool(np.int16, shape)
 
     def add(self, labels: Sequence[int | str], inverse: Array | None = None) -> None:
-        """A label a row; or, with `inverse`, distinct ones, and which of them each row has."""
+        """A label a row; or, with `inverse`, distinct ones, and which of them each place has."""
         if self.too_many:
             return
         seen = self.seen
         codes = np.array([seen.setdefault(label, len(seen)) for label in labels], np.int64)
         self.too_many = len(seen) > MAX_OUTPUTS
         if not self.too_many:
-            self._codes.append(codes if inverse is None else codes[inverse])
+            self._codes.append(
+                codes if inverse is None else codes[inverse].reshape(-1, *self._shape)
+            )
 
     def classes(self, name: str, meant: Callable[[int | str], int] | None = None) -> Labels:
         """Classes 0 to C-1, sorted by the number that is `meant`, or as text."""
@@ -80,7 +99,9 @@ class Names:
         return Labels(
             "classification",
             lambda start, stop: table[self._codes.rows(start, stop)],
+            prod(self._shape),
             classes=tuple(names),
+            shape=self._shape,
         )
 
 
@@ -96,12 +117,13 @@ class Numbers:
         """`block` is (rows, *row). Raises DatasetRefused where float32 cannot hold it."""
         self.binary = self.binary and bool(((block == 0) | (block == 1)).all())
         if self._row:
-            self.one_hot = self.binary and self.one_hot and bool((block.sum(axis=1) == 1).all())
+            self.one_hot = self.binary and self.one_hot and bool((block.sum(axis=-1) == 1).all())
         self._values.append(as_stored(block, name))
 
     def quantities(self, columns: tuple[str, ...] | None = None) -> Labels:
         """All of them as the targets of a regression, named by `columns`."""
-        return Labels("regression", self._values.rows, self._targets, columns=columns)
+        shape = self._row if len(self._row) > 1 else ()
+        return Labels("regression", self._values.rows, self._targets, columns=columns, shape=shape)
 
     def several(
         self, name: str, task: Task | None, columns: tuple[str, ...] | None, *, whole: bool = False
@@ -113,8 +135,19 @@ class Numbers:
         """
         if task is None:
             task = self._guess(name, whole)
+        told_apart = len(self._row) == 1 or task == "classification"
+        if told_apart and self._row[-1] > MAX_OUTPUTS:
+            raise DatasetRefused(
+                f"{name} has {self._row[-1]:,} numbers in a row; expected at most {MAX_OUTPUTS:,} "
+                "classes, labels or targets: quantities on several axes may be more"
+            )
         if task == "regression":
             return self.quantities(columns)
+        if task == "multi_label" and len(self._row) > 1:
+            raise DatasetRefused(
+                f"{name} has shape (n, {', '.join(map(str, self._row))}); task=multi_label expects "
+                "one row of 0 and 1 an example: flatten it"
+            )
         if not (self.one_hot if task == "classification" else self.binary):
             row = "exactly one 1 in each row" if task == "classification" else "rows of 0 and 1"
             raise DatasetRefused(
@@ -123,28 +156,39 @@ class Numbers:
             )
         if task == "multi_label":
             return Labels(task, self._labels, self._targets, columns=columns)
-        classes = columns or tuple(str(number) for number in range(self._targets))
-        return Labels(task, self._class_numbers, classes=classes, one_hot=True)
+        *places, last = self._row
+        classes = columns or tuple(str(number) for number in range(last))
+        return Labels(
+            task,
+            self._class_numbers,
+            prod(places),
+            classes=classes,
+            one_hot=True,
+            shape=tuple(places),
+        )
 
     def _guess(self, name: str, whole: bool) -> Task:
-        if self.binary:
-            return "classification" if self.one_hot else "multi_label"
+        if self.one_hot:
+            return "classification"
+        if self.binary and len(self._row) == 1:
+            return "multi_label"
         if whole:
             raise DatasetRefused(
-                f"{name} has {self._targets} integers an example; expected 0 and 1 alone, or class "
-                "numbers, one an example: say task=regression if they are quantities"
+                f"{name} has {self._targets:,} integers an example; expected 0 and 1 alone, or to "
+                "be told what they are: say task=classification if each is a class, such as one a "
+                "step, or task=regression if they are quantities"
             )
         return "regression"
 
     @property
     def _targets(self) -> int:
-        return self._row[0] if self._row else 1
+        return prod(self._row)
 
     def _labels(self, start: int, stop: int) -> Array:
         return self._values.rows(start, stop).astype(np.int32)
 
     def _class_numbers(self, start: int, stop: int) -> Array:
-        places: Array = self._values.rows(start, stop).argmax(axis=1)
+        places: Array = self._values.rows(start, stop).argmax(axis=-1)
         return places.astype(np.int32)
 
 

@@ -84,7 +84,7 @@ def _split(source: Source, wanted: Wanted) -> Split:
             by="sender", fraction=None, seed=None, stratified=False,
             detail="as the arrays were named",
         )  # fmt: skip
-    stratified = source.labels.classes is not None
+    stratified = source.labels.stratified
     return Split(
         by="service",
         fraction=wanted.test_fraction,
@@ -110,7 +110,7 @@ def _report(
         guessed=guessed,
         one_hot=labels.one_hot,
         dtype=inputs.received,
-        stored_dtype="uint8" if inputs.dtype == np.uint8 else "float32",
+        stored_dtype=inputs.kind,
         shape=list(inputs.shape),
         value_range=value_range,
         class_names=None if labels.classes is None else list(labels.classes),
@@ -124,14 +124,13 @@ def _report(
 
 def _facts(assembly: Assembly, media: Media, value_range: tuple[float, float]) -> Facts:
     inputs, labels = assembly.inputs, assembly.labels
-    is_bytes = inputs.dtype == np.uint8
     return Facts(
         task=labels.task,
         shape=inputs.shape,
         classes=None if labels.classes is None else len(labels.classes),
         train_examples=assembly.train_examples,
         test_examples=assembly.test_examples,
-        value_range=_BYTES_RANGE if is_bytes else value_range,
+        value_range=_BYTES_RANGE if inputs.kind == "uint8" else value_range,
         bytes_per_value=inputs.dtype.itemsize,
         source="upload",
         description=f"{inputs.examples:,} uploaded examples, {media}, {labels.task}",
@@ -139,4 +138,7 @@ def _facts(assembly: Assembly, media: Media, value_range: tuple[float, float]) -
         finite=assembly.finite,
         class_names=None if labels.classes is None else tuple(labels.classes),
         weighted=assembly.weights is not None,
+        whole_range=assembly.whole_range,
+        label_shape=labels.shape,
+        target_range=assembly.train.tally.spread.range if labels.task == "regression" else None,
     )

@@ -44,7 +44,7 @@ class Part(BaseModel):
     """The training or the test part. Members that do not belong to the task are null."""
 
     examples: int
-    class_counts: list[int] | None = Field(None, description="examples of each class, by number")
+    class_counts: list[int] | None = Field(None, description="examples, or places, of each class")
     label_counts: list[int] | None = Field(None, description="examples that have each label")
     targets: list[Target] | None = Field(None, description="of regression")
 
@@ -67,7 +67,9 @@ class Report(BaseModel):
     guessed: bool = Field(description="whether the labels told the task, not the sender")
     one_hot: bool = Field(description="whether classes came as rows with exactly one 1")
     dtype: str = Field(description="of the inputs as they were sent; text for a csv")
-    stored_dtype: Literal["uint8", "float32"] = Field(description="of the inputs as they are kept")
+    stored_dtype: Literal["uint8", "int32", "float32"] = Field(
+        description="of the inputs as they are kept"
+    )
     shape: list[int] = Field(description="of one example")
     value_range: tuple[float, float] = Field(
         description="least and greatest finite input of the training part"

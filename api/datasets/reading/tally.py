@@ -9,7 +9,8 @@ from api.datasets.reading.report import Part, Target
 
 
 class Tally:
-    """`counts` are examples of each class or with each label, or finite values of each target.
+    """`counts` are examples, or places, of each class, those with each label, or the finite values
+    of each target; quantities on several axes are those of one.
 
     `whole` says that all targets are whole numbers.
     """
@@ -17,20 +18,20 @@ class Tally:
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
         self.examples = 0
-        self.counts = np.zeros(len(labels.classes or range(labels.targets)), np.int64)
-        self.spread = Spread(labels.targets)
+        self.counts = np.zeros(labels.kinds, np.int64)
+        self.spread = Spread(labels.kinds)
         self.whole = True
-        self._sums = np.zeros(labels.targets)
+        self._sums = np.zeros(labels.kinds)
 
     def see(self, rows: Array) -> None:
         """`rows` are as `contract.experiment.datasets.Upload` has them."""
         self.examples += len(rows)
         if self.labels.task == "classification":
-            self.counts += np.bincount(rows, minlength=len(self.counts))
+            self.counts += np.bincount(rows.ravel(), minlength=len(self.counts))
         elif self.labels.task == "multi_label":
             self.counts += rows.sum(axis=0)
         else:
-            self._see_quantities(rows.reshape(len(rows), self.labels.targets))
+            self._see_quantities(rows.reshape(-1, self.labels.kinds))
 
     def part(self) -> Part:
         """Of the report."""
@@ -39,7 +40,7 @@ class Tally:
             return Part(examples=self.examples, class_counts=counts)
         if self.labels.task == "multi_label":
             return Part(examples=self.examples, label_counts=counts)
-        names = self.labels.columns or [None] * self.labels.targets
+        names = self.labels.columns or [None] * self.labels.kinds
         targets = [self._target(place, name) for place, name in enumerate(names)]
         return Part(examples=self.examples, targets=targets)
 

@@ -25,21 +25,26 @@ def of_arrays(parts: list[StoredArray], task: Task | None, workspace: Workspace)
     """Integers, bools and text are classes, floats are quantities, unless `task` says otherwise.
 
     (n, 1) is (n,). (n, k) of 0 and 1 are classes where each row has exactly one 1, as
-    `keras.utils.to_categorical` makes them, else labels; other floats are k quantities.
+    `keras.utils.to_categorical` makes them, else labels; other floats are k quantities. With more
+    axes it is the same at each place. Text, and what `task` calls classes and is no such row, is a
+    class at each place.
     """
     row, kind = _row(parts), _kind(parts)
-    if row or (kind != "text" and (task == "regression" or (task is None and kind == "floats"))):
+    quantities = task == "regression" or (task is None and kind == "floats")
+    if kind != "text" and (row or quantities):
         numbers = Numbers(workspace, row)
         for part in parts:
             for block in part.blocks():
                 numbers.add(block.reshape(len(block), *row), part.name)
-        return (
-            numbers.several("y", task, None, whole=kind == "integers")
-            if row
-            else numbers.quantities()
-        )
-    _check_single("y", task, text=kind == "text")
-    names = Names(workspace)
+        if not row:
+            return numbers.quantities()
+        if task != "classification" or numbers.one_hot:
+            return numbers.several("y", task, None, whole=kind == "integers")
+    if not row:
+        _check_single("y", task, text=kind == "text")
+    elif kind == "text":
+        _check_classes(task)
+    names = Names(workspace, row[:-1] if row[-1:] == (1,) else row)
     for part in parts:
         for block in part.blocks():
             values, inverse = np.unique(_labels(block.ravel(), part.name), return_inverse=True)
@@ -50,10 +55,10 @@ def of_arrays(parts: list[StoredArray], task: Task | None, workspace: Workspace)
 def _row(parts: list[StoredArray]) -> tuple[int, ...]:
     rows = {() if part.shape[1:] == (1,) else part.shape[1:] for part in parts}
     row = rows.pop()
-    if rows or len(row) > 1:
+    if rows:
         raise DatasetRefused(
-            "expected y of shape (n,) or (n, targets), with as many targets in each part; "
-            f"received {' and '.join(str(part.shape) for part in parts)}"
+            "expected y of shape (n,), (n, targets) or more axes, with as many targets in each "
+            f"part; received {' and '.join(str(part.shape) for part in parts)}"
         )
     return row
 
@@ -61,9 +66,9 @@ def _row(parts: list[StoredArray]) -> tuple[int, ...]:
 def _kind(parts: list[StoredArray]) -> str:
     kinds = {_KINDS[part.dtype.kind] for part in parts}
     kind = kinds.pop()
-    if kinds or (kind == "text" and len(parts[0].shape) > 1 and parts[0].shape[1] > 1):
+    if kinds:
         raise DatasetRefused(
-            "expected y of one kind of numbers in each part, or text with one label an example; "
+            "expected y of one kind of numbers in each part, or text in each; "
             f"received {' and '.join(f'{part.dtype} {part.shape}' for part in parts)}"
         )
     return kind
@@ -76,6 +81,11 @@ def _check_single(name: str, task: Task | None, *, text: bool) -> None:
         )
     if task == "regression" and text:
         raise DatasetRefused(f"{name} is text; task=regression expects numbers")
+
+
+def _check_classes(task: Task | None) -> None:
+    if task not in (None, "classification"):
+        raise DatasetRefused(f"y is text at each place; task={task} expects numbers")
 
 
 def _labels(block: Array, name: str) -> Array:

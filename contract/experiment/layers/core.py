@@ -25,6 +25,8 @@ class Input(Layer):
     A plain list of layers needs none.
     """
 
+    moves: ClassVar[bool] = True
+
     type: Literal["Input"] = "Input"
 
     @override
@@ -63,6 +65,7 @@ class Embedding(Weighted):
     `mask_zero` tells the layers after it to pass over the places of a 0.
     """
 
+    looks_up: ClassVar[bool] = True
     bends: ClassVar[bool] = True
     columns: ClassVar[str] = "output_dim"
 
@@ -89,6 +92,7 @@ class Masking(Layer):
 
 
 class Identity(Layer):
+    moves: ClassVar[bool] = True
     keeps_units: ClassVar[bool] = True
 
     type: Literal["Identity"] = "Identity"

@@ -65,6 +65,10 @@ class Layer(Part):
     function: ClassVar[str] = "linear"
     # It may stand between units and their activation: each keeps its place on the last axis.
     keeps_units: ClassVar[bool] = False
+    # It gives its input's numbers as they are, in other places; or takes them as whole numbers, of
+    # which each has a row of weights.
+    moves: ClassVar[bool] = False
+    looks_up: ClassVar[bool] = False
     # It is no linear function of its inputs, whatever its activation.
     bends: ClassVar[bool] = False
     # It takes a list of inputs, be it of one; or else several, one by one.

@@ -23,6 +23,8 @@ from contract.experiment.unions import LIST, LISTS, WHOLE, ByKind, kind_of
 
 
 class Flatten(Layer):
+    moves: ClassVar[bool] = True
+
     type: Literal["Flatten"] = "Flatten"
 
     @override
@@ -32,6 +34,8 @@ class Flatten(Layer):
 
 class Reshape(Layer):
     """`target_shape` leaves the batch out; one entry may be -1."""
+
+    moves: ClassVar[bool] = True
 
     type: Literal["Reshape"] = "Reshape"
     target_shape: Annotated[
@@ -66,6 +70,8 @@ def _permutation(dims: tuple[int, ...]) -> tuple[int, ...]:
 class Permute(Layer):
     """`dims` are the axes of the input in their new order; the first after the batch is 1."""
 
+    moves: ClassVar[bool] = True
+
     type: Literal["Permute"] = "Permute"
     dims: Annotated[
         tuple[Annotated[int, Field(strict=True, ge=1, le=8)], ...],
@@ -86,6 +92,8 @@ class Permute(Layer):
 
 class RepeatVector(Layer):
     """The input `n` times, one after the other."""
+
+    moves: ClassVar[bool] = True
 
     type: Literal["RepeatVector"] = "RepeatVector"
     n: Count
@@ -130,6 +138,7 @@ def _both_ends(margins: _Margins, rank: int) -> list[tuple[int, int]]:
 class _Cropping(Layer):
     """Leaves the margins out."""
 
+    moves: ClassVar[bool] = True
     rank: ClassVar[int]
 
     type: str

@@ -126,7 +126,7 @@ def _save(path: Path, values: Array) -> str:
 def _key(dataset: Dataset) -> str:
     """What decides the arrays: not how they are cut and scaled."""
     return json.dumps(
-        dataset.model_dump(include={"name", "samples", "noise", "seed"}), sort_keys=True
+        dataset.model_dump(exclude={"scaling", "target_scaling", "limit"}), sort_keys=True
     )
 
 

@@ -11,19 +11,19 @@ from sklearn.model_selection import train_test_split
 from contract.errors import DatasetUnavailable
 from contract.experiment.datasets import CATALOGUE, Dataset, Facts
 from worker.training.data import image_files
+from worker.training.data.generated import generate
 
 Array = np.ndarray[Any, Any]
 SPLIT_SEED = 0
-DEFAULT_NOISE = 0.1
 DIGITS_SIDE, DIGITS_PEAK = 8, 16
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """Inputs (n, *shape), uint8 for pictures, else float32.
+    """Inputs (n, *shape), uint8 for pictures, int32 for other whole numbers, else float32.
 
-    Labels are int32, (n,) for classes and (n, targets) for multi-label, targets of regression
-    float32, (n,) or (n, targets). `w_train`, float32 (n,), weights the training examples.
+    Labels are int32, (n,) or (n, *places) for classes and (n, targets) for multi-label, targets of
+    regression float32, of any shape. `w_train`, float32 (n,), weights the training examples.
     """
 
     x_train: Array
@@ -47,13 +47,14 @@ def load(dataset: Dataset, facts: Facts, data_dir: Path, upload: Path | None = N
     if facts.source == "file":
         x_train, y_train, x_test, y_test = image_files.load(dataset.name, data_dir)
     else:
-        x, y = _generated(dataset, facts) if facts.source == "generated" else _bundled(dataset.name)
+        generated = facts.source == "generated"
+        x, y = generate(dataset, facts) if generated else _bundled(dataset.name)
         x_train, x_test, y_train, y_test = train_test_split(
             x,
             y,
             test_size=dataset.test_examples(facts),
             random_state=dataset.seed or SPLIT_SEED,
-            stratify=y if facts.task == "classification" else None,
+            stratify=y if facts.task == "classification" and not facts.per_place else None,
         )
     kind = np.int32 if facts.task == "classification" else np.float32
     return Arrays(x_train, y_train.astype(kind), x_test, y_test.astype(kind))
@@ -79,13 +80,13 @@ def _uploaded(file: Path, facts: Facts) -> Arrays:
 
 
 def _check(x: Array, y: Array, examples: int, facts: Facts) -> None:
-    if x.shape != (examples, *facts.shape) or x.dtype not in (np.uint8, np.float32):
+    if x.shape != (examples, *facts.shape) or x.dtype != facts.dtype:
         expected = (examples, *facts.shape)
-        raise ValueError(f"expected uint8 or float32 {expected}, found {x.dtype} {x.shape}")
+        raise ValueError(f"expected {facts.dtype} {expected}, found {x.dtype} {x.shape}")
     kind = np.dtype(np.float32 if facts.task == "regression" else np.int32)
-    shapes: set[tuple[int, ...]] = {(examples,)} if facts.targets == 1 else set()
-    if facts.task != "classification":
-        shapes.add((examples, facts.targets))
+    shapes = {(examples, *facts.label_shape)}
+    if not facts.label_shape and facts.task != "classification":
+        shapes = {(examples, facts.targets)} | ({(examples,)} if facts.targets == 1 else set())
     if y.shape not in shapes or y.dtype != kind:
         raise ValueError(f"expected {kind} labels {max(shapes)}, found {y.dtype} {y.shape}")
 
@@ -119,21 +120,3 @@ def enlarge(pictures: Array, side: int) -> Array:
     brightness = weights @ pictures @ weights.T * 255
     peak = DIGITS_PEAK * (side - 1) ** 2
     return ((2 * brightness + peak) // (2 * peak)).astype(np.uint8)
-
-
-def _generated(dataset: Dataset, facts: Facts) -> tuple[Array, Array]:
-    """`noise` is the standard deviation around the rings and half circles of radius 1; for blobs,
-
-    whose centres lie within 10 of the origin, a tenth of it.
-    """
-    samples = dataset.samples or facts.train_examples + facts.test_examples
-    noise = DEFAULT_NOISE if dataset.noise is None else dataset.noise
-    seed = dataset.seed or 0
-    if dataset.name == "circles":
-        x, y = sklearn_datasets.make_circles(samples, noise=noise, factor=0.5, random_state=seed)
-    elif dataset.name == "moons":
-        x, y = sklearn_datasets.make_moons(samples, noise=noise, random_state=seed)
-    else:
-        assert dataset.name == "blobs"  # another one needs a line of its own here
-        x, y = sklearn_datasets.make_blobs(samples, cluster_std=10 * noise, random_state=seed)
-    return x.astype(np.float32), y

@@ -8,6 +8,7 @@ import numpy as np
 
 from contract.experiment.datasets import Facts, Scaling, split_at
 from contract.experiment.spec import Experiment, Validation
+from contract.experiment.whole_numbers import takes_whole_numbers
 from contract.sizing.class_weights import class_weights
 from contract.sizing.label_layout import Layout
 from worker.training.data.load import Arrays
@@ -39,7 +40,8 @@ IDENTITY = affine(0, 1)
 
 @dataclass(frozen=True)
 class Part:
-    """Inputs as stored (uint8 or float32), not yet scaled; labels int32, targets scaled float32.
+    """Inputs as stored (uint8, int32 or float32), not yet scaled; labels int32, targets scaled
+    float32.
 
     `weights`, float32 (n,), are those of the examples in the loss; None where all count alike.
     """
@@ -51,13 +53,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Prepared:
-    """`inputs` is applied to each batch on its way into the model, `targets` already was."""
+    """`inputs` is applied to each batch on its way into the model, `targets` already was.
+
+    `whole`: the inputs go into the model as whole numbers, and not as floats.
+    """
 
     train: Part
     validation: Part | None
     test: Part
     inputs: Affine
     targets: Affine
+    whole: bool = False
 
     def save_scaling(self, folder: Path) -> Path:
         """An npz of input_offset, input_scale, target_offset and target_scale (see Affine)."""
@@ -76,7 +82,10 @@ def prepare(experiment: Experiment, facts: Facts, arrays: Arrays) -> Prepared:
     kept, held_out = select(len(arrays.x_train), dataset.limit, validation)
     x_train, y_train = arrays.x_train[kept], arrays.y_train[kept]
     inputs = input_scaling(dataset.scaling, x_train, facts.value_range)
-    targets = standard(y_train) if dataset.target_scaling == "standard" else IDENTITY
+    targets = IDENTITY
+    if dataset.target_scaling == "standard":
+        # What has several axes is one quantity at many places.
+        targets = standard(y_train.reshape(-1) if facts.label_shape else y_train)
 
     def part(x: Array, y: Array, weights: Array | None = None) -> Part:
         return Part(x, targets(y) if facts.task == "regression" else y, weights)
@@ -88,7 +97,12 @@ def prepare(experiment: Experiment, facts: Facts, arrays: Arrays) -> Prepared:
     if weights is None or experiment.training.sample_weight == "off":
         weights = of_classes(experiment, facts, y_train)
     train = part(x_train, y_train, weights)
-    return Prepared(train, validated, test, inputs, targets)
+    return Prepared(train, validated, test, inputs, targets, looked_up(experiment))
+
+
+def looked_up(experiment: Experiment) -> bool:
+    """Whether the inputs go into the model as whole numbers, and not as floats."""
+    return experiment.dataset.scaling == "none" and takes_whole_numbers(experiment.model.graph)
 
 
 def select(
@@ -150,14 +164,15 @@ def lay_out(labels: Array, layout: Layout, classes: int | None) -> Array:
     if layout == "sparse":
         return labels.astype(np.int64)  # TensorFlow keeps int32 out of a GPU's memory
     if layout == "values" or classes is None:
-        return labels.astype(np.float32).reshape(len(labels), -1)
+        row = classes is None and labels.ndim > 1
+        return labels.astype(np.float32)[(..., *[np.newaxis] * (not row))]
     return np.eye(classes, dtype=np.float32)[labels]
 
 
 def class_counts(labels: Array, facts: Facts) -> list[int]:
-    """How many examples each class has, or how many have each label; none for regression."""
+    """How many examples, or places, have each class, or each label; none for regression."""
     if facts.task == "regression":
         return []
     if facts.classes is None:
         return [int(count) for count in labels.sum(axis=0)]
-    return [int(count) for count in np.bincount(labels, minlength=facts.classes)]
+    return [int(count) for count in np.bincount(labels.ravel(), minlength=facts.classes)]

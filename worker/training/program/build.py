@@ -87,12 +87,12 @@ def construct_metric(metric: KerasMetric) -> Any:
     return constructor(type(metric))(**listed)
 
 
-def build(model: Model, input_shape: tuple[int, ...]) -> BuiltModel:
+def build(model: Model, input_shape: tuple[int, ...], *, whole: bool = False) -> BuiltModel:
     """The model with its weights, for inputs of `input_shape` (no batch axis).
 
-    A `keras.Sequential` where its graph is a chain.
+    A `keras.Sequential` where its graph is a chain. `whole`: it takes int32, else float32.
     """
-    graph, x = model.graph, keras.Input(input_shape)
+    graph, x = model.graph, keras.Input(input_shape, dtype="int32" if whole else "float32")
     layers = {
         node.index: _layer(model, node)
         for node in graph.nodes

@@ -45,6 +45,8 @@ class Examples:
         if inputs.dtype == tf.uint8 and "GPU" in inputs.device:
             # TensorFlow gathers no uint8 on a GPU; float16 holds 0 to 255 exactly as well.
             inputs = tf.cast(inputs, tf.float16)
+        elif inputs.dtype == tf.int32 and "GPU" in inputs.device:
+            inputs = tf.cast(inputs, tf.int64)  # TensorFlow keeps int32 out of a GPU's memory
         varies = np.asarray(y.min(axis=0) != y.max(axis=0))
         return cls(inputs, _tensor(y), varies, None if weights is None else _tensor(weights))
 
@@ -84,6 +86,7 @@ class Passes:
         self._loss = loss
         self._measures = measures
         self._inputs = inputs
+        self._whole = model.inputs[0].dtype == "int32"
         self._batch_size = batch_size
         self._steps = Steps(self._train_step, measures.start(), batch_size, jit_compile)
         fitting = EVALUATION_BYTES // (4 * largest_output)
@@ -166,12 +169,16 @@ class Passes:
         return after, self._measures.confusion(labels, outputs)
 
     def _scaled(self, x: Any) -> Any:
+        if self._whole:
+            return tf.cast(x, tf.int32)
         # Pictures stay uint8 in memory: a quarter of the traffic, for a cast in the cache.
         return (tf.cast(x, tf.float32) - self._inputs.offset) / self._inputs.scale
 
     def _total_loss(self, labels: Any, outputs: Any, weights: Any = None) -> Any:
         # Penalties on outputs come in the precision of these.
         penalties = [tf.cast(penalty, tf.float32) for penalty in self._model.losses]
+        if weights is not None and outputs.shape.rank > 2:  # one for all places of an example
+            weights = tf.reshape(weights, [-1, *[1] * (outputs.shape.rank - 2)])
         return tf.add_n([self._loss(labels, outputs, weights), *penalties])
 
 

@@ -42,11 +42,18 @@ class Tally(Protocol):
 
 
 class ClassificationTally:
-    """Loss and accuracy. `units` is the number of outputs, `threshold` parts two classes in one."""
+    """Loss and accuracy. `units` is the number of outputs, `threshold` parts two classes in one.
 
-    width = 3
+    `places`: an example has a class at each of several. The accuracy is the mean over all places
+    then, but for those that a mask passes over; the loss stays a mean over examples of what
+    batches have, as in Keras.
+    """
 
-    def __init__(self, threshold: float, layout: Layout, classes: int, units: int) -> None:
+    def __init__(
+        self, threshold: float, layout: Layout, classes: int, units: int, *, places: bool = False
+    ) -> None:
+        self.width = 4 if places else 3
+        self._places = places
         self._layout = layout
         self._units = units
         self._threshold = threshold
@@ -54,8 +61,15 @@ class ClassificationTally:
         self.confusion_shape = (classes, classes + (units > classes))
 
     def of_batch(self, loss: Any, labels: Any, outputs: Any) -> Any:
-        """Loss times examples, examples, correct ones."""
+        """Loss times examples, examples, correct answers; and all answers, where there are
+        places."""
         correct = tf.equal(self._true(labels), self._predicted(outputs))
+        if self._places:
+            counted = _counted(outputs, outputs[..., 0])
+            size = tf.cast(tf.shape(outputs)[0], tf.float64)
+            right = tf.reduce_sum(tf.cast(correct, tf.float64) * counted)
+            sums = [tf.cast(loss, tf.float64) * size, size, right, tf.reduce_sum(counted)]
+            return tf.stack(sums)
         size = tf.cast(tf.size(correct), tf.float64)
         right = tf.reduce_sum(tf.cast(correct, tf.float64))
         return tf.stack([tf.cast(loss, tf.float64) * size, size, right])
@@ -64,24 +78,36 @@ class ClassificationTally:
         """Counts of (true, predicted) classes, see `confusion_shape`."""
         true, predicted = self.confusion_shape
         rows = tf.one_hot(self._true(labels), true, dtype=tf.float64)
+        if self._places:
+            rows *= _counted(outputs, outputs[..., 0])[:, tf.newaxis]
         named = tf.minimum(self._predicted(outputs), predicted - 1)
         return tf.matmul(rows, tf.one_hot(named, predicted, dtype=tf.float64), transpose_a=True)
 
     def summary(self, totals: Sums, varies: Array) -> dict[str, float]:
-        """`loss` and `accuracy`, means over all examples."""
+        """`loss`, the mean over all examples, and `accuracy`, that over all answers."""
         del varies
-        loss, size, right = totals
-        return {"loss": float(loss / size), "accuracy": float(right / size)}
+        loss, size, right = totals[:3]
+        answers = totals[3] if self._places else size
+        return {"loss": float(loss / size), "accuracy": float(right / answers)}
 
     def _true(self, labels: Any) -> Any:
         if self._layout == "one_hot":
-            return tf.argmax(labels, axis=-1)
+            return tf.reshape(tf.argmax(labels, axis=-1), [-1])
         return tf.cast(tf.reshape(labels, [-1]), tf.int64)
 
     def _predicted(self, outputs: Any) -> Any:
         if self._units == 1:
-            return tf.cast(outputs[:, 0] > self._threshold, tf.int64)
-        return tf.argmax(outputs, axis=-1)
+            return tf.cast(tf.reshape(outputs, [-1]) > self._threshold, tf.int64)
+        return tf.reshape(tf.argmax(outputs, axis=-1), [-1])
+
+
+def _counted(outputs: Any, like: Any) -> Any:
+    """For each number of `like` 1, or 0 where the mask of `outputs` passes over it; flat."""
+    mask = getattr(outputs, "_keras_mask", None)
+    if mask is None:
+        return tf.ones(tf.size(like), tf.float64)
+    mask = tf.cast(mask, tf.float64)[(..., *[tf.newaxis] * (like.shape.rank - mask.shape.rank))]
+    return tf.reshape(tf.broadcast_to(mask, tf.shape(like)), [-1])
 
 
 class MultiLabelTally:
@@ -124,21 +150,33 @@ class RegressionTally:
     With several `targets`, both are those of each target, averaged with equal weights (as
     `sklearn.metrics.r2_score` does by default). `target_scale`, of one target or of each, takes
     errors back to the data's own units; R2 does not depend on it.
+
+    `places`: labels may have any shape, and all their numbers are of one target, but for those that
+    a mask passes over.
     """
 
     confusion_shape = (0, 0)
 
-    def __init__(self, targets: int, target_scale: np.ndarray[Any, Any]) -> None:
-        self.width = 2 + 4 * targets
+    def __init__(
+        self, targets: int, target_scale: np.ndarray[Any, Any], *, places: bool = False
+    ) -> None:
+        self.width = 7 if places else 2 + 4 * targets
+        self._places = places
         self._target_scale = target_scale
 
     def of_batch(self, loss: Any, labels: Any, outputs: Any) -> Any:
-        """Loss times examples, examples; then sums of absolute errors, of squared errors, of
-        targets and of their squares, each a number for every target."""
+        """Loss times examples, examples; where there are places, how many numbers; then sums of
+        absolute errors, of squared errors, of targets and of their squares, each a number for every
+        target."""
         targets = tf.cast(labels, tf.float64)
         errors = targets - tf.cast(outputs, tf.float64)
         size = tf.cast(tf.shape(errors)[0], tf.float64)
         rows = [tf.abs(errors), tf.square(errors), targets, tf.square(targets)]
+        if self._places:
+            counted = _counted(outputs, outputs)
+            rows = [tf.ones_like(errors), *rows]
+            sums = [tf.reduce_sum(tf.reshape(row, [-1]) * counted) for row in rows]
+            return tf.stack([tf.cast(loss, tf.float64) * size, size, *sums])
         sums = [tf.reduce_sum(row, axis=0) for row in rows]
         return tf.concat([[tf.cast(loss, tf.float64) * size, size], *sums], axis=0)
 
@@ -153,11 +191,14 @@ class RegressionTally:
         A target is left out, too, that varies by less than the sums can tell.
         """
         loss, size = totals[:2]
-        absolute, squared, targets, targets_squared = totals[2:].reshape(4, -1)
-        mae = absolute / size * self._target_scale
+        numbers = totals[2] if self._places else size
+        absolute, squared, targets, targets_squared = totals[2 + self._places :].reshape(4, -1)
+        mae = absolute / numbers * self._target_scale
         found = {"loss": float(loss / size), "mae": float(mae.mean())}
-        spread = targets_squared - targets**2 / size
-        told = varies & ~(spread <= 0)  # NaN stays in
+        spread = targets_squared - targets**2 / numbers
+        told = ~(spread <= 0)  # NaN stays in
+        if not self._places:
+            told &= varies
         if not told.any():
             return found
         return {**found, "r2": float((1 - squared[told] / spread[told]).mean())}

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from contract.experiment.datasets import Facts
+from contract.experiment.layers.layer import Shape
 from contract.experiment.losses import loss_of
 from contract.experiment.measured import asked_for
 from contract.experiment.spec import Experiment, Training
@@ -18,7 +19,7 @@ from contract.sizing.label_layout import Layout, label_layout
 from contract.sizing.trace import trace
 from diagnosis.run.signals import DataSignals
 from worker.training.built_model import BuiltModel
-from worker.training.data.prepare import Affine, Part, Prepared, lay_out
+from worker.training.data.prepare import Affine, Part, Prepared, lay_out, looked_up
 from worker.training.program.build import (
     build,
     construct,
@@ -120,7 +121,7 @@ def assemble(experiment: Experiment, facts: Facts, data: Prepared) -> Program:
         validation = on_device(data.validation)
     measures = Measures(
         _tally(experiment, facts, layout, model.output_shape[-1], data.targets),
-        _chosen(experiment, facts, train, model.output_shape[-1], data.targets),
+        _chosen(experiment, facts, train, model.output_shape[1:], data.targets),
     )
     batch_size = min(training.batch_size, len(train))
     loss = construct_loss(training.loss)
@@ -144,7 +145,8 @@ def _drawn(experiment: Experiment, facts: Facts) -> tuple[BuiltModel, Any]:
     forget all kernels: to optimize kept graphs again takes 0.15 s.
     """
     random.seed(experiment.training.seed)
-    built = build(experiment.model, facts.shape)
+    whole = looked_up(experiment)
+    built = build(experiment.model, facts.shape, whole=whole)
     optimizer = construct(experiment.training.optimizer)
     if experiment.model.dtype_policy == "mixed_float16":  # as `model.compile` does
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -157,17 +159,17 @@ def _tally(
 ) -> Tally:
     threshold = loss_of(experiment.training.loss).threshold
     if facts.classes is not None:
-        return ClassificationTally(threshold, layout, facts.classes, units)
+        return ClassificationTally(threshold, layout, facts.classes, units, places=facts.per_place)
     if facts.task == "multi_label":
         return MultiLabelTally(threshold)
-    return RegressionTally(facts.targets, targets.scale)
+    return RegressionTally(facts.targets, targets.scale, places=facts.label_shape != ())
 
 
 def _chosen(
-    experiment: Experiment, facts: Facts, train: Examples, units: int, targets: Affine
+    experiment: Experiment, facts: Facts, train: Examples, given: Shape, targets: Affine
 ) -> KerasMetrics:
     asked = asked_for(experiment.training.metrics, facts.task)
     metrics = {name: construct_metric(kind) for name, kind in asked.items()}
     scaled = experiment.dataset.target_scaling != "none"
-    first = tf.zeros_like(train.y[:1]), tf.zeros([1, units])
+    first = tf.zeros_like(train.y[:1]), tf.zeros([1, *given])
     return KerasMetrics(metrics, *first, targets if scaled else None)

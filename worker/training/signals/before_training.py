@@ -45,7 +45,8 @@ def probe_of(
     rows = min(len(data.train.x), _probe_rows(expected))
     generator = np.random.Generator(np.random.Philox(SELECTION_SEED))
     chosen = np.sort(generator.choice(len(data.train.x), rows, replace=False))
-    x = data.inputs(data.train.x[chosen])
+    x = data.train.x[chosen]
+    x = x.astype(np.int32) if data.whole else data.inputs(x)
     y = lay_out(data.train.y[chosen], layout, facts.classes)
     weights = None if data.train.weights is None else data.train.weights[chosen]
     return Probe(built, loss, optimizer, stations(built.graph), x, y, weights)

@@ -20,8 +20,10 @@ _SEED = 0
 def curvature(probe: Probe) -> Curvature:
     """Of the probe at the model's present weights."""
     x = probe.x.numpy()
-    scaled = tf.constant(standard(x)(x))
     raw, vector = largest_eigenvalue(probe, probe.x)
+    if probe.looks_up:  # scaled, they name other rows of an Embedding, or none
+        return Curvature(raw, None, gradient_noise(probe))
+    scaled = tf.constant(standard(x)(x))
     # The steepest direction is much the same for scaled inputs: a third of the products is saved.
     start = vector if math.isfinite(raw) else None
     return Curvature(

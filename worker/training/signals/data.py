@@ -1,6 +1,7 @@
 """What the data alone says, from a seeded sample of it: NumPy, and nothing that is trained."""
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ _FEWER = 500
 _RIDGE = 1.0
 # Of a kernel, which is 1 at no distance. From 0.1 to 1 the benchmark's regressions come out alike.
 _KERNEL_RIDGE = 0.3
+# Of an example's label: a baseline solves for each of its numbers, and for each class at a place.
+_MOST_ANSWERS = 2**12
 
 
 def data_signals(data: Prepared, facts: Facts, order: Array) -> DataSignals:
@@ -26,7 +29,7 @@ def data_signals(data: Prepared, facts: Facts, order: Array) -> DataSignals:
 
 def in_order(judged: DataSignals, data: Prepared, facts: Facts, order: Array) -> DataSignals:
     """What was `judged` without an order, with what `order` adds."""
-    if facts.classes is None:
+    if facts.classes is None or facts.per_place:
         return judged
     return replace(judged, label_runs=_label_runs(data.train.y[order]))
 
@@ -41,6 +44,8 @@ def unordered(data: Prepared, facts: Facts) -> DataSignals:
         (v[:, varies] - x[:, varies].mean(axis=0)) / spread[varies] for v in (x, x_test)
     )
     targets = train.y if facts.task == "regression" else None
+    # The names of rows are no quantities: what is near or linear in them says nothing.
+    judgeable = not data.whole and prod(facts.output_shape) <= _MOST_ANSWERS
     return DataSignals(
         input_mean_square=float(np.square(x).mean(dtype=np.float64)),
         input_min=float(x.min()),
@@ -53,11 +58,17 @@ def unordered(data: Prepared, facts: Facts) -> DataSignals:
         target_mean_square=None if targets is None else float(np.square(targets).mean()),
         class_counts=class_counts(data.train.y, facts),
         label_runs=None,
-        neighbour_agreement=_agreement(scaled, train.y) if facts.classes is not None else None,
-        linear_baseline=_linear_baseline(scaled, train.y, scaled_test, test.y, facts),
+        neighbour_agreement=(
+            _agreement(scaled, train.y) if judgeable and facts.classes is not None else None
+        ),
+        linear_baseline=(
+            _linear_baseline(scaled, train.y, scaled_test, test.y, facts) if judgeable else None
+        ),
         test_shift=_shift(x, x_test),
         curved_baseline=(
-            None if targets is None else _curved_baseline(scaled, train.y, scaled_test, test.y)
+            _curved_baseline(scaled, train.y, scaled_test, test.y, facts)
+            if judgeable and targets is not None
+            else None
         ),
     )
 
@@ -98,21 +109,22 @@ def _agreement(x: Array, labels: Array) -> float | None:
 def _linear_baseline(x: Array, y: Array, x_test: Array, y_test: Array, facts: Facts) -> float:
     """Of a ridge regression; on the classes one-hot."""
     values = (
-        np.eye(facts.classes, dtype=np.float32)[y]
+        np.eye(facts.classes, dtype=np.float32)[y].reshape(len(y), -1)
         if facts.classes is not None
         else y.reshape(len(y), -1).astype(np.float32)
     )
     mean = values.mean(axis=0)
     predicted = x_test @ _ridge(x, values - mean) + mean
     if facts.classes is not None:
-        return float((predicted.argmax(axis=1) == y_test).mean())
+        named = predicted.reshape(*y_test.shape, facts.classes).argmax(axis=-1)
+        return float((named == y_test).mean())
     truth = y_test.reshape(len(y_test), -1)
     if facts.task == "multi_label":
         return float(((predicted > 0.5) == (truth > 0.5)).mean())
-    return _r2(predicted, truth)
+    return _r2(predicted, truth, facts)
 
 
-def _curved_baseline(x: Array, y: Array, x_test: Array, y_test: Array) -> float:
+def _curved_baseline(x: Array, y: Array, x_test: Array, y_test: Array, facts: Facts) -> float:
     """Of a kernel ridge regression, exp(-|a - b|^2 / m), m the median squared distance."""
     x, values = x[:_FEWER], y[:_FEWER].reshape(len(y[:_FEWER]), -1).astype(np.float32)
     apart, apart_test = _distances(x, x), _distances(x_test, x)
@@ -120,7 +132,7 @@ def _curved_baseline(x: Array, y: Array, x_test: Array, y_test: Array) -> float:
     kernel, mean = np.exp(-apart / width), values.mean(axis=0)
     kernel.flat[:: len(kernel) + 1] += _KERNEL_RIDGE
     predicted = np.exp(-apart_test / width) @ np.linalg.solve(kernel, values - mean) + mean
-    return _r2(predicted, y_test.reshape(len(y_test), -1))
+    return _r2(predicted, y_test.reshape(len(y_test), -1), facts)
 
 
 def _distances(a: Array, b: Array) -> Array:
@@ -130,8 +142,10 @@ def _distances(a: Array, b: Array) -> Array:
     return distances
 
 
-def _r2(predicted: Array, truth: Array) -> float:
-    """The mean over the targets that vary; NaN where none does."""
+def _r2(predicted: Array, truth: Array, facts: Facts) -> float:
+    """The mean over the targets that vary, as in `RegressionTally`; NaN where none does."""
+    if facts.label_shape:
+        predicted, truth = predicted.reshape(-1, 1), truth.reshape(-1, 1)
     residual, total = (np.square(truth - p).sum(axis=0) for p in (predicted, truth.mean(axis=0)))
     varies = (truth.min(axis=0) != truth.max(axis=0)) & (total > 0)
     return float((1 - residual[varies] / total[varies]).mean()) if varies.any() else float("nan")

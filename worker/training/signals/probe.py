@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from contract.experiment.graph import Node
 from contract.experiment.layers.layer import Layer
+from contract.experiment.whole_numbers import takers
 from worker.training.built_model import BuiltModel, told, values
 from worker.training.signals.activations import Station
 
@@ -44,7 +45,7 @@ class Probe:
     does in training: its moving averages mean little before many steps. All is computed in
     float32, where training may not be: no loss scale keeps small gradients here. Nothing of the
     model changes, and no seed is consumed. `has_curvature` is false where the loss cannot be
-    derived twice.
+    derived twice, `looks_up` true where inputs name rows of an Embedding.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Probe:
         self.y = tf.constant(y)
         self._everyone = tf.ones(len(x)) if weights is None else tf.constant(weights)
         self.has_curvature = True
+        self.looks_up = any(node.layer.looks_up for node in takers(built.graph))
         self._yes, self._no = tf.constant(True), tf.constant(False)
         self.weights = [variable.value for variable in self._model.trainable_variables]
         self._look = tf.function(self._looked_at, autograph=False).get_concrete_function(
@@ -120,7 +122,8 @@ class Probe:
             with tf.GradientTape(watch_accessed_variables=False) as first:
                 first.watch(self.weights)
                 outputs, seen, penalties = self._forward(x)
-                rows, penalties = self._loss.call(y, outputs), [*penalties, *self._model.losses]
+                rows = _by_example(self._loss.call(y, outputs), outputs)
+                penalties = [*penalties, *self._model.losses]
                 weighted = tf.add_n([tf.reduce_mean(rows * share), *penalties])
             gradients = _whole(first.gradient(weighted, self.weights, unconnected_gradients=none))
 
@@ -164,6 +167,23 @@ class Probe:
             given = values(graph, x, apply)
         (output,) = graph.outputs
         return given[output], seen, scope.losses
+
+
+def _by_example(losses: Any, outputs: Any) -> Any:
+    """The losses of the places of each example in one, so that their mean is the batch's loss.
+
+    Places that a mask passes over do not count, as in Keras.
+    """
+    if losses.shape.rank == 1:
+        return losses
+    mask = getattr(outputs, "_keras_mask", None)
+    if mask is not None:
+        weights = tf.cast(mask, losses.dtype)
+        weights = tf.reshape(
+            weights, [*weights.shape, *[1] * (losses.shape.rank - mask.shape.rank)]
+        )
+        losses = losses * tf.math.divide_no_nan(weights, tf.reduce_mean(weights))
+    return tf.reduce_mean(losses, axis=[*range(1, losses.shape.rank)])
 
 
 def _whole(gradients: Sequence[Any]) -> list[Any]:

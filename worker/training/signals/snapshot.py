@@ -66,9 +66,9 @@ class Lens:
     def _commonest_share(self, outputs: Array) -> float | None:
         if self._threshold is None:
             return None
-        one = outputs.shape[1] == 1
-        given = outputs[:, 0] > self._threshold if one else outputs.argmax(axis=1)
-        return float(np.unique(given, return_counts=True)[1].max() / len(outputs))
+        one = outputs.shape[-1] == 1
+        given = outputs > self._threshold if one else outputs.argmax(axis=-1)
+        return float(np.unique(given, return_counts=True)[1].max() / given.size)
 
 
 def _place(built: BuiltModel, station: Station) -> _Place:

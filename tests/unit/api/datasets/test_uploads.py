@@ -56,6 +56,7 @@ def test_parts_are_kept_as_they_were_sent(tmp_path: Path) -> None:
         task="classification", shape=(6, 5, 3), classes=4, train_examples=30, test_examples=10,
         value_range=(0, 255), bytes_per_value=1, source="upload",
         description="40 uploaded examples, npz, classification", class_names=("0", "1", "2", "3"),
+        whole_range=(0, 254),
     )  # fmt: skip
     assert read.report.value_range == (sent["x_train"].min(), sent["x_train"].max())
     assert read.report.train.class_counts == np.bincount(sent["y_train"]).tolist()
@@ -142,14 +143,35 @@ def test_a_part_must_not_be_empty(fraction: float, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", ">f8", "<i8", ">u2", "|i1", "|b1"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_numbers_become_float32(dtype: str, order: Any, tmp_path: Path) -> None:
+def test_integers_stay_whole_and_all_else_becomes_float32(
+    dtype: str, order: Any, tmp_path: Path
+) -> None:
     x = (X.reshape(50, 2, 2) * 3).clip(0).astype(dtype, order=order)
     read = read_bytes(npz(x_train=x, y_train=CLASSES, x_test=x, y_test=CLASSES), "npz", tmp_path)
     got = arrays_of(read)["x_train"]
-    assert got.dtype == np.float32
-    assert np.array_equal(got, x.astype(np.float32))
+    kept = "int32" if x.dtype.kind in "iu" else "float32"
+    assert got.dtype.name == read.facts.dtype == read.report.stored_dtype == kept
+    assert np.array_equal(got, x.astype(kept))
     assert read.facts.value_range == (got.min(), got.max())
     assert (read.facts.bytes_per_value, read.facts.shape) == (4, (2, 2))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize(
+    ("most", "kept"), [(2**31 - 1, "int32"), (2**31, "float32"), (2**63 - 1, "float32")]
+)
+def test_integers_within_32_bits_are_kept_to_the_last_one(
+    order: Any, most: int, kept: str, tmp_path: Path
+) -> None:
+    x = np.arange(200).reshape(50, 2, 2) - 5
+    x[-1, -1, -1] = most
+    x = x.astype(np.int64, order=order)
+    read = read_bytes(npz(x=x, y=CLASSES), "npz", tmp_path)
+    assert read.facts.dtype == kept
+    assert read.facts.whole_range == ((-5, most) if kept == "int32" else None)
+    got = arrays_of(read)
+    found = max(got[f"x_{part}"].max() for part in ("train", "test"))
+    assert found == np.dtype(kept).type(most)
 
 
 def test_one_number_an_example(tmp_path: Path) -> None:
@@ -176,9 +198,18 @@ LABELS: list[tuple[str, Array, list[tuple[str, int] | None]]] = [
     ("one-hot floats", np.eye(3)[CLASSES],
      [("classification", 3), ("classification", 3), ("multi_label", 3), ("regression", 3)]),
     ("labels", np.stack([CLASSES == 1, CLASSES > 0], 1),
-     [("multi_label", 2), None, ("multi_label", 2), ("regression", 2)]),
+     [("multi_label", 2), ("classification", 2), ("multi_label", 2), ("regression", 2)]),
     ("several floats", X[:, :2], [("regression", 2), None, None, ("regression", 2)]),
-    ("several integers", np.stack([CLASSES, CLASSES], 1), [None, None, None, ("regression", 2)]),
+    ("several integers", np.stack([CLASSES, CLASSES], 1),
+     [None, ("classification", 3), None, ("regression", 2)]),
+    ("text at each step", np.array(["b", "ä", "c d"])[np.stack([CLASSES, CLASSES], 1)],
+     [("classification", 3), ("classification", 3), None, None]),
+    ("integers in a column", np.stack([CLASSES, CLASSES], 1)[..., None],
+     [None, ("classification", 3), None, ("regression", 1)]),
+    ("one-hot at each step", np.eye(3)[np.stack([CLASSES, CLASSES], 1)],
+     [("classification", 3), ("classification", 3), None, ("regression", 3)]),
+    ("small pictures", X.reshape(50, 2, 2, 1),
+     [("regression", 1), None, None, ("regression", 1)]),
 ]  # fmt: skip
 
 
@@ -201,15 +232,18 @@ def test_what_labels_stand_for(
         return
     read = read_bytes(content, "npz", tmp_path, Wanted(task=task))
     facts, got = read.facts, arrays_of(read)["y_test"]
-    assert (facts.task, facts.outputs) == expected
+    assert (facts.task, facts.output_shape[-1]) == expected
     assert read.report.guessed == (task is None)
     assert got.dtype == (np.float32 if facts.task == "regression" else np.int32)
     if facts.task != "classification":
         assert np.array_equal(got, y.astype(got.dtype))
     else:
-        assert read.report.one_hot == (y.ndim == 2)
-        wanted = y.argmax(1) if y.ndim == 2 else np.unique(y, return_inverse=True)[1]
-        assert np.array_equal(got, wanted)
+        one_hot = y.ndim > 1 and bool((np.asarray(y == 1).sum(-1) == 1).all())
+        assert read.report.one_hot == one_hot
+        wanted = y.argmax(-1) if one_hot else np.unique(y, return_inverse=True)[1]
+        assert np.array_equal(got, wanted.reshape(got.shape))
+        column = y.ndim > 2 and y.shape[-1] == 1
+        assert facts.label_shape == (y.shape[1:-1] if one_hot or column else y.shape[1:])
     check_counts(read, got)
 
 
@@ -218,12 +252,13 @@ def check_counts(read: Read, y: Array) -> None:
     part = read.report.test
     assert part.examples == len(y)
     if read.facts.task == "classification":
-        assert part.class_counts == np.bincount(y).tolist()
+        assert part.class_counts == np.bincount(y.ravel()).tolist()
     elif read.facts.task == "multi_label":
         assert part.label_counts == y.sum(0).tolist()
     else:
         assert part.targets is not None
-        for target, column in zip(part.targets, y.reshape(len(y), -1).T, strict=True):
+        rows = y.reshape(-1, 1) if read.facts.label_shape else y.reshape(len(y), -1)
+        for target, column in zip(part.targets, rows.T, strict=True):
             assert (target.min, target.max) == (column.min(), column.max())
             assert target.mean == pytest.approx(column.mean(dtype=np.float64))
 
@@ -266,7 +301,7 @@ def test_tables(
         return
     read = read_bytes(csv(columns), "csv", tmp_path, wanted)
     got = arrays_of(read)
-    assert (read.facts.task, read.facts.outputs) == expected
+    assert (read.facts.task, read.facts.output_shape[-1]) == expected
     assert read.report.class_names == names
     x = np.stack([np.asarray(c, np.float32) for c in TABLE.values()], 1)
     order = got["x_test"][:, 1].astype(int)
@@ -354,7 +389,7 @@ def test_any_array_comes_back(x: Array, sent: bool, fraction: float, tmp_path: P
     n = 20
     x = np.resize(x, (n, *x.shape[1:]))
     x.reshape(n, -1)[:, 0] = range(n)
-    stored = x.astype(np.uint8 if x.dtype == np.uint8 else np.float32)
+    stored = x.astype({"u1": np.uint8, "i2": np.int32}.get(x.dtype.str[1:], np.float32))
     y = np.arange(n) * 1.0
     arrays = {"x": x, "y": y}
     if sent:

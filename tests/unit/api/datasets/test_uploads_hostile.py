@@ -152,7 +152,7 @@ def check_any(content: bytes, media: Media, wanted: Wanted) -> None:
 
 def check_sound(read: Read) -> None:
     facts, got = read.facts, arrays_of(read)
-    row = () if facts.targets == 1 else (facts.targets,)
+    row = facts.label_shape or (() if facts.targets == 1 else (facts.targets,))
     assert ("w_train" in got) == facts.weighted
     if facts.weighted:
         assert got["w_train"].shape == (facts.train_examples,)
@@ -160,7 +160,8 @@ def check_sound(read: Read) -> None:
     for part, examples in (("train", facts.train_examples), ("test", facts.test_examples)):
         x, y = got[f"x_{part}"], got[f"y_{part}"]
         assert x.shape == (examples, *facts.shape)
-        assert x.dtype == {1: np.uint8, 4: np.float32}[facts.bytes_per_value]
+        assert x.dtype == facts.dtype
+        assert x.itemsize == facts.bytes_per_value
         assert y.shape == (examples, *row)
         assert y.dtype == (np.float32 if facts.task == "regression" else np.int32)
         if facts.task != "regression":

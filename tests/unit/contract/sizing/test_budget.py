@@ -1,12 +1,13 @@
 """What is refused before it is stored: over the budget, or valid and yet impossible."""
 
 import time
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 
 from contract.errors import SpecRefused
-from contract.experiment.datasets import CATALOGUE, Facts, facts_of
+from contract.experiment.datasets import CATALOGUE, Dataset, Facts, facts_for, facts_of
 from contract.experiment.losses import LOSSES, LossName
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
@@ -27,6 +28,10 @@ UPLOADS = {
 
 def dense(units: int) -> dict[str, Any]:
     return {"type": "Dense", "units": units}
+
+
+def lookup(rows: int) -> dict[str, Any]:
+    return {"type": "Embedding", "input_dim": rows, "output_dim": 2}
 
 
 def mlp(*units: int, **changes: Any) -> Experiment:
@@ -76,7 +81,7 @@ def refused(spec: Experiment, **limits: int) -> SpecRefused:
 
 
 def accepted(spec: Experiment, **limits: int) -> Cost:
-    facts = UPLOADS.get(spec.dataset.name) or facts_of(spec.dataset.name)
+    facts = UPLOADS.get(spec.dataset.name) or facts_for(spec.dataset)
     return check(spec, facts, Settings.model_validate(limits))
 
 
@@ -221,9 +226,41 @@ def test_the_budget_itself_is_within_the_budget(limits: dict[str, int]) -> None:
             "mnist is fixed",
         ),
         (
+            experiment([dense(10)], {"name": "addition", "noise": 0.1}),
+            "/dataset/noise",
+            "addition has samples, seed, digits, encoding",
+        ),
+        (
+            experiment([dense(12)], {"name": "addition", "digits": 2}),
+            "/dataset/samples",
+            "5,050 questions",
+        ),
+        (
+            experiment([dense(12)], {"name": "addition"}),
+            "/model/layers/0",
+            "a class at each place of (4,): the model's output must have shape (4, 12), and has (7",
+        ),
+        (
+            experiment(
+                [{"type": "Reshape", "target_shape": [4, 21]}, dense(11)], {"name": "addition"}
+            ),
+            "/model/layers/1",
+            "12 output unit(s)",
+        ),
+        (
+            experiment([FLATTEN, dense(3200)], {"name": "moving_squares"}, loss="mse"),
+            "/model/layers/1",
+            "a number at each place of (8, 20, 20, 1)",
+        ),
+        (
+            experiment([FLATTEN, lookup(255), dense(4), FLATTEN, dense(10)]),
+            "/model/layers/1/input_dim",
+            "a row for each of 0 to 254, and the inputs of digits are 0 to 255: take 256",
+        ),
+        (
             experiment([dense(3)], {"name": VECTORS, "samples": 30, "seed": 1}),
             "/dataset/samples",
-            "samples, seed only belong to generated datasets",
+            "samples belongs to circles, moons, blobs, addition",
         ),
         (
             experiment([dense(3)], {"name": "iris", "target_scaling": "standard"}),
@@ -302,11 +339,39 @@ def test_one_output_takes_any_labels_as_keras_does(loss: str) -> None:
 @pytest.mark.parametrize("loss", get_args(LossName))
 def test_several_numbers_an_example_take_any_loss_that_needs_no_classes(loss: str) -> None:
     for name, facts in UPLOADS.items():
-        spec = experiment([dense(facts.outputs)], {"name": name}, loss=loss)
+        spec = experiment([dense(facts.output_shape[-1])], {"name": name}, loss=loss)
         if LOSSES[loss].takes_class_numbers and name != VECTORS:
             assert refused(spec).pointer == "/training/loss"
         else:
             accepted(spec)
+
+
+def test_numbers_that_an_embedding_has_rows_for() -> None:
+    """What is scaled, computed with first, or unknown, is not judged before it is trained."""
+    rest = [dense(4), FLATTEN, dense(10)]
+    accepted(experiment([FLATTEN, lookup(256), *rest]))
+    accepted(experiment([FLATTEN, lookup(25), *rest], {"name": "digits", "scaling": "unit"}))
+    accepted(experiment([FLATTEN, {"type": "Rescaling", "scale": 0.1}, lookup(26), *rest]))
+    accepted(experiment([lookup(2), *rest[:-1], dense(3)], {"name": VECTORS}))
+    below = replace(UPLOADS[VECTORS], whole_range=(-1, 7))
+    with pytest.raises(SpecRefused, match="-1 to 7: add the same") as error:
+        check(experiment([lookup(8), *rest[:-1], dense(3)], {"name": VECTORS}), below, Settings())
+    assert error.value.pointer == "/model/layers/0/input_dim"
+
+
+def test_the_options_of_a_set_make_its_facts() -> None:
+    """The catalogue's are those without any; ranks and sizes of labels follow the inputs'."""
+    for name in CATALOGUE:
+        assert facts_for(Dataset.model_validate({"name": name})) == CATALOGUE[name]
+    long = {"name": "addition", "digits": 5, "encoding": "ids"}
+    sums = facts_for(Dataset.model_validate(long))
+    assert (sums.shape, sums.output_shape, sums.whole_range) == ((11,), (6, 12), (0, 11))
+    film = facts_for(Dataset.model_validate({"name": "moving_squares", "frames": 15, "side": 40}))
+    assert film.shape == film.output_shape == (15, 40, 40, 1)
+    sequence = [lookup(12), {"type": "LSTM", "units": 3}, {"type": "RepeatVector", "n": 6}]
+    spec = experiment([*sequence, dense(12)], {**long, "samples": 100})
+    found = check(spec, sums, Settings())
+    assert found.memory.dataset == 100 * (2 * 11 + 4 * 6 * 12)
 
 
 def test_targets_are_scaled_where_there_are_any() -> None:
@@ -346,7 +411,7 @@ def test_sparse_labels_need_no_more_than_enough_outputs() -> None:
 def test_callbacks_monitor_what_is_measured(
     callback: str, dataset: str, on: str, monitor: str, measured: bool
 ) -> None:
-    outputs = (UPLOADS.get(dataset) or facts_of(dataset)).outputs
+    outputs = (UPLOADS.get(dataset) or facts_of(dataset)).output_shape[-1]
     stopping = {"validation": {"on": on}, callback: {"monitor": monitor}}
     spec = experiment([dense(outputs)], {"name": dataset}, loss="mse", **stopping)
     if measured:

@@ -4,15 +4,16 @@ import io
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from contract.errors import DatasetUnavailable
-from contract.experiment.datasets import CATALOGUE, Dataset, DatasetName, Task
+from contract.experiment.datasets import CATALOGUE, Dataset, DatasetName, Task, facts_for
 from tests import uploaded
 from worker.training.data import image_files
+from worker.training.data.generated import CHARACTERS
 from worker.training.data.load import enlarge, load
 
 NO_FILES = Path("none")
@@ -31,10 +32,17 @@ def test_a_dataset_is_what_the_catalogue_says(name: DatasetName) -> None:
     both = np.concatenate([arrays.x_train, arrays.x_test])
     assert low <= both.min()
     assert both.max() <= high
+    assert both.dtype == facts.dtype
+    if facts.whole_range is not None:
+        assert (both.min(), both.max()) == facts.whole_range
     for y, n in ((arrays.y_train, facts.train_examples), (arrays.y_test, facts.test_examples)):
-        assert y.shape == (n,)
+        assert y.shape == (n, *facts.label_shape)
         assert y.dtype == (np.float32 if facts.classes is None else np.int32)
-        if facts.classes is not None:
+        if facts.target_range is not None:
+            assert (y.min(), y.max()) == facts.target_range
+        if facts.per_place:
+            assert np.array_equal(np.unique(y), [0, *range(2, 12)])  # no answer has a +
+        elif facts.classes is not None:
             shares = np.bincount(y, minlength=facts.classes) / n
             whole = np.bincount(np.concatenate([arrays.y_train, arrays.y_test])) / len(both)
             assert shares == pytest.approx(whole, abs=1 / n)
@@ -70,6 +78,52 @@ def test_generated_sets_take_samples_noise_and_seed(name: DatasetName) -> None:
     assert np.array_equal(x(), x(seed=0))
     assert not np.array_equal(x(), x(seed=1))
     assert not np.array_equal(x(), x(noise=0.3))
+
+
+def text(row: np.ndarray[Any, Any]) -> str:
+    return "".join(CHARACTERS[number] for number in row)
+
+
+@pytest.mark.parametrize(("digits", "samples"), [(1, 55), (2, 5050), (3, 2000), (9, 100)])
+def test_each_addition_is_right_and_comes_once(digits: int, samples: int) -> None:
+    """There are 55 and 5,050 of numbers with one digit and with two."""
+    made = {"name": "addition", "digits": digits, "samples": samples, "encoding": "ids"}
+    dataset = Dataset.model_validate(made)
+    arrays = load(dataset, facts_for(dataset), NO_FILES)
+    seen = set()
+    for part in ("train", "test"):
+        x, y = getattr(arrays, f"x_{part}"), getattr(arrays, f"y_{part}")
+        assert (x.shape[1], y.shape[1]) == (2 * digits + 1, digits + 1)
+        for question, answer in zip(x, y, strict=True):
+            one, other = map(int, text(question).split("+"))
+            assert text(question) == f"{one}+{other}".ljust(2 * digits + 1)
+            assert text(answer) == str(one + other).ljust(digits + 1)
+            assert max(one, other) < 10**digits
+            seen.add(frozenset((one, other)))
+    assert len(seen) == samples
+    reseeded = dataset.model_copy(update={"seed": 1})
+    assert not np.array_equal(load(reseeded, facts_for(reseeded), NO_FILES).x_train, arrays.x_train)
+    one_hot = dataset.model_copy(update={"encoding": None})
+    shown = load(one_hot, facts_for(one_hot), NO_FILES).x_test
+    assert np.array_equal(shown.argmax(-1), arrays.x_test)
+    assert np.all(shown.sum(-1) == 1)
+
+
+def test_a_film_is_answered_by_itself_one_picture_later() -> None:
+    made = {"name": "moving_squares", "samples": 40, "frames": 5, "side": 16, "noise": 0.0}
+    dataset = Dataset.model_validate(made)
+    arrays = load(dataset, facts_for(dataset), NO_FILES)
+    assert arrays.x_train.shape == arrays.y_train.shape == (32, 5, 16, 16, 1)
+    assert np.array_equal(arrays.x_train[:, 1:], arrays.y_train[:, :-1])
+    assert np.array_equal(np.unique(arrays.y_train), [0, 1])
+    moved = (arrays.x_train != arrays.y_train).any(axis=(2, 3, 4))
+    assert 0.9 < moved.mean() <= 1
+    noisy = dataset.model_copy(update={"noise": 0.2})
+    seen = load(noisy, facts_for(noisy), NO_FILES)
+    assert np.array_equal(seen.y_train, arrays.y_train)
+    inside = (seen.x_train > 0) & (seen.x_train < 1)
+    error = (seen.x_train - arrays.x_train)[inside]
+    assert np.abs(error).mean() == pytest.approx(0.2 * np.sqrt(2 / np.pi), rel=0.1)
 
 
 def mnist_like(folder: Path, **changes: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> Path:
