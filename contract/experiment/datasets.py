@@ -20,6 +20,10 @@ DatasetName = Literal[
     "mnist",
     "fashion_mnist",
     "cifar10",
+    "cifar100",
+    "imdb",
+    "reuters",
+    "california_housing",
     "iris",
     "wine",
     "breast_cancer",
@@ -30,7 +34,7 @@ DatasetName = Literal[
     "addition",
     "moving_squares",
 ]
-Encoding = Literal["ids", "one_hot"]
+Encoding = Literal["ids", "one_hot", "multi_hot"]
 UploadId = Annotated[str, Field(strict=True, pattern=ids.DATASET.pattern)]
 
 
@@ -141,6 +145,28 @@ CATALOGUE: dict[str, Facts] = {
         "60,000 colour pictures of ten things, uint8 0-255 (Krizhevsky)",
         whole_range=(0, 255),
     ),
+    "cifar100": Facts(
+        "classification", (32, 32, 3), 100, 50_000, 10_000, (0, 255), 1, "file",
+        "60,000 colour pictures of a hundred things, uint8 0-255 (Krizhevsky)",
+        whole_range=(0, 255),
+    ),
+    "imdb": Facts(
+        "classification", (200,), 2, 25_000, 25_000, (0, 19_999), 4, "file",
+        "50,000 reviews of films, for or against, as numbers of words: the commonest has 4; 1 "
+        "begins a review, 2 is a rare word, 0 fills up at the front (Maas et al.)",
+        whole_range=(0, 19_999),
+    ),
+    "reuters": Facts(
+        "classification", (200,), 46, 8_982, 2_246, (0, 9_999), 4, "file",
+        "11,228 news on 46 topics, as numbers of words, as in imdb",
+        whole_range=(0, 9_999),
+    ),
+    "california_housing": Facts(
+        "regression", (8,), None, 16_512, 4_128, (-124.35, 39_320.0), 4, "file",
+        "20,640 districts of California in 1990, 8 measures of very different ranges; the target "
+        "is the median value of a house, 14,999 to 500,001 dollars (Pace and Barry)",
+        target_range=(14_999.0, 500_001.0),
+    ),
     "iris": Facts(
         "classification", (4,), 3, 120, 30, (0.1, 7.9), 4, "scikit-learn",
         "150 flowers, four lengths in cm (Fisher)",
@@ -199,15 +225,22 @@ def facts_of(name: str, upload: Mapping[str, Any] | None = None) -> Facts:
 
 # The options of a dataset, by its name: no other has them.
 _CLOUDS = ("samples", "noise", "seed")
+_TEXT = ("num_words", "maxlen", "encoding")
 OPTIONS: dict[str, tuple[str, ...]] = {
     "circles": _CLOUDS,
     "moons": _CLOUDS,
     "blobs": _CLOUDS,
     "addition": ("samples", "seed", "digits", "encoding"),
     "moving_squares": (*_CLOUDS, "frames", "side"),
+    "imdb": _TEXT,
+    "reuters": _TEXT,
 }
 # Of those that take an encoding, what they can be given; the first is the default.
-ENCODINGS: dict[str, tuple[Encoding, ...]] = {"addition": ("one_hot", "ids")}
+ENCODINGS: dict[str, tuple[Encoding, ...]] = {
+    "addition": ("one_hot", "ids"),
+    "imdb": ("ids", "multi_hot"),
+    "reuters": ("ids", "multi_hot"),
+}
 
 
 # The share of a generated set that is held out for testing.
@@ -242,6 +275,8 @@ class Dataset(Part):
     encoding: Encoding | None = None
     frames: Annotated[int, Field(strict=True, ge=2, le=100)] | None = None
     side: Annotated[int, Field(strict=True, ge=8, le=128)] | None = None
+    num_words: Annotated[int, Field(strict=True, ge=4, le=100_000)] | None = None
+    maxlen: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
 
     def train_examples(self, facts: Facts) -> int:
         """Size of the training part before a validation split, after `limit`."""
@@ -267,6 +302,14 @@ def facts_for(dataset: Dataset, upload: Mapping[str, Any] | None = None) -> Fact
         side = dataset.side or facts.shape[1]
         shape = (dataset.frames or facts.shape[0], side, side, channels)
         return replace(facts, shape=shape, label_shape=shape, targets=math.prod(shape))
+    if dataset.name in ("imdb", "reuters") and facts.whole_range is not None:
+        words = dataset.num_words or facts.whole_range[1] + 1
+        if dataset.encoding == "multi_hot":
+            told = replace(facts, shape=(words,), bytes_per_value=1)
+            return replace(told, value_range=(0, 1), whole_range=(0, 1))
+        whole = (0, words - 1)
+        shape = (dataset.maxlen or facts.shape[0],)
+        return replace(facts, shape=shape, value_range=whole, whole_range=whole)
     return facts
 
 

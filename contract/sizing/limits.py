@@ -74,6 +74,12 @@ def _check_options(dataset: Dataset, facts: Facts) -> None:
             "/dataset/encoding",
             f"{dataset.name} is encoded as {' or '.join(known)}; received {dataset.encoding}",
         )
+    if dataset.maxlen is not None and dataset.encoding == "multi_hot":
+        raise SpecRefused(
+            "/dataset/maxlen",
+            "maxlen belongs to ids; multi_hot has a number for each of num_words, which is 1 where "
+            "the word is there: leave maxlen out",
+        )
     if dataset.name == "addition":
         digits = facts.targets - 1
         sums = 10**digits * (10**digits + 1) // 2

@@ -27,6 +27,8 @@ Fetch = Callable[[], AbstractContextManager[Path]]
 LIMIT_BYTES = 5_000_000_000
 _OPEN = 4
 _MANIFEST = "sha256.json"
+# What is done to a dataset's arrays when they are there.
+_AFTER = {"scaling", "target_scaling", "limit"}
 
 
 class DatasetCache:
@@ -62,7 +64,8 @@ class DatasetCache:
     ) -> Arrays:
         if upload is None and facts.source != "file":
             return load(dataset, facts, data_dir)
-        kept = self._folder / dataset.name
+        given = dataset.model_dump(exclude=_AFTER, exclude_none=True)
+        kept = self._folder / "-".join(map(str, given.values()))
         if (mapped := _mapped(kept)) is not None:
             return mapped
         shutil.rmtree(kept, ignore_errors=True)
@@ -125,9 +128,7 @@ def _save(path: Path, values: Array) -> str:
 
 def _key(dataset: Dataset) -> str:
     """What decides the arrays: not how they are cut and scaled."""
-    return json.dumps(
-        dataset.model_dump(exclude={"scaling", "target_scaling", "limit"}), sort_keys=True
-    )
+    return json.dumps(dataset.model_dump(exclude=_AFTER), sort_keys=True)
 
 
 def _mapped(kept: Path) -> Arrays | None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ PIXEL_MEANS = {
     "mnist": 33.318421,
     "fashion_mnist": 72.940352,
     "cifar10": 120.707565,
+    "cifar100": 121.936059,
 }
 _ROOT = Path(__file__).resolve().parents[3]
 
@@ -68,20 +70,32 @@ def _check(x: Array, y: Array, examples: int, facts: Facts) -> None:
 
 
 def _download(name: str, path: Path, timeout_seconds: float) -> None:
-    """In a process of its own: it can be ended in time, and keeps what is global to itself."""
-    command = [sys.executable, "-m", "worker.training.data.download", name, str(path.absolute())]
+    failure = in_its_own_process(
+        ["worker.training.data.download", name, str(path.absolute())], timeout_seconds
+    )
+    if failure:
+        raise _unavailable(name, path, failure)
+
+
+def in_its_own_process(command: Sequence[str], timeout_seconds: float) -> str:
+    """Run a module with arguments: it can be ended in time, and keeps what is global to itself.
+
+    Returns why it failed, in words; empty where it did not.
+    """
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
     with subprocess.Popen(
-        command, cwd=_ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    ) as child:
+        [sys.executable, "-m", *command],
+        cwd=_ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+    ) as child:  # fmt: skip
         try:
             _, stderr = child.communicate(timeout=timeout_seconds)
-        except subprocess.TimeoutExpired as error:
+        except subprocess.TimeoutExpired:
             child.terminate()
-            raise _unavailable(name, path, f"no end after {timeout_seconds:.0f} s") from error
-    if child.returncode != 0:
-        lines = stderr.decode(errors="replace").splitlines() or [f"status {child.returncode}"]
-        raise _unavailable(name, path, lines[-1])
+            return f"no end after {timeout_seconds:.0f} s"
+    if child.returncode == 0:
+        return ""
+    lines = stderr.decode(errors="replace").splitlines() or [f"status {child.returncode}"]
+    return lines[-1]
 
 
 def _unavailable(name: str, path: Path, reason: str) -> DatasetUnavailable:

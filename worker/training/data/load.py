@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 
 from contract.errors import DatasetUnavailable
 from contract.experiment.datasets import CATALOGUE, Dataset, Facts
-from worker.training.data import image_files
+from worker.training.data import image_files, keras_loaders
 from worker.training.data.generated import generate
 
 Array = np.ndarray[Any, Any]
@@ -44,8 +44,14 @@ def load(dataset: Dataset, facts: Facts, data_dir: Path, upload: Path | None = N
     """
     if upload is not None:
         return _uploaded(upload, facts)
+    kind = np.int32 if facts.task == "classification" else np.float32
     if facts.source == "file":
-        x_train, y_train, x_test, y_test = image_files.load(dataset.name, data_dir)
+        if dataset.name in image_files.PIXEL_MEANS:
+            x_train, y_train, x_test, y_test = image_files.load(dataset.name, data_dir)
+        else:
+            x_train, y_train, x_test, y_test = keras_loaders.load(dataset, facts, data_dir)
+            _check(x_train, y_train.astype(kind), facts.train_examples, facts)
+            _check(x_test, y_test.astype(kind), facts.test_examples, facts)
     else:
         generated = facts.source == "generated"
         x, y = generate(dataset, facts) if generated else _bundled(dataset.name)
@@ -56,7 +62,6 @@ def load(dataset: Dataset, facts: Facts, data_dir: Path, upload: Path | None = N
             random_state=dataset.seed or SPLIT_SEED,
             stratify=y if facts.task == "classification" and not facts.per_place else None,
         )
-    kind = np.int32 if facts.task == "classification" else np.float32
     return Arrays(x_train, y_train.astype(kind), x_test, y_test.astype(kind))
 
 

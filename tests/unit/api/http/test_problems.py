@@ -63,8 +63,9 @@ RICH: dict[str, Any] = {
 }
 DOCUMENTS = [RICH, *(json.loads(file.read_text()) for file in sorted(RECIPES.glob("*.json")))]
 NAMES = (
-    "digits, mnist, fashion_mnist, cifar10, iris, wine, breast_cancer, diabetes, circles, moons, "
-    "blobs, addition, moving_squares, or the id of an uploaded dataset, ds_..."
+    "digits, mnist, fashion_mnist, cifar10, cifar100, imdb, reuters, california_housing, iris, "
+    "wine, breast_cancer, diabetes, circles, moons, blobs, addition, moving_squares, or the id of "
+    "an uploaded dataset, ds_..."
 )
 JUNK: list[Any] = [None, True, -7, 0, 2.5, float("nan"), "", "junk", [], ["junk"], {}, {"junk": 1}]
 JUNK += [{"type": "Junk"}, {"type": "Dense"}, {"type": 3}, [[1, 2], 3], 10**30]

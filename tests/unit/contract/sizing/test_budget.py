@@ -248,6 +248,16 @@ def test_the_budget_itself_is_within_the_budget(limits: dict[str, int]) -> None:
             "12 output unit(s)",
         ),
         (
+            experiment([dense(2)], {"name": "imdb", "encoding": "one_hot"}),
+            "/dataset/encoding",
+            "imdb is encoded as ids or multi_hot",
+        ),
+        (
+            experiment([dense(2)], {"name": "imdb", "encoding": "multi_hot", "maxlen": 9}),
+            "/dataset/maxlen",
+            "belongs to ids",
+        ),
+        (
             experiment([FLATTEN, dense(3200)], {"name": "moving_squares"}, loss="mse"),
             "/model/layers/1",
             "a number at each place of (8, 20, 20, 1)",
@@ -372,6 +382,16 @@ def test_the_options_of_a_set_make_its_facts() -> None:
     spec = experiment([*sequence, dense(12)], {**long, "samples": 100})
     found = check(spec, sums, Settings())
     assert found.memory.dataset == 100 * (2 * 11 + 4 * 6 * 12)
+
+
+def test_texts_are_as_long_as_is_said() -> None:
+    def facts(**options: Any) -> Facts:
+        return facts_for(Dataset.model_validate({"name": "imdb", **options}))
+
+    assert (facts(maxlen=80).shape, facts(maxlen=80).whole_range) == ((80,), (0, 19_999))
+    assert facts(num_words=500).whole_range == (0, 499)
+    many = facts(num_words=500, encoding="multi_hot")
+    assert (many.shape, many.dtype, many.value_range) == ((500,), "uint8", (0, 1))
 
 
 def test_targets_are_scaled_where_there_are_any() -> None:
