@@ -308,8 +308,8 @@ def facts_for(dataset: Dataset, upload: Mapping[str, Any] | None = None) -> Fact
             told = replace(facts, shape=(words,), bytes_per_value=1)
             return replace(told, value_range=(0, 1), whole_range=(0, 1))
         whole = (0, words - 1)
-        shape = (dataset.maxlen or facts.shape[0],)
-        return replace(facts, shape=shape, value_range=whole, whole_range=whole)
+        length = dataset.maxlen or facts.shape[0]
+        return replace(facts, shape=(length,), value_range=whole, whole_range=whole)
     return facts
 
 
