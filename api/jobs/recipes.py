@@ -1,14 +1,25 @@
 """The seed experiments by name, and how a request changes one."""
 
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+_FOLDER = Path(__file__).parents[2] / "recipes"
+
+
+def _name(file: Path) -> str:
+    """keras-addition-rnn for keras/addition_rnn.json."""
+    return "-".join(file.relative_to(_FOLDER).with_suffix("").parts).replace("_", "-")
+
+
 # As JSON text. They are part of this version, so they are read once.
-RECIPES = {
-    file.stem: file.read_text("utf-8")
-    for file in sorted((Path(__file__).parents[2] / "recipes").glob("*.json"))
+RECIPES = dict(sorted((_name(file), file.read_text("utf-8")) for file in _FOLDER.rglob("*.json")))
+# By name: what it is, and what is claimed of it.
+DESCRIPTIONS: dict[str, str] = {
+    name: text.strip()
+    for name, text in tomllib.loads((_FOLDER / "descriptions.toml").read_text("utf-8")).items()
 }
 
 

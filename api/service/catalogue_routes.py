@@ -10,7 +10,7 @@ from api.auth.caller import AppCaller
 from api.dependencies import AppDatabase, AppSettings
 from api.http import pages
 from api.jobs import live_workers
-from api.jobs.recipes import RECIPES
+from api.jobs.recipes import DESCRIPTIONS, RECIPES
 from api.service import responses, worker_queries
 from contract.errors import NotFound
 
@@ -21,7 +21,12 @@ router = APIRouter(prefix="/v1", tags=["catalogue"])
 def list_recipes() -> pages.Page[responses.Recipe]:
     """Experiments that are ready to be posted."""
     data = [
-        responses.Recipe(name=name, url=f"/v1/recipes/{name}", spec=json.loads(text))
+        responses.Recipe(
+            name=name,
+            description=DESCRIPTIONS[name],
+            url=f"/v1/recipes/{name}",
+            spec=json.loads(text),
+        )
         for name, text in RECIPES.items()
     ]
     return pages.Page(data=data, has_more=False)

@@ -28,6 +28,7 @@ class Recipe(BaseModel):
 
     name: str
     object: Literal["recipe"] = "recipe"
+    description: str = Field(description="what it is, and what is claimed of it")
     url: str = Field(description="path of the bare experiment")
     spec: dict[str, Any]
 

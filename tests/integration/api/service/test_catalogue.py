@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
+from api.jobs.recipes import DESCRIPTIONS
 from contract.experiment.datasets import CATALOGUE
 from contract.experiment.spec import Experiment
 from migrations.upgrade import upgrade
@@ -14,11 +15,14 @@ from tests.served import Api, problem, serving, settings_for
 
 def test_recipes_are_listed_and_given_bare(api: Api) -> None:
     page = api.get("/v1/recipes")
-    assert {recipe["name"] for recipe in page["data"]} == {
+    names = {recipe["name"] for recipe in page["data"]}
+    assert names > {
         "sigmoid-raw", "relu-raw", "relu-unit", "sigmoid-unit", "relu-300-clip",
-        "keras-mnist-mlp", "relu-output",
+        "keras-mnist-mlp", "relu-output", "keras-addition-rnn",
     }  # fmt: skip
+    assert names == set(DESCRIPTIONS)
     for recipe in page["data"]:
+        assert recipe["description"] == DESCRIPTIONS[recipe["name"]]
         bare = api.get(recipe["url"])
         assert bare == recipe["spec"]
         assert Experiment.model_validate(bare).name == recipe["name"]

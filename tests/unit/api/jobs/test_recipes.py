@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.jobs import recipes
 from contract.experiment.datasets import facts_of
 from contract.experiment.spec import Experiment
 from contract.settings import Settings
@@ -29,7 +30,9 @@ def read(name: str) -> Any:
 
 
 def test_the_folder_holds_these_and_no_others() -> None:
-    assert {path.name for path in RECIPES.iterdir()} == {f"{name}.json" for name in EXPECTED}
+    assert {path.name for path in RECIPES.glob("*.json")} == {f"{name}.json" for name in EXPECTED}
+    assert set(recipes.DESCRIPTIONS) == set(recipes.RECIPES)
+    assert all(json.loads(text)["name"] == name for name, text in recipes.RECIPES.items())
 
 
 @pytest.mark.parametrize("name", EXPECTED)

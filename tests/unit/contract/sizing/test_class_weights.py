@@ -84,6 +84,6 @@ def test_examples_have_weights_of_one_kind() -> None:
 def test_only_classes_have_weights(task: Task, told: Any) -> None:
     facts = uploaded.facts(task)
     with pytest.raises(SpecRefused) as refused:
-        check(spec(told, facts.outputs), facts, Settings())
+        check(spec(told, facts.output_shape[-1]), facts, Settings())
     assert refused.value.pointer == "/training/class_weight"
     assert f"is {task}" in refused.value.detail
