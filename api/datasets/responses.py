@@ -48,6 +48,11 @@ class KnownDataset(BaseModel):
     )
     class_counts: ClassCounts | None = Field(None, description="null for regression")
     targets: int = Field(description="numbers that a label consists of")
+    label_shape: list[int] = Field(
+        [],
+        description="of an example's label, where it has a class at each of several places, such "
+        "as steps, or quantities on several axes",
+    )
     weighted: bool = Field(False, description="whether training examples have weights of their own")
     train_examples: int
     test_examples: int

@@ -55,7 +55,8 @@ class Results(BaseModel):
     curves: dict[str, list[Number]] = Field(description="as GET curves has them")
     first_losses: list[Number] = Field(description="of the first 32 training steps")
     confusion_matrix: list[list[int]] | None = Field(
-        description="counts of test examples: a row per true class, a column per predicted class"
+        description="counts of test examples, or of the places that these have a class at: a row "
+        "per true class, a column per predicted class"
     )
     timing: Timing
     environment: dict[str, Any] = Field(description="versions and device that it ran with")

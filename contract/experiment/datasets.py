@@ -295,6 +295,9 @@ class Dataset(Part):
 def facts_for(dataset: Dataset, upload: Mapping[str, Any] | None = None) -> Facts:
     """As `facts_of`, of the set that the options of `dataset` make."""
     facts = facts_of(dataset.name, upload)
+    if dataset.samples is not None:
+        test = dataset.test_examples(facts)
+        facts = replace(facts, train_examples=dataset.samples - test, test_examples=test)
     if dataset.name == "addition":
         return _addition(dataset, facts)
     if dataset.name == "moving_squares":

@@ -13,13 +13,13 @@ Reason = Literal["completed", "early_stopping", "non_finite"]
 class Finished:
     """`metrics` holds those of the task, with train_ and test_, of the final weights.
 
-    `confusion_matrix` counts test examples, one row per true class, one column per predicted
-    class; None unless the task is classification. `class_counts` are the test examples of each
-    class, or those that have each label; none for regression. `timing` holds load_seconds,
-    compile_seconds (building and tracing), train_seconds (epochs with their validation, earlier
-    attempts included) and examples_per_second. `model` is a `.keras` file in the scratch folder,
-    `scaling` an npz that says how its inputs and targets follow from the data's own. The model has
-    the weights of `model_epoch` (from 1).
+    `confusion_matrix` counts test examples (where each has several, their places), one row per true
+    class, one column per predicted class; None unless the task is classification. `class_counts`
+    are those of each class, or those that have each label; none for regression. `timing` holds
+    load_seconds, compile_seconds (building and tracing), train_seconds (epochs with their
+    validation, earlier attempts included) and examples_per_second. `model` is a `.keras` file in
+    the scratch folder, `scaling` an npz that says how its inputs and targets follow from the data's
+    own. The model has the weights of `model_epoch` (from 1).
     """
 
     metrics: dict[str, float]

@@ -25,7 +25,7 @@ SPARSE = "sparse_categorical_crossentropy"
 
 
 def on(name: str, *metrics: Any, units: int | None = None, **training: Any) -> Experiment:
-    outputs = UPLOADS[name].outputs if units is None else units
+    outputs = UPLOADS[name].output_shape[-1] if units is None else units
     return experiment([dense(outputs)], {"name": name}, metrics=list(metrics), **training)
 
 
