@@ -251,3 +251,16 @@ def test_neighbouring_numbers_have_rows_of_their_own(
     own = replace(own[0], label_shape=()), own[1]
     end, _, _ = trained(experiment, own, tmp_path)
     assert end.metrics["test_accuracy"] == 1
+
+
+def test_an_examples_weight_is_that_of_all_its_places(tmp_path: Path) -> None:
+    facts, arrays = SHIFTED
+    weights = RANDOM.uniform(0, 3, len(arrays.x_train)).astype(np.float32)
+    own = replace(facts, weighted=True), replace(arrays, w_train=weights)
+    still = {"type": "SGD", "learning_rate": 1e-12}
+    end, rows, _ = trained(
+        spec([CONVOLUTION], "mse", optimizer=still, batch_size=100, epochs=1), own, tmp_path
+    )
+    given = keras.saving.load_model(end.model).predict(arrays.x_train, verbose=0)
+    losses = np.square(given - arrays.y_train).mean(axis=(1, 2, 3))
+    assert rows[0].metrics["loss"] == pytest.approx(float((losses * weights).mean()), rel=1e-5)

@@ -263,6 +263,15 @@ def test_the_budget_itself_is_within_the_budget(limits: dict[str, int]) -> None:
             "a number at each place of (8, 20, 20, 1)",
         ),
         (
+            experiment(
+                [{"type": "Reshape", "target_shape": [4, 21]}, dense(12)],
+                {"name": "addition"},
+                class_weight="balanced",
+            ),
+            "/training/class_weight",
+            "one at each place",
+        ),
+        (
             experiment([FLATTEN, lookup(255), dense(4), FLATTEN, dense(10)]),
             "/model/layers/1/input_dim",
             "a row for each of 0 to 254, and the inputs of digits are 0 to 255: take 256",
