@@ -46,6 +46,33 @@ def self_normalizing() -> Network:
     return [keras.Input((1000,)), *hidden, layers.Dense(46, "softmax")]
 
 
+def films() -> Network:
+    hidden = [
+        layer
+        for _ in range(4)
+        for layer in (
+            layers.ConvLSTM2D(40, 3, padding="same", return_sequences=True),
+            layers.BatchNormalization(),
+        )
+    ]
+    last = layers.Conv3D(1, 3, padding="same", activation="sigmoid")
+    return [keras.Input((15, 40, 40, 1)), *hidden, last]
+
+
+def pictures(shape: tuple[int, ...], *blocks: tuple[int, int], padding: str) -> Network:
+    """Blocks of two convolutions of so many filters each, and a pooling."""
+    made: Network = [keras.Input(shape)]
+    for one, other in blocks:
+        made += [layers.Conv2D(one, 3, padding=padding, activation="relu")]
+        made += [layers.Conv2D(other, 3, activation="relu"), layers.MaxPooling2D()]
+    return [*made, layers.Flatten()]
+
+
+def dense(*units: int) -> Network:
+    *hidden, last = units
+    return [*(layers.Dense(each, "relu") for each in hidden), layers.Dense(last, "softmax")]
+
+
 # What each script builds; the optimizer, the loss, the batch size and the epochs that it trains by.
 SCRIPTS: dict[str, tuple[Callable[[], Network], tuple[str, str, int, int]]] = {
     "addition_rnn": (
@@ -57,6 +84,21 @@ SCRIPTS: dict[str, tuple[Callable[[], Network], tuple[str, str, int, int]]] = {
             layers.TimeDistributed(layers.Dense(12, "softmax")),
         ],
         ("Adam", "categorical_crossentropy", 128, 199),
+    ),
+    "cifar10_cnn": (
+        lambda: [
+            *pictures((32, 32, 3), (32, 32), (64, 64), padding="same"), *dense(512, 10)
+        ],
+        ("RMSprop", "categorical_crossentropy", 32, 100),
+    ),
+    "conv_lstm": (films, ("Adadelta", "binary_crossentropy", 10, 300)),
+    "mnist_cnn": (
+        lambda: [*pictures((28, 28, 1), (32, 64), padding="valid"), *dense(128, 10)],
+        ("Adadelta", "categorical_crossentropy", 128, 12),
+    ),
+    "mnist_sklearn_wrapper": (
+        lambda: [*pictures((28, 28, 1), (8, 8), padding="valid"), *dense(64, 64, 10)],
+        ("Adadelta", "categorical_crossentropy", 32, 6),
     ),
     "imdb_bidirectional_lstm": (
         lambda: [
