@@ -24,6 +24,7 @@ from contract.experiment.layers import (
 )
 from contract.experiment.layers.arguments import ActivationName
 from contract.experiment.layers.layer import Layer, Shape
+from contract.experiment.losses import loss_of
 from contract.experiment.optimizers import OPTIMIZERS as KINDS_OF_OPTIMIZERS
 from contract.experiment.optimizers import Optimizer
 from contract.experiment.spec import (
@@ -459,7 +460,10 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
     policies = [*get_args(DTypePolicy)][: 3 if optimizer.loss_scale_factor is None else 2]
     plain = isinstance(optimizer.learning_rate, float)
     falling = ReduceLROnPlateau(monitor="loss", patience=0) if plain else None
-    weights: list[Any] = ["balanced", {"1": 2.0}] if facts.classes else []
+    loss: Any = draw(st.sampled_from(LOSSES_OF[facts.task]))
+    # A loss over a whole batch has no examples to weigh.
+    weighs = facts.classes is not None and not loss_of(loss).is_of_batch
+    weights: list[Any] = ["balanced", {"1": 2.0}] if weighs else []
     compiled = not any(layer.xla_fault for layer in stack) and draw(st.booleans())
     return Experiment(
         name=draw(st.text("abc -_é", min_size=1, max_size=20)),
@@ -475,7 +479,7 @@ def experiments(draw: st.DrawFn, datasets: tuple[DatasetName, ...] = SMALL) -> E
         ),
         training=Training(
             optimizer=optimizer,
-            loss=draw(st.sampled_from(LOSSES_OF[facts.task])),
+            loss=loss,
             batch_size=draw(st.integers(1, 64)),
             epochs=draw(st.integers(1, 3)),
             seed=draw(st.integers(0, 2**31 - 1)),
