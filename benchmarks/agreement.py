@@ -17,7 +17,6 @@ from typing import Any
 
 from contract.environment import cores
 from contract.experiment.datasets import facts_of
-from contract.experiment.optimizers import Optimizer
 from contract.experiment.spec import Experiment
 from contract.jobs.reports import FinishedEpoch, Signal
 from contract.settings import Settings
@@ -166,15 +165,6 @@ class Silent:
     def epochs(self, rows: list[FinishedEpoch], signals: list[Signal], checkpoint: Path) -> None:
         del rows, signals
         checkpoint.unlink()
-
-
-def plain_optimizer(optimizer: Optimizer) -> Any:
-    """Keras' own, where a job's may update the weights in another way."""
-    import keras
-
-    from worker.training.program.build import construct
-
-    return getattr(keras.optimizers, optimizer.type).from_config(construct(optimizer).get_config())
 
 
 def plain_models() -> dict[str, Callable[[], Any]]:

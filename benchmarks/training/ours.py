@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.agreement import Silent, plain_optimizer
+from benchmarks.agreement import Silent
 from benchmarks.training.way import Way
 from benchmarks.training.workloads import WORKLOADS, Workload
 from contract.experiment.datasets import Dataset, Facts, facts_of
@@ -102,7 +102,7 @@ def fit(workload: str, file: str, *, whole_epochs: bool) -> Callable[[], object]
     _one_thread()
     import keras
 
-    from worker.training.program.build import build
+    from worker.training.program.build import build, plain_optimizer
 
     work = WORKLOADS[workload]
     experiment = experiment_of(work)

@@ -17,6 +17,8 @@ _SILENT: Mapping[str, tuple[Any, ...]] = {
     "run_eagerly": (False,),
     "steps_per_execution": (1,),
     "auto_scale_loss": (True,),
+    # What its own "auto" came to, on the machine where it was compiled.
+    "jit_compile": (None, False, True, "auto"),
 }
 # Of names of metrics.
 _LONG = {"acc": "accuracy"}

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.agreement import plain_optimizer
 from contract.experiment.losses import LOSSES, LossObject
 from contract.experiment.optimizers import Optimizer
 from contract.experiment.spec import Model, Training
@@ -18,7 +17,7 @@ from contract.keras_json.training import training_of
 from contract.sizing.trace import trace
 from tests.acceptance.test_schedules_keras import SCHEDULES
 from tests.strategies import INPUT_SHAPES, OPTIMIZERS, stacks
-from worker.training.program.build import build, construct
+from worker.training.program.build import build, construct, plain_optimizer
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
 LOSSES_BY = {kind: name for name, kind in LOSSES.items()}

@@ -8,11 +8,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 
-from benchmarks.agreement import plain_optimizer
 from contract.experiment.optimizers import Optimizer
 from contract.experiment.spec import Training
 from tests.strategies import OPTIMIZERS
-from worker.training.program.build import construct
+from worker.training.program.build import construct, plain_optimizer
 
 SHAPES = [(40, 30), (30,)]
 STEPS = 12

@@ -122,8 +122,9 @@ TAGGER: Layers = [
 CONVOLUTION = {"type": "Conv2D", "filters": 2, "kernel_size": 3, "padding": "same"}
 ADDITION = {"name": "addition", "samples": 300}
 FILMS = {"name": "moving_squares", "samples": 30, "frames": 3, "side": 8}
-# Of the others Keras squares gradients of a row that comes twice before it adds them up.
 PLAIN = {"type": "SGD", "learning_rate": 0.5}
+# Of a row that comes twice in a batch Keras squares each gradient, and not the sum of both.
+SQUARING = {"type": "Adam", "learning_rate": 0.01}
 Case_ = tuple[Experiment, tuple[Facts, Arrays] | None]
 RUNS: dict[str, Case_] = {
     "digits one by one": (spec(SEQUENCES, "categorical_crossentropy", ADDITION), None),
@@ -132,11 +133,14 @@ RUNS: dict[str, Case_] = {
             [{"type": "Embedding", "input_dim": 12, "output_dim": 6}, *SEQUENCES],
             "sparse_categorical_crossentropy",
             {**ADDITION, "encoding": "ids"},
-            optimizer=PLAIN,
+            optimizer=SQUARING,
         ),
         None,
     ),
     "tags, masked": (spec(TAGGER, "sparse_categorical_crossentropy", optimizer=PLAIN), TAGGED),
+    "tags, RMSprop": (
+        spec(TAGGER, "sparse_categorical_crossentropy", optimizer={"type": "RMSprop"}), TAGGED
+    ),
     "tags, bfloat16": (
         spec(
             TAGGER, "categorical_crossentropy", dtype_policy="mixed_bfloat16", optimizer=PLAIN

@@ -12,7 +12,7 @@ import pytest
 from sklearn.metrics import mean_absolute_error, r2_score
 from sklearn.utils.class_weight import compute_class_weight
 
-from benchmarks.agreement import SPECS, compare, experiment, plain_models, plain_optimizer
+from benchmarks.agreement import SPECS, compare, experiment, plain_models
 from contract.errors import CheckpointUnusable, RunFailed
 from contract.experiment import constraints, initializers, layers, losses, measured, optimizers
 from contract.experiment.base import Part
@@ -206,7 +206,7 @@ def keras_history(
     training = experiment.training
     keras.utils.set_random_seed(training.seed)
     model = program_build.build(experiment.model, facts.shape, whole=data.whole).keras
-    optimizer = plain_optimizer(training.optimizer)
+    optimizer = program_build.plain_optimizer(training.optimizer)
     if experiment.model.dtype_policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     model.compile(
@@ -467,7 +467,9 @@ def test_early_stopping_is_that_of_keras(tmp_path: Path) -> None:
     data = prepared(experiment)
     keras.utils.set_random_seed(7)
     model = program_build.build(experiment.model, (28, 28)).keras
-    model.compile(plain_optimizer(experiment.training.optimizer), "categorical_crossentropy")
+    model.compile(
+        program_build.plain_optimizer(experiment.training.optimizer), "categorical_crossentropy"
+    )
     x, y = data.inputs(data.train.x), lay_out(data.train.y, "one_hot", 10)
     tested = data.inputs(data.test.x), lay_out(data.test.y, "one_hot", 10)
     callback = keras.callbacks.EarlyStopping(**stopping, restore_best_weights=True)
@@ -504,7 +506,7 @@ def test_the_model_is_that_of_the_best_epoch_as_keras_saves_it(tmp_path: Path) -
     data = prepared(BEST)
     keras.utils.set_random_seed(7)
     model = program_build.build(BEST.model, (28, 28)).keras
-    optimizer = plain_optimizer(BEST.training.optimizer)
+    optimizer = program_build.plain_optimizer(BEST.training.optimizer)
     model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     tested = data.inputs(data.test.x), lay_out(data.test.y, "one_hot", 10)
     saved = tmp_path / "best.keras"
@@ -547,7 +549,9 @@ def test_the_final_weights_are_the_averages_as_after_model_fit(
     data = prepared(experiment)
     keras.utils.set_random_seed(7)
     model = program_build.build(experiment.model, (28, 28)).keras
-    model.compile(plain_optimizer(experiment.training.optimizer), "categorical_crossentropy")
+    model.compile(
+        program_build.plain_optimizer(experiment.training.optimizer), "categorical_crossentropy"
+    )
     x, y = data.inputs(data.train.x), lay_out(data.train.y, "one_hot", 10)
     model.fit(x, y, epochs=3, shuffle=False, verbose=0)
     ours = keras.models.load_model(end.model).get_weights()

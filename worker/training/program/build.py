@@ -12,11 +12,11 @@ import keras
 
 from contract.experiment.base import Part
 from contract.experiment.graph import Node
-from contract.experiment.layers import core
+from contract.experiment.layers import Again, core
 from contract.experiment.layers.layer import Layer
 from contract.experiment.losses import Loss, loss_of
 from contract.experiment.metrics import KerasMetric
-from contract.experiment.optimizers import Adam, AdamW, RMSprop
+from contract.experiment.optimizers import Adam, AdamW, Optimizer, RMSprop
 from contract.experiment.spec import Model
 from worker.training.built_model import BuiltModel, told, values
 from worker.training.program import optimizers
@@ -72,6 +72,27 @@ def constructor(kind: type[Part]) -> Callable[..., Any]:
         return own
     found: Callable[..., Any] = attrgetter(f"{kind.namespace}.{kind.__name__}")(keras)
     return found
+
+
+def construct_optimizer(optimizer: Optimizer, model: Model) -> Any:
+    """The `keras.optimizers.Optimizer` that trains `model`; not yet built.
+
+    It is Keras' own where rows are looked up. A batch has some rows more than once, and Keras
+    squares each of their gradients, where a kernel squares the sum.
+    """
+    looks_up = any(map(_looks_up, model.layers))
+    return plain_optimizer(optimizer) if looks_up else construct(optimizer)
+
+
+def _looks_up(layer: Layer | Again) -> bool:
+    inner = getattr(layer, "layer", None)
+    return getattr(layer, "looks_up", False) or (isinstance(inner, Layer) and _looks_up(inner))
+
+
+def plain_optimizer(optimizer: Optimizer) -> Any:
+    """Keras' own, where `construct` may make one on TensorFlow's kernels."""
+    kind = getattr(keras.optimizers, optimizer.type)
+    return kind.from_config(construct(optimizer).get_config())
 
 
 def construct_loss(loss: Loss) -> Any:

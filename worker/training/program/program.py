@@ -22,9 +22,9 @@ from worker.training.built_model import BuiltModel
 from worker.training.data.prepare import Affine, Part, Prepared, lay_out, looked_up
 from worker.training.program.build import (
     build,
-    construct,
     construct_loss,
     construct_metric,
+    construct_optimizer,
 )
 from worker.training.program.compilation import compiles
 from worker.training.program.graphs import Examples, Passes
@@ -147,7 +147,7 @@ def _drawn(experiment: Experiment, facts: Facts) -> tuple[BuiltModel, Any]:
     random.seed(experiment.training.seed)
     whole = looked_up(experiment)
     built = build(experiment.model, facts.shape, whole=whole)
-    optimizer = construct(experiment.training.optimizer)
+    optimizer = construct_optimizer(experiment.training.optimizer, experiment.model)
     if experiment.model.dtype_policy == "mixed_float16":  # as `model.compile` does
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(built.keras.trainable_variables)

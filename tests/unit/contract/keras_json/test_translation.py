@@ -222,7 +222,6 @@ def test_what_compile_was_told() -> None:
         "optimizer": {"type": "Adam"},
         "loss": "sparse_categorical_crossentropy",
         "metrics": ["accuracy"],
-        "jit_compile": False,
         "epochs": 3,
     }
 
