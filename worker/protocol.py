@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from contract.experiment.datasets import Facts, Upload, facts_for
+from contract.experiment.datasets import Facts, Upload, stored_facts
 from contract.experiment.spec import Experiment
 from contract.jobs.reports import Checkpoint, FinishedEpoch, Signal
 from contract.store.artifacts import Stored
@@ -37,8 +37,8 @@ class Train(_Message):
 
     @property
     def facts(self) -> Facts:
-        """Those of the experiment's dataset."""
-        return self.upload.facts if self.upload else facts_for(self.experiment.dataset)
+        """Those of the experiment's dataset, with its own labels."""
+        return self.upload.facts if self.upload else stored_facts(self.experiment.dataset)
 
 
 class Stop(_Message):

@@ -23,9 +23,10 @@ from api.results import responses as results_responses
 from api.results.chart_cache import Drawn
 from api.results.thinning import thinned
 from contract.errors import Gone, NotFound, Unavailable
-from contract.experiment.datasets import facts_of
+from contract.experiment.datasets import facts_for
 from contract.jobs.results import chance_of
 from contract.jobs.signals import first_losses
+from contract.jobs.variants import experiment_of
 from contract.store.artifacts import ArtifactDamaged, ArtifactStore
 from contract.store.database import Database
 from contract.store.tables import Job, Result
@@ -174,7 +175,8 @@ async def _picture(
 
 def _draw(job: Job, database: Database, format_: curve_lines.Format) -> bytes:
     with database.reading() as session:
-        chance = chance_of(facts_of(job.dataset, job.upload), session.get(Result, job.id))
+        facts = facts_for(experiment_of(job).dataset, job.upload)
+        chance = chance_of(facts, session.get(Result, job.id))
     run = curve_lines.Run(job.name, _columns(job, database), chance)
     return charts.draw([run], format_, title=f"{job.name} ({job.status})")
 

@@ -260,12 +260,14 @@ class Dataset(Part):
     """`OPTIONS` says which sets have which of the options, from `samples` on.
 
     `limit` keeps the first n training examples after a seeded shuffle. `target_scaling`
-    belongs to regression; metrics stay in the data's own units. What belongs to another set is
-    refused.
+    belongs to regression; metrics stay in the data's own units. With `target` `inputs` the model is
+    to give back what it is given, the scaled inputs, as an autoencoder does: a regression, whose
+    metrics are those of scaled numbers. What belongs to another set is refused.
     """
 
     name: AnyDatasetName
     scaling: Scaling = "none"
+    target: Literal["labels", "inputs"] = "labels"
     target_scaling: Literal["none", "standard"] = "none"
     limit: Count | None = None
     samples: Annotated[int, Field(strict=True, ge=20, le=1_000_000)] | None = None
@@ -293,7 +295,29 @@ class Dataset(Part):
 
 
 def facts_for(dataset: Dataset, upload: Mapping[str, Any] | None = None) -> Facts:
-    """As `facts_of`, of the set that the options of `dataset` make."""
+    """As `facts_of`, of what a run is given: the set that the options of `dataset` make, with its
+    target."""
+    return aimed(dataset, stored_facts(dataset, upload))
+
+
+def aimed(dataset: Dataset, facts: Facts) -> Facts:
+    """Those of a set with these `facts` where the target is the one that `dataset` asks for."""
+    if dataset.target == "labels":
+        return facts
+    ranges = {"none": facts.value_range, "unit": (0.0, 1.0), "symmetric": (-1.0, 1.0)}
+    return replace(
+        facts,
+        task="regression",
+        classes=None,
+        class_names=None,
+        targets=math.prod(facts.shape),
+        label_shape=facts.shape,
+        target_range=ranges.get(dataset.scaling),
+    )
+
+
+def stored_facts(dataset: Dataset, upload: Mapping[str, Any] | None = None) -> Facts:
+    """As `facts_for`, of the set with its own labels."""
     facts = facts_of(dataset.name, upload)
     if dataset.samples is not None:
         test = dataset.test_examples(facts)

@@ -1,5 +1,6 @@
 """How labels are laid out for a model's output, and which outputs cannot be trained at all."""
 
+from math import prod
 from typing import Literal
 
 from contract.errors import SpecRefused
@@ -23,6 +24,12 @@ def label_layout(experiment: Experiment, facts: Facts, output_shape: tuple[int, 
     """
     graph = experiment.model.graph
     last = graph[graph.outputs[0]].pointer
+    if experiment.dataset.target == "inputs":
+        if loss_of(experiment.training.loss).takes_class_numbers:
+            _check_sparse(experiment, facts)
+        if prod(output_shape) != facts.targets:
+            raise SpecRefused(last, _not_given_back(facts, output_shape))
+        return "values"
     *places, wanted = facts.output_shape
     if output_shape[:-1] != tuple(places):
         raise SpecRefused(last, _misplaced(experiment, facts, output_shape))
@@ -39,6 +46,14 @@ def label_layout(experiment: Experiment, facts: Facts, output_shape: tuple[int, 
         last,
         f"{experiment.dataset.name} needs {wanted} output unit(s) with this loss; the model "
         f"has {units}: change the last layer's units to {wanted}",
+    )
+
+
+def _not_given_back(facts: Facts, output_shape: tuple[int, ...]) -> str:
+    return (
+        f"with dataset.target inputs the model gives back the {facts.targets:,} numbers of an "
+        f"example, of shape {facts.shape}, in this or another shape; its output has shape "
+        f"{output_shape}: change the last layer"
     )
 
 

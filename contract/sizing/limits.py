@@ -59,6 +59,11 @@ def _check_dataset(experiment: Experiment, facts: Facts) -> None:
                 f"{'has ' + ', '.join(own) if own else 'is fixed'}: leave it out",
             )
     _check_options(dataset, facts)
+    if dataset.target == "inputs" and dataset.target_scaling != "none":
+        raise SpecRefused(
+            "/dataset/target_scaling",
+            "the targets are the inputs, as dataset.scaling scales them: leave target_scaling out",
+        )
     if dataset.target_scaling != "none" and facts.task != "regression":
         labels = "classes" if facts.task == "classification" else "labels of 0 and 1"
         raise SpecRefused(

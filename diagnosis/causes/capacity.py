@@ -73,6 +73,8 @@ def _least_width(case: Case) -> float | None:
 
 
 def _narrow(setup: Setup) -> Sequence[Block]:
+    if setup.copies_inputs:
+        return []  # a narrow layer is what such a model is made for
     limit = max(_NARROW, setup.classes // 2 if setup.classes > 2 else 0)
     return [b for b in setup.network.hidden if b.width is not None and b.width <= limit]
 

@@ -29,8 +29,15 @@ class Setup:
         return str(self.facts["task"])
 
     @property
+    def copies_inputs(self) -> bool:
+        """Whether the model is to give back what it is given, as an autoencoder does."""
+        return bool(self.spec["dataset"].get("target") == "inputs")
+
+    @property
     def classes(self) -> int:
         """Classes, labels or targets: the numbers that a fitting model gives on its last axis."""
+        if self.copies_inputs and self.network.outputs:
+            return self.network.outputs  # in whatever shape it gives them
         shape = self.facts.get("label_shape") or ()
         targets = shape[-1] if shape else self.facts.get("targets")
         return int(self.facts.get("classes") or targets or 1)

@@ -73,6 +73,23 @@ def dense(*units: int) -> Network:
     return [*(layers.Dense(each, "relu") for each in hidden), layers.Dense(last, "softmax")]
 
 
+def denoising() -> Network:
+    strided: dict[str, Any] = {"strides": 2, "activation": "relu", "padding": "same"}
+    return [
+        keras.Input((28, 28, 1)),
+        layers.Conv2D(32, 3, **strided),
+        layers.Conv2D(64, 3, **strided),
+        layers.Flatten(),
+        layers.Dense(16),
+        layers.Dense(7 * 7 * 64),
+        layers.Reshape((7, 7, 64)),
+        layers.Conv2DTranspose(64, 3, **strided),
+        layers.Conv2DTranspose(32, 3, **strided),
+        layers.Conv2DTranspose(1, 3, padding="same"),
+        layers.Activation("sigmoid"),
+    ]
+
+
 # What each script builds; the optimizer, the loss, the batch size and the epochs that it trains by.
 SCRIPTS: dict[str, tuple[Callable[[], Network], tuple[str, str, int, int]]] = {
     "addition_rnn": (
@@ -143,6 +160,7 @@ SCRIPTS: dict[str, tuple[Callable[[], Network], tuple[str, str, int, int]]] = {
         ],
         ("Adam", "binary_crossentropy", 32, 15),
     ),
+    "mnist_denoising_autoencoder": (denoising, ("Adam", "mean_squared_error", 128, 30)),
     "mnist_hierarchical_rnn": (hierarchical, ("RMSprop", "categorical_crossentropy", 32, 5)),
     "mnist_irnn": (irnn, ("RMSprop", "categorical_crossentropy", 32, 200)),
     "reuters_mlp": (

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import confusion_matrix, r2_score
 
-from contract.experiment.datasets import Facts, Task, facts_for
+from contract.experiment.datasets import Facts, Task, aimed, stored_facts
 from contract.experiment.spec import Experiment, described
 from contract.jobs.reports import FinishedEpoch
 from contract.settings import Settings
@@ -62,7 +62,7 @@ def spec(
 def data_of(experiment: Experiment, own: tuple[Facts, Arrays] | None) -> tuple[Facts, Arrays]:
     if own is not None:
         return own
-    facts = facts_for(experiment.dataset)
+    facts = stored_facts(experiment.dataset)
     return facts, load(experiment.dataset, facts, NO_FILES)
 
 
@@ -70,7 +70,7 @@ def trained(
     experiment: Experiment, own: tuple[Facts, Arrays] | None, folder: Path
 ) -> tuple[Finished, list[FinishedEpoch], Recorder]:
     facts, _ = data_of(experiment, own)
-    check(experiment, facts, Settings())
+    check(experiment, aimed(experiment.dataset, facts), Settings())
     if own is not None:
         np.savez(folder / "data.npz", **vars(own[1]))
     hooks = Recorder()

@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from contract.errors import Unreadable
+from contract.experiment.datasets import aimed
 from contract.experiment.spec import described
 from contract.jobs import lifecycle
 from contract.jobs.lifecycle import Claim
@@ -93,7 +94,7 @@ def _case(session: Session, order: Train, done: Finished) -> Case:
     names = dict.fromkeys(name for row in rows for name in row.metrics)
     return Case(
         spec=described(order.experiment),
-        facts=asdict(order.facts),
+        facts=asdict(aimed(order.experiment.dataset, order.facts)),
         curve={name: [decode(row.metrics.get(name)) for row in rows] for name in names},
         metrics=done.metrics,
         reason=done.reason,

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from contract.errors import RunFailed
-from contract.experiment.datasets import Facts
+from contract.experiment.datasets import Facts, aimed
 from contract.experiment.spec import Experiment
 from worker.training.checkpoint import Checkpoint
 from worker.training.data.dataset_cache import Fetch
@@ -36,7 +36,8 @@ def train(
 ) -> Finished | Stopped:
     """Train `experiment`, from its start or from the checkpoint `resume`.
 
-    `facts` are those of its dataset, `upload` fetches the file of one that was uploaded.
+    `facts` are those of its dataset with its own labels, `upload` fetches the file of one that was
+    uploaded.
 
     An epoch is reported only together with a checkpoint at or after its end, so a reported epoch
     is never trained again; epochs shorter than `checkpoint_seconds` share a checkpoint and a
@@ -51,6 +52,7 @@ def train(
         kept = programs.take(experiment)
         data = kept.data if kept else programs.prepared(experiment, facts, data_dir, upload)
         loaded = time.perf_counter()
+        facts = aimed(experiment.dataset, facts)
 
         if kept is not None:
             kept.begin_again(experiment, facts)

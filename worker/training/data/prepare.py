@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from contract.experiment.datasets import Facts, Scaling, split_at
+from contract.experiment.datasets import Facts, Scaling, aimed, split_at
 from contract.experiment.spec import Experiment, Validation
 from contract.experiment.whole_numbers import takes_whole_numbers
 from contract.sizing.class_weights import class_weights
 from contract.sizing.label_layout import Layout
+from contract.sizing.trace import trace
 from worker.training.data.load import Arrays
 
 Array = np.ndarray[Any, Any]
@@ -55,7 +56,8 @@ class Part:
 class Prepared:
     """`inputs` is applied to each batch on its way into the model, `targets` already was.
 
-    `whole`: the inputs go into the model as whole numbers, and not as floats.
+    `whole`: the inputs go into the model as whole numbers, and not as floats. `copied`: the targets
+    are the scaled inputs.
     """
 
     train: Part
@@ -64,6 +66,7 @@ class Prepared:
     inputs: Affine
     targets: Affine
     whole: bool = False
+    copied: bool = False
 
     def save_scaling(self, folder: Path) -> Path:
         """An npz of input_offset, input_scale, target_offset and target_scale (see Affine)."""
@@ -77,8 +80,9 @@ class Prepared:
 
 
 def prepare(experiment: Experiment, facts: Facts, arrays: Arrays) -> Prepared:
-    """Select, split and fit the scalings; `facts` are the dataset's."""
+    """Select, split and fit the scalings; `facts` are the dataset's, with its own labels."""
     dataset, validation = experiment.dataset, experiment.training.validation
+    facts, copied = aimed(dataset, facts), dataset.target == "inputs"
     kept, held_out = select(len(arrays.x_train), dataset.limit, validation)
     x_train, y_train = arrays.x_train[kept], arrays.y_train[kept]
     inputs = input_scaling(dataset.scaling, x_train, facts.value_range)
@@ -88,6 +92,8 @@ def prepare(experiment: Experiment, facts: Facts, arrays: Arrays) -> Prepared:
         targets = standard(y_train.reshape(-1) if facts.label_shape else y_train)
 
     def part(x: Array, y: Array, weights: Array | None = None) -> Part:
+        if copied:
+            return Part(x, inputs(x).reshape(len(x), *_given_back(experiment, facts)), weights)
         return Part(x, targets(y) if facts.task == "regression" else y, weights)
 
     test = part(arrays.x_test, arrays.y_test)
@@ -97,7 +103,13 @@ def prepare(experiment: Experiment, facts: Facts, arrays: Arrays) -> Prepared:
     if weights is None or experiment.training.sample_weight == "off":
         weights = of_classes(experiment, facts, y_train)
     train = part(x_train, y_train, weights)
-    return Prepared(train, validated, test, inputs, targets, looked_up(experiment))
+    return Prepared(train, validated, test, inputs, targets, looked_up(experiment), copied)
+
+
+def _given_back(experiment: Experiment, facts: Facts) -> tuple[int, ...]:
+    """The shape that the model gives an example."""
+    shapes = {layer.index: layer.output_shape for layer in trace(experiment.model, facts.shape)}
+    return shapes[experiment.model.graph.outputs[0]]
 
 
 def looked_up(experiment: Experiment) -> bool:

@@ -44,8 +44,9 @@ def unordered(data: Prepared, facts: Facts) -> DataSignals:
         (v[:, varies] - x[:, varies].mean(axis=0)) / spread[varies] for v in (x, x_test)
     )
     targets = train.y if facts.task == "regression" else None
-    # The names of rows are no quantities: what is near or linear in them says nothing.
-    judgeable = not data.whole and prod(facts.output_shape) <= _MOST_ANSWERS
+    # The names of rows are no quantities: what is near or linear in them says nothing. Nor does it
+    # say anything of inputs that they follow from themselves.
+    judgeable = not data.whole and not data.copied and prod(facts.output_shape) <= _MOST_ANSWERS
     return DataSignals(
         input_mean_square=float(np.square(x).mean(dtype=np.float64)),
         input_min=float(x.min()),
