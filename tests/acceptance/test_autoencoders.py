@@ -57,9 +57,9 @@ def test_every_epoch_is_that_of_model_fit(name: str, tmp_path: Path) -> None:
     end, rows, hooks = trained(experiment, None, tmp_path)
     prepared = prepare(experiment, facts, data)
     assert prepared.train.y.max() == 1
-    for row, told in zip(rows, keras_history(experiment, facts, prepared), strict=True):
-        ours = {metric: row.metrics[metric] for metric in told}
-        assert ours == pytest.approx(told, rel=2e-4, abs=1e-5)
+    for row, theirs in zip(rows, keras_history(experiment, facts, prepared), strict=True):
+        ours = {metric: row.metrics[metric] for metric in theirs}
+        assert ours == pytest.approx(theirs, rel=2e-4, abs=1e-5)
     x = data.x_test.astype(np.float32) / 255
     given = keras.saving.load_model(end.model).predict(x, verbose=0)
     found = r2_score(x.ravel(), given.ravel())

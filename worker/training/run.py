@@ -36,8 +36,7 @@ def train(
 ) -> Finished | Stopped:
     """Train `experiment`, from its start or from the checkpoint `resume`.
 
-    `facts` are those of its dataset with its own labels, `upload` fetches the file of one that was
-    uploaded.
+    `facts` are its dataset's, with its own labels; `upload` fetches the file of an uploaded one.
 
     An epoch is reported only together with a checkpoint at or after its end, so a reported epoch
     is never trained again; epochs shorter than `checkpoint_seconds` share a checkpoint and a
