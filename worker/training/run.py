@@ -14,7 +14,7 @@ from contract.experiment.datasets import Facts, aimed
 from contract.experiment.spec import Experiment
 from worker.training.checkpoint import Checkpoint
 from worker.training.data.dataset_cache import Fetch
-from worker.training.data.prepare import class_counts
+from worker.training.data.prepare import Prepared, class_counts
 from worker.training.device import environment, place
 from worker.training.hooks import Finished, Hooks, Reason, Stopped
 from worker.training.loop import Loop, StopAsked
@@ -53,9 +53,7 @@ def train(
         loaded = time.perf_counter()
         facts = aimed(experiment.dataset, facts)
 
-        if kept is not None:
-            kept.begin_again(experiment, facts)
-        program = kept or assemble(experiment, facts, data)
+        program = _at_its_start(kept, experiment, facts, data)
         watch = program.watch(experiment, facts)
         loop = Loop(experiment.training, program, watch, hooks, scratch, checkpoint_seconds)
         loop.start(Checkpoint.read(resume) if resume else None)
@@ -74,6 +72,15 @@ def train(
             )
         programs.keep(experiment, program)
         return end
+
+
+def _at_its_start(
+    kept: Program | None, experiment: Experiment, facts: Facts, data: Prepared
+) -> Program:
+    if kept is None:
+        return assemble(experiment, facts, data)
+    kept.begin_again(experiment, facts)
+    return kept
 
 
 def _finished(
