@@ -45,6 +45,7 @@ def describe(document: Mapping[str, Any]) -> None:
         for part in parts:
             schema = schemas[part.__qualname__]
             schema.setdefault("description", f"`keras.{package}.{part.__name__}`.")
+            schema["title"] = part.__qualname__  # by which clients that are made of it name it
     for schema in schemas.values():
         for name, field in schema.get("properties", {}).items():
             _give(field, WORDS["fields"], name)

@@ -15,6 +15,7 @@ from contract.experiment.spec import DTypePolicy, Experiment
 from contract.jobs.reports import FinishedEpoch
 from tests.acceptance.test_spatial_layers import STACKS as SPATIAL
 from tests.acceptance.test_training import (
+    AUGMENTATIONS,
     DIGITS,
     EVERY_LAYER,
     SOFTMAX,
@@ -165,7 +166,7 @@ def made(name: str, **arguments: Any) -> Experiment:
 
 def test_every_layer_is_tried() -> None:
     """One of a family, that of sequences, images or volumes."""
-    stacks = [*STACKS.values(), *SPATIAL.values(), EVERY_LAYER]
+    stacks = [*STACKS.values(), *SPATIAL.values(), EVERY_LAYER, AUGMENTATIONS]
     tried = {family(name) for stack in stacks for layer in stack for name in types(layer)}
     assert tried == {family(kind.__name__) for kind in layers.KINDS}
 

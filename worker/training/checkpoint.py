@@ -80,11 +80,21 @@ class Checkpoint:
 def _position(stored: dict[str, Any]) -> Position:
     """Another version may count other times, but where the run is must be told, and what its
     callbacks remember."""
+    if "best" in stored:
+        stored = _before_callbacks(stored)
     position = read(Position, stored)
     found = position.epoch, position.step, position.watched.keys()
     if found != (stored["epoch"], stored["step"], stored["watched"].keys()):
         raise ValueError(f"expected a position, received {stored}")
     return position
+
+
+def _before_callbacks(stored: dict[str, Any]) -> dict[str, Any]:
+    """As it is written now: until 27 November 2026 early stopping alone remembered something."""
+    best, wait = stored["best"], stored["wait"]
+    remembered = {"best": best, "wait": wait, "epoch": stored["epoch"] - wait}
+    told = {name: value for name, value in stored.items() if name not in ("best", "wait")}
+    return {**told, "watched": {} if best is None else {"early_stopping": remembered}}
 
 
 def assign(variables: list[Any], arrays: Arrays, what: str) -> None:

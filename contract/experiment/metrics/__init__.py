@@ -6,6 +6,8 @@ an object. What is measured of every run, asked for or not, is in `contract.expe
 
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
+from pydantic import WithJsonSchema
+
 from contract.experiment.base import any_of, in_lower_case, kinds
 from contract.experiment.metrics import accuracy, confusion, errors, overlap
 from contract.experiment.metrics.metric import Form, KerasMetric
@@ -40,7 +42,10 @@ if TYPE_CHECKING:
     GivenName: TypeAlias = str
 else:
     AnyMetric = any_of(KINDS)
-    GivenName = Literal[(ACCURACY, *NAMES)]
+    # Some clients that are made of the API's description know no two names that case alone parts.
+    _apart = {name.lower(): name for name in reversed((ACCURACY, *NAMES))}
+    _described = {"type": "string", "enum": [n for n in (ACCURACY, *NAMES) if n in _apart.values()]}
+    GivenName = Annotated[Literal[(ACCURACY, *NAMES)], WithJsonSchema(_described)]
 # As `model.compile` takes them.
 Given = Annotated[GivenName | AnyMetric, ByKind()]
 

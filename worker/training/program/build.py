@@ -4,7 +4,7 @@ A new layer, optimizer, schedule, loss, metric or initializer is a class in `con
 nothing here.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -114,14 +114,20 @@ def build(model: Model, input_shape: tuple[int, ...], *, whole: bool = False) ->
     A `keras.Sequential` where its graph is a chain. `whole`: it takes int32, else float32.
     """
     graph, x = model.graph, keras.Input(input_shape, dtype="int32" if whole else "float32")
-    layers = {
-        node.index: _layer(model, node)
-        for node in graph.nodes
-        if node.is_owner and not isinstance(node.layer, core.Input)
-    }
+    layers: dict[int, Any] = {}
     if graph.is_chain:
+        for node in graph.nodes:
+            if not isinstance(node.layer, core.Input):
+                layers[node.index] = _layer(model, node)
         return BuiltModel(graph, keras.Sequential([x, *layers.values()]), layers)
-    given = values(graph, x, lambda node, taken: layers[node.owner](*taken, **told(node.layer)))
+
+    def called(node: Node[Layer], taken: Sequence[Any]) -> Any:
+        # Made when it is first called, as in a script: some draw seeds when they are called, too.
+        if node.owner not in layers:
+            layers[node.owner] = _layer(model, graph[node.owner])
+        return layers[node.owner](*taken, **told(node.layer))
+
+    given = values(graph, x, called)
     return BuiltModel(graph, keras.Model(x, [given[index] for index in graph.outputs]), layers)
 
 

@@ -70,7 +70,7 @@ def quickest(api: Api, content: bytes, status: int) -> dict[str, Any]:
             ["dataset", "samples"],
             100,
             "/dataset/samples",
-            "samples only belong to generated datasets",
+            "samples belongs to circles, moons, blobs, addition, moving_squares alone",
         ),
         ([*LAYERS], [], "/model/layers", "at least 1; received []"),
         ([*LAYERS, 1], "dense", "/model/layers/1", 'an object, such as {"type": "Dense", "units"'),

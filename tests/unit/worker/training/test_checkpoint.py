@@ -1,5 +1,6 @@
 """A checkpoint file: everything comes back, and damage is seen."""
 
+import json
 import math
 from pathlib import Path
 
@@ -51,6 +52,24 @@ def test_a_first_value_of_nan_comes_back(tmp_path: Path) -> None:
     best = Checkpoint.read(tmp_path / "c.npz").position.watched["early_stopping"].best
     assert best is not None
     assert math.isnan(best)
+
+
+@pytest.mark.parametrize(
+    ("best", "wait", "watched"),
+    [(None, 0, {}), (0.5, 2, {"early_stopping": Watched(0.5, epoch=3, wait=2)})],
+)
+def test_what_was_written_before_there_were_callbacks(
+    best: float | None, wait: int, watched: dict[str, Watched], tmp_path: Path
+) -> None:
+    path = tmp_path / "c.npz"
+    checkpoint(Position(5, 2)).write(path)
+    with np.load(path) as file:
+        entries = dict(file)
+    header = json.loads(str(entries.pop("header")))
+    del header["position"]["watched"]
+    header["position"] |= {"best": best, "wait": wait}
+    np.savez(path, allow_pickle=False, header=np.array(json.dumps(header)), **entries)
+    assert Checkpoint.read(path).position == Position(5, 2, watched=watched)
 
 
 def test_every_damaged_byte_is_seen_or_harmless(tmp_path: Path) -> None:
