@@ -114,4 +114,5 @@ def _dataset_bytes(dataset: Dataset, facts: Facts) -> int:
     read = dataset.samples or facts.train_examples + facts.test_examples
     used = dataset.train_examples(facts) + dataset.test_examples(facts)
     inputs = (read + used) * prod(facts.shape) * facts.bytes_per_value
-    return inputs + used * _FLOAT_BYTES * prod(facts.output_shape)
+    made = read if facts.source == "generated" else 0  # and then cut
+    return inputs + (made + used) * _FLOAT_BYTES * prod(facts.output_shape)

@@ -88,6 +88,7 @@ def test_it_learns_and_is_blamed_for_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layers", "training", "dataset", "pointer"),
     [
+        (STACKS["pictures"], {"metrics": ["mse"]}, {}, "/training/metrics/0"),
         ([{"type": "Flatten"}, CODE], {}, {}, "/model/layers/1"),
         (STACKS["flat"], {"loss": "sparse_categorical_crossentropy"}, {}, "/training/loss"),
         (STACKS["flat"], {"class_weight": "balanced"}, {}, "/training/class_weight"),
@@ -103,3 +104,10 @@ def test_what_cannot_be(
     with pytest.raises(SpecRefused) as refused:
         check(experiment, facts_for(experiment.dataset), Settings())
     assert refused.value.pointer == pointer
+
+
+def test_a_row_can_be_measured_by_more() -> None:
+    document = autoencoder(STACKS["flat"]).model_dump(mode="json", exclude_unset=True)
+    document["training"]["metrics"] = ["mse"]
+    experiment = Experiment.model_validate(document)
+    check(experiment, facts_for(experiment.dataset), Settings())

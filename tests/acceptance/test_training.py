@@ -853,6 +853,17 @@ def test_every_loss_trains(loss: str, tmp_path: Path) -> None:
     assert np.isfinite(rows[0].metrics["loss"])
 
 
+@pytest.mark.parametrize(
+    "loss", [{"type": "Dice", "axis": 0}, {"type": "Tversky", "axis": -2}], ids=str
+)
+def test_a_loss_over_a_batch_is_looked_at(loss: dict[str, Any], tmp_path: Path) -> None:
+    """It gives a number a class, where others give one an example."""
+    hooks = Recorder()
+    end = run(spec([*FLAT, *SOFTMAX], loss=loss, epochs=1), tmp_path, hooks)
+    assert isinstance(end, Finished)
+    assert all(np.isfinite(s.document["loss"]) for s in hooks.signals if s.kind == "moment")
+
+
 EVERY_LAYER: Layers = [
     CNN[0],
     {"type": "Rescaling", "scale": 0.9},

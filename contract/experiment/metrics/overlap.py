@@ -22,8 +22,8 @@ class _Overlap(KerasMetric):
 
     @override
     def faults(self, form: Form, outputs: int, classes: int | None) -> Iterator[tuple[str, str]]:
-        if classes is not None and self.num_classes < classes:
-            yield "num_classes", f"expected at least {classes}, as many as there are"
+        if classes is not None and self.num_classes < (least := max(classes, outputs)):
+            yield "num_classes", f"expected at least {least}, as many as the model can name"
         if self.sparse_y_pred:
             yield (
                 "sparse_y_pred",

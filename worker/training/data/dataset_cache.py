@@ -28,7 +28,7 @@ LIMIT_BYTES = 5_000_000_000
 _OPEN = 4
 _MANIFEST = "sha256.json"
 # What is done to a dataset's arrays when they are there.
-_AFTER = {"scaling", "target_scaling", "limit"}
+_AFTER = {"scaling", "target", "target_scaling", "limit"}
 
 
 class DatasetCache:
@@ -64,8 +64,9 @@ class DatasetCache:
     ) -> Arrays:
         if upload is None and facts.source != "file":
             return load(dataset, facts, data_dir)
-        given = dataset.model_dump(exclude=_AFTER, exclude_none=True)
-        kept = self._folder / "-".join(map(str, given.values()))
+        options = dataset.model_dump(exclude=_AFTER | {"name"}, exclude_none=True)
+        told = [f"{option}={value}" for option, value in options.items()]
+        kept = self._folder / "-".join([dataset.name, *told])
         if (mapped := _mapped(kept)) is not None:
             return mapped
         shutil.rmtree(kept, ignore_errors=True)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from contract.experiment.datasets import Facts
+from contract.experiment.losses import loss_of
 from contract.experiment.spec import Experiment
 from contract.sizing.cost import Cost, cost
 from contract.sizing.label_layout import Layout
@@ -49,7 +50,8 @@ def probe_of(
     x = x.astype(np.int32) if data.whole else data.inputs(x)
     y = lay_out(data.train.y[chosen], layout, facts.classes)
     weights = None if data.train.weights is None else data.train.weights[chosen]
-    return Probe(built, loss, optimizer, stations(built.graph), x, y, weights)
+    of_batch = loss_of(experiment.training.loss).is_of_batch
+    return Probe(built, loss, optimizer, stations(built.graph), x, y, weights, of_batch=of_batch)
 
 
 def _probe_rows(expected: Cost) -> int:

@@ -57,10 +57,13 @@ class Probe:
         x: Array,
         y: Array,
         weights: Array | None = None,
+        *,
+        of_batch: bool = False,
     ) -> None:
         self._built = built
         self._model = built.keras
         self._loss = loss
+        self._of_batch = of_batch
         self._optimizer = optimizer
         self._stations = stations
         self._seen_at = {station.at for station in stations}
@@ -122,7 +125,9 @@ class Probe:
             with tf.GradientTape(watch_accessed_variables=False) as first:
                 first.watch(self.weights)
                 outputs, seen, penalties = self._forward(x)
-                rows = _by_example(self._loss.call(y, outputs), outputs)
+                losses = self._loss.call(y, outputs)
+                # One over a whole batch is a number, or one a class, and none of an example.
+                rows = tf.reduce_mean(losses) if self._of_batch else _by_example(losses, outputs)
                 penalties = [*penalties, *self._model.losses]
                 weighted = tf.add_n([tf.reduce_mean(rows * share), *penalties])
             gradients = _whole(first.gradient(weighted, self.weights, unconnected_gradients=none))

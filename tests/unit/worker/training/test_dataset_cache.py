@@ -56,6 +56,26 @@ def test_what_one_process_writes_no_other_sees(tmp_path: Path, file: Path) -> No
     assert_loaded(read(tmp_path / "kept", file), file)
 
 
+def test_options_of_one_value_are_two(tmp_path: Path, file: Path) -> None:
+    other, heavier = tmp_path / "other.npz", 2 * uploaded.WEIGHTS
+    uploaded.write(other, "classification", w_train=heavier)
+    words, length = Dataset(name="imdb", num_words=500), Dataset(name="imdb", maxlen=500)
+    found = []
+    for dataset, source in ((words, file), (length, other)):
+        cache = DatasetCache(tmp_path / "kept")
+        found.append(cache.arrays(dataset, FACTS, NO_FILES, there(source)).by_name()["w_train"])
+    assert np.array_equal(found[0], uploaded.WEIGHTS)
+    assert np.array_equal(found[1], heavier)
+
+
+def test_a_target_is_no_other_dataset(tmp_path: Path, file: Path) -> None:
+    read(tmp_path / "kept", file)
+    copied = named(0).model_copy(update={"target": "inputs", "scaling": "unit"})
+    file.rename(tmp_path / "moved")
+    found = DatasetCache(tmp_path / "kept").arrays(copied, FACTS, NO_FILES, there(file))
+    assert_loaded(found, tmp_path / "moved")
+
+
 @pytest.mark.parametrize("damage", [b"", b"no array at all"])
 def test_damaged_files_are_decoded_again(tmp_path: Path, file: Path, damage: bytes) -> None:
     read(tmp_path / "kept", file)
