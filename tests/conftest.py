@@ -9,8 +9,11 @@ import hypothesis
 import pytest
 import redis
 
+# Before TensorFlow, which brings a SQLite of its own: what is loaded after it would take that.
+from contract.store import sqlite
 from tests import services
 
+assert sqlite.DRIVER.sqlite_version_info, "it is loaded"
 # Loaded machines are slow machines: a time limit per example would fail at random.
 hypothesis.settings.register_profile("plateau", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("plateau")

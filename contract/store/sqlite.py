@@ -1,6 +1,8 @@
 """Which SQLite there is: the newer of pysqlite3's own and Python's.
 
-Python comes with the system's, which is often one of those whose WAL loses commits.
+Python comes with the system's, which is often one of those whose WAL loses commits. To be loaded
+before TensorFlow: that brings a third one, which both would take then. (No process of the service
+has both, but those of the tests have.)
 """
 
 from contextlib import suppress
