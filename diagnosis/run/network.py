@@ -138,14 +138,26 @@ class Network:
     @cached_property
     def before(self) -> Sequence[Node]:
         """What the inputs pass on their way to the first kernels."""
-        return [
-            node
-            for node in self.nodes
-            if not any(map(_has_kernel, (node, *self.graph.upstream(node))))
-        ]
+        found, behind = [], set[int]()
+        for node in self.nodes:
+            if _has_kernel(node) or not behind.isdisjoint(node.inputs):
+                behind.add(node.index)
+            else:
+                found.append(node)
+        return found
 
     def _leads_on(self, block: Block) -> bool:
-        return any(map(_has_kernel, self.graph.downstream(block.node)))
+        return block.node.index in self._leading
+
+    @cached_property
+    def _leading(self) -> set[int]:
+        """The nodes that lead to a kernel: found in one pass, as a model may have 1,000 layers."""
+        found = set[int]()
+        for node in reversed(self.nodes):
+            after = self.graph.consumers(node)
+            if any(_has_kernel(other) or other.index in found for other in after):
+                found.add(node.index)
+        return found
 
     @property
     def output_activation(self) -> str:
